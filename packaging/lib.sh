@@ -1,0 +1,145 @@
+# shellcheck shell=bash
+# Shared by packaging/ and tests/: package lists, libvirt by systemd or by hand, bridges, the build.
+
+export LC_ALL=C DEBIAN_FRONTEND=noninteractive
+
+daemon_log=/var/log/blockhost-libvirt-started.log
+package_log=${package_log:-/var/log/blockhost-packages.log}
+
+# packages_for PURPOSE...: the names of Debian 12's packages.
+packages_for() {
+    local purpose
+    for purpose; do
+        case $purpose in
+            build)
+                printf '%s\n' g++ gcc meson ninja-build pkg-config ccache libvirt-dev libboost1.81-dev libboost-json1.81-dev \
+                    libyaml-cpp-dev libpugixml-dev libfmt-dev libisofs-dev
+                ;;
+            libvirt)
+                printf '%s\n' libvirt-daemon-system libvirt-daemon-config-nwfilter libvirt-clients qemu-system-x86 \
+                    qemu-utils ebtables iproute2 procps
+                ;;
+            debian-guest) printf '%s\n' mmdebstrap extlinux e2fsprogs fdisk mount qemu-utils debian-archive-keyring ;;
+            quick-guest) printf '%s\n' busybox-static qemu-guest-agent qemu-utils kmod cpio ;;
+            test) printf '%s\n' catch2 python3 python3-pytest git genisoimage shellcheck binutils iputils-ping ;;
+            login) printf '%s\n' openssh-client ;;
+            *) fail "no packages are known for $purpose" ;;
+        esac
+    done
+}
+
+# need_packages PURPOSE...: installs those that are missing; apt's lists are fetched only then, or when there are none.
+need_packages() {
+    local wanted missing
+    wanted=$(packages_for "$@")
+    missing=$(comm -23 <(sort -u <<<"$wanted") \
+        <(dpkg-query -W -f '${db:Status-Status} ${binary:Package}\n' | sed -n 's/^installed //; s/:.*//; p' | sort -u))
+    if [ -n "$missing" ]; then
+        say "installing packages:" $missing
+        apt-get -q=2 update >&2 || say "some package lists could not be fetched; trying with what there is"
+        # shellcheck disable=SC2086  # a list of names
+        apt-get -q=2 install -y --no-install-recommends $missing >"$package_log" 2>&1 </dev/null ||
+            { tail -n 30 "$package_log" >&2; fail "cannot install packages (log: $package_log)"; }
+    elif ! apt-cache show linux-image-cloud-amd64 >/dev/null 2>&1; then
+        apt-get -q=2 update >&2 || say "some package lists could not be fetched"
+    fi
+}
+
+libvirt_answers() { timeout 15 virsh -c qemu:///system version >/dev/null 2>&1; }
+
+# start_libvirt [PID-FOLDER]: leaves a running libvirtd alone; else starts it through systemd where that is PID 1, and by
+# hand elsewhere, leaving virtlogd.pid and libvirtd.pid in PID-FOLDER for stop_libvirt.
+start_libvirt() {
+    local pids=${1:-} deadline=$((SECONDS + 60))
+    libvirt_answers && return
+    say "starting libvirt"
+    if [ -d /run/systemd/system ]; then
+        systemctl start libvirtd.service
+    else
+        start_daemon virtlogd "$pids"
+        start_daemon libvirtd "$pids"
+    fi
+    until libvirt_answers; do
+        [ "$SECONDS" -lt "$deadline" ] ||
+            fail "libvirt does not answer on qemu:///system (see journalctl -u libvirtd, or $daemon_log)"
+        sleep 0.5
+    done
+}
+
+# The daemon refuses when one runs already; it must not keep our locks and pipes open.
+start_daemon() {
+    local name=$1 pids=$2
+    "$name" --daemon </dev/null >>"$daemon_log" 2>&1 8>&- 9>&- || return 0
+    [ -z "$pids" ] || install -D -m 0644 "/run/$name.pid" "$pids/$name.pid"
+}
+
+# stop_libvirt PID-FOLDER: ends the daemons that start_libvirt started by hand, unless other VMs still run.
+stop_libvirt() {
+    local pids=$1 name pid
+    [ -e "$pids/libvirtd.pid" ] || [ -e "$pids/virtlogd.pid" ] || return 0
+    if [ -n "$(virsh -q -c qemu:///system list --name 2>/dev/null | tr -d '\n ')" ]; then
+        say "libvirt stays up: other VMs run"
+        return 0
+    fi
+    for name in libvirtd virtlogd; do
+        pid=$(cat "$pids/$name.pid" 2>/dev/null) || continue
+        [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = "$name" ] && kill "$pid"
+        rm -f "$pids/$name.pid"
+    done
+}
+
+# make_bridge NAME ADDRESS/PREFIX: a bridge with that address; one that is there already stays.
+make_bridge() {
+    local name=$1 address=$2
+    [ -d "/sys/class/net/$name" ] || ip link add "$name" type bridge
+    ip -brief address show dev "$name" | grep -qw "$address" || ip address add "$address" dev "$name"
+    ip link set "$name" up
+}
+
+# remove_bridge NAME
+remove_bridge() { [ ! -d "/sys/class/net/$1/bridge" ] || ip link delete "$1"; }
+
+# remove_instance TAG: pools and filters of the BlockHost instance whose id begins with TAG (those of the instance at the
+# default root have no tag and are never matched).
+remove_instance() {
+    local tag=$1 name
+    [[ $tag =~ ^[0-9a-f]{8}$ ]] || return 0
+    for name in $(virsh -q -c qemu:///system pool-list --all --name | of_instance "$tag"); do
+        virsh -q -c qemu:///system pool-destroy "$name" >/dev/null 2>&1 || true
+        virsh -q -c qemu:///system pool-undefine "$name" >/dev/null
+    done
+    for name in $(virsh -q -c qemu:///system nwfilter-list | awk '{ print $2 }' | of_instance "$tag"); do
+        virsh -q -c qemu:///system nwfilter-undefine "$name" >/dev/null
+    done
+}
+
+# Of the names on stdin, those of the instance with tag $1.
+of_instance() { tr -d ' ' | grep -E -- "^blockhost.*-$1\$" || true; }
+
+# build_tree SOURCE BUILD MESON-OPTION...: configures once, then builds; the log is shown when that fails.
+build_tree() {
+    local source=$1 build=$2 log
+    shift 2
+    log=$build.log
+    mkdir -p "$(dirname "$build")"
+    if [ -e "$build/build.ninja" ]; then meson configure "$build" "$@" >"$log" 2>&1
+    else meson setup "$build" "$source" "$@" >"$log" 2>&1
+    fi || { cat "$log" >&2; fail "meson refused (log: $log)"; }
+    ninja -C "$build" >>"$log" 2>&1 </dev/null || { grep -v '^\[' "$log" | tail -n 60 >&2; fail "the build failed (log: $log)"; }
+}
+
+# with_progress LOG COMMAND...: runs it, and says every 15 s that it is still at work, with LOG's newest line when given.
+with_progress() {
+    local log=$1 ticker result=0
+    shift
+    (
+        while sleep 15 && kill -0 $$ 2>/dev/null; do
+            say "  ... $( [ -z "$log" ] || tail -n 1 "$log" 2>/dev/null | cut -c1-90)"
+        done
+    ) >&2 </dev/null &
+    ticker=$!
+    ("$@") || result=$?
+    kill "$ticker" 2>/dev/null || true
+    wait "$ticker" 2>/dev/null || true
+    return "$result"
+}

@@ -1,0 +1,215 @@
+// Whole-file reading and durable replacing.
+#include "base/files.hpp"
+
+#include "base/error.hpp"
+#include "base/fault.hpp"
+#include "base/time.hpp"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace blockhost {
+
+Fd& Fd::operator=(Fd&& other) noexcept {
+    if (this == &other) return *this;
+    if (fd_ >= 0) ::close(fd_);
+    fd_ = other.release();
+    return *this;
+}
+
+Fd::~Fd() {
+    if (fd_ >= 0) ::close(fd_);
+}
+
+namespace files {
+
+namespace {
+
+/// Reads what is there by `read_some(buffer, size, offset)`.
+template<typename ReadSome>
+std::string read_all(ReadSome read_some, std::string_view name, std::size_t max, std::size_t expected) {
+    std::string content;
+    std::size_t length = 0;
+    for (;;) {
+        if (length == content.size())
+            content.resize(length + std::max<std::size_t>(expected + 1 - length, 4096));
+        ssize_t got = read_some(content.data() + length, content.size() - length, length);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) throw errno_error("cannot read", name, errno);
+        if (got == 0) break;
+        length += static_cast<std::size_t>(got);
+        if (length > max)
+            throw Error(Code::io, std::string(name) + " is larger than " + std::to_string(max) + " bytes");
+        expected = std::max(expected, length);
+    }
+    content.resize(length);
+    return content;
+}
+
+/// What fstat says, or an error.
+struct stat look(int fd, std::string_view name) {
+    struct stat found {};
+    if (fstat(fd, &found) != 0) throw errno_error("cannot look at", name, errno);
+    return found;
+}
+
+/// A file with a unique name that is removed again unless it is renamed.
+class Temporary {
+  public:
+    Temporary(int folder_fd, const std::string& final_name, std::string_view name_for_errors)
+        : folder_fd_(folder_fd), name_("." + final_name.substr(0, 200) + "." + random_hex(12)),
+          fd_(openat(folder_fd, name_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)) {
+        if (!fd_) throw errno_error("cannot make a temporary file for", name_for_errors, errno);
+    }
+    Temporary(const Temporary&) = delete;
+    Temporary& operator=(const Temporary&) = delete;
+    ~Temporary() {
+        if (!renamed_) unlinkat(folder_fd_, name_.c_str(), 0);
+    }
+    int fd() const { return fd_.get(); }
+    void rename_to(const std::string& name, std::string_view name_for_errors) {
+        if (renameat(folder_fd_, name_.c_str(), folder_fd_, name.c_str()) != 0)
+            throw errno_error("cannot replace", name_for_errors, errno);
+        renamed_ = true;
+    }
+
+  private:
+    int folder_fd_;
+    std::string name_;
+    Fd fd_;
+    bool renamed_ = false;
+};
+
+void set_mode(int fd, mode_t mode, std::string_view name) {
+    if (fchmod(fd, mode) != 0) throw errno_error("cannot set the mode of", name, errno);
+}
+
+/// Gives `fd` the owner, group and mode of `old`. Without the privilege to give files away the owner becomes
+/// ourselves, and a group that cannot be kept leaves our own group no more than others have.
+void give_as(int fd, const struct stat& old, std::string_view name) {
+    mode_t mode = old.st_mode & 07777;
+    struct stat fresh = look(fd, name);
+    bool kept = fresh.st_uid == old.st_uid && fresh.st_gid == old.st_gid;
+    if (!kept && fchown(fd, old.st_uid, old.st_gid) != 0) {
+        if (errno != EPERM) throw errno_error("cannot give the owner of", name, errno);
+        constexpr uid_t unchanged = static_cast<uid_t>(-1);
+        bool group_kept = fresh.st_gid == old.st_gid || fchown(fd, unchanged, old.st_gid) == 0;
+        if (!group_kept) mode = (mode & ~mode_t{070}) | (mode & 07) << 3;
+    }
+    set_mode(fd, mode, name);
+}
+
+bool may_traverse(const struct stat& folder, uid_t uid, gid_t gid) {
+    if (uid == 0) return true;
+    if (folder.st_uid == uid) return folder.st_mode & S_IXUSR;
+    if (folder.st_gid == gid) return folder.st_mode & S_IXGRP;
+    return folder.st_mode & S_IXOTH;
+}
+
+std::optional<std::filesystem::path> untraversable_along(const std::filesystem::path& path, uid_t uid,
+                                                         gid_t gid) {
+    std::filesystem::path folder;
+    for (const auto& part : path) {
+        folder /= part;
+        struct stat found {};
+        if (stat(folder.c_str(), &found) != 0) return std::nullopt;
+        if (S_ISDIR(found.st_mode) && !may_traverse(found, uid, gid)) return folder;
+    }
+    return std::nullopt;
+}
+
+} // namespace
+
+std::optional<std::string> read(const std::filesystem::path& path, std::size_t max) {
+    Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd && errno == ENOENT) return std::nullopt;
+    if (!fd) throw errno_error("cannot open", path.native(), errno);
+    auto size = static_cast<std::size_t>(look(fd.get(), path.native()).st_size);
+    auto some = [&](char* to, std::size_t n, std::size_t) { return ::read(fd.get(), to, n); };
+    return read_all(some, path.native(), max, std::min(size, max));
+}
+
+std::string read_fd(int fd, std::string_view name_for_errors, std::size_t max) {
+    auto size = static_cast<std::size_t>(look(fd, name_for_errors).st_size);
+    auto some = [&](char* to, std::size_t n, std::size_t at) {
+        return pread(fd, to, n, static_cast<off_t>(at));
+    };
+    return read_all(some, name_for_errors, max, std::min(size, max));
+}
+
+void replace(const std::filesystem::path& path, std::string_view content, const Ownership& fresh,
+             Existing existing) {
+    auto parent = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+    Fd folder(::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!folder) throw errno_error("cannot open", parent.native(), errno);
+    replace_at(folder.get(), path.filename(), path.native(), content, fresh, existing);
+}
+
+void replace_at(int folder_fd, const std::string& name, std::string_view name_for_errors,
+                std::string_view content, const Ownership& fresh, Existing existing) {
+    struct stat old {};
+    bool there = fstatat(folder_fd, name.c_str(), &old, AT_SYMLINK_NOFOLLOW) == 0;
+    if (!there && errno != ENOENT) throw errno_error("cannot look at", name_for_errors, errno);
+
+    Temporary temporary(folder_fd, name, name_for_errors);
+    write_all(temporary.fd(), content, name_for_errors);
+    if (there && S_ISREG(old.st_mode) && existing == Existing::keep_owner_and_mode)
+        give_as(temporary.fd(), old, name_for_errors);
+    else
+        give(temporary.fd(), folder_fd, fresh, name_for_errors);
+    sync(temporary.fd(), name_for_errors);
+
+    fault::point("files.replace");
+    temporary.rename_to(name, name_for_errors);
+    sync(folder_fd, name_for_errors);
+    fault::point("files.replace.after");
+}
+
+void give(int fd, int folder_fd, const Ownership& ownership, std::string_view name_for_errors) {
+    struct stat now = look(fd, name_for_errors);
+    uid_t uid = ownership.uid.value_or(now.st_uid);
+    gid_t gid = ownership.gid.value_or(now.st_gid);
+    if (geteuid() == 0) {
+        struct stat folder = look(folder_fd, name_for_errors);
+        uid = ownership.uid.value_or(folder.st_uid);
+        gid = ownership.gid.value_or(folder.st_gid);
+    }
+    if ((uid != now.st_uid || gid != now.st_gid) && fchown(fd, uid, gid) != 0)
+        throw errno_error("cannot give the owner of", name_for_errors, errno);
+    set_mode(fd, ownership.mode, name_for_errors);
+}
+
+void write_all(int fd, std::string_view data, std::string_view name_for_errors) {
+    while (!data.empty()) {
+        ssize_t written = ::write(fd, data.data(), data.size());
+        if (written < 0 && errno == EINTR) continue;
+        if (written < 0) throw errno_error("cannot write", name_for_errors, errno);
+        data.remove_prefix(static_cast<std::size_t>(written));
+    }
+}
+
+void sync(int fd, std::string_view name_for_errors) {
+    if (fsync(fd) != 0) throw errno_error("cannot sync", name_for_errors, errno);
+}
+
+void sync_folder(const std::filesystem::path& folder) {
+    Fd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!fd) throw errno_error("cannot open", folder.native(), errno);
+    sync(fd.get(), folder.native());
+}
+
+std::optional<std::filesystem::path> first_untraversable(const std::filesystem::path& path, uid_t uid,
+                                                         gid_t gid) {
+    auto spelled = std::filesystem::absolute(path).lexically_normal();
+    if (auto found = untraversable_along(spelled, uid, gid)) return found;
+    std::error_code unresolvable; // then the spelling alone counts
+    auto real = std::filesystem::weakly_canonical(spelled, unresolvable);
+    if (unresolvable || real == spelled) return std::nullopt;
+    return untraversable_along(real, uid, gid);
+}
+
+} // namespace files
+
+} // namespace blockhost

@@ -1,0 +1,46 @@
+// flock(2) with a deadline.
+#include "base/lock.hpp"
+
+#include "base/error.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <thread>
+
+namespace blockhost {
+
+std::optional<FileLock> FileLock::try_take(Fd& fd, Mode mode) {
+    int operation = (mode == Mode::exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB;
+    while (flock(fd.get(), operation) != 0) {
+        if (errno == EWOULDBLOCK) return std::nullopt;
+        if (errno != EINTR) throw errno_error("cannot lock", "an open file", errno);
+    }
+    return FileLock(std::move(fd));
+}
+
+std::optional<FileLock> FileLock::take(Fd fd, Mode mode, const Deadline& deadline,
+                                       const std::function<bool()>& give_up) {
+    std::chrono::milliseconds pause{1};
+    for (;;) {
+        if (auto lock = try_take(fd, mode)) return lock;
+        if (deadline.passed() || (give_up && give_up())) return std::nullopt;
+        std::this_thread::sleep_for(std::min(pause, deadline.left()));
+        pause = std::min(pause * 2, std::chrono::milliseconds(20));
+    }
+}
+
+bool FileLock::still_named(int folder_fd, const std::string& name) const {
+    struct stat held {
+    }, named{};
+    if (fstat(fd_.get(), &held) != 0) throw errno_error("cannot look at", name, errno);
+    if (fstatat(folder_fd, name.c_str(), &named, AT_SYMLINK_NOFOLLOW) != 0) {
+        if (errno == ENOENT) return false;
+        throw errno_error("cannot look at", name, errno);
+    }
+    return held.st_dev == named.st_dev && held.st_ino == named.st_ino;
+}
+
+} // namespace blockhost

@@ -1,0 +1,215 @@
+// Running another program under a deadline.
+#include "base/process.hpp"
+
+#include "base/error.hpp"
+#include "base/files.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <fcntl.h>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace blockhost {
+
+namespace {
+
+struct Pipe {
+    Fd read_end, write_end;
+};
+
+Pipe make_pipe() {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) throw errno_error("cannot make", "a pipe", errno);
+    return Pipe{Fd(ends[0]), Fd(ends[1])};
+}
+
+/// What the child reads: nothing, or what we write to the other end.
+Pipe make_input(bool some) {
+    if (some) return make_pipe();
+    Fd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
+    if (!null) throw errno_error("cannot open", "/dev/null", errno);
+    return Pipe{std::move(null), Fd()};
+}
+
+void set_nonblocking(const Fd& fd) {
+    fcntl(fd.get(), F_SETFL, fcntl(fd.get(), F_GETFL) | O_NONBLOCK);
+}
+
+/// posix_spawn's two descriptions, freed with it.
+struct SpawnPlan {
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    SpawnPlan() {
+        posix_spawn_file_actions_init(&actions);
+        posix_spawnattr_init(&attributes);
+    }
+    ~SpawnPlan() {
+        posix_spawn_file_actions_destroy(&actions);
+        posix_spawnattr_destroy(&attributes);
+    }
+    SpawnPlan(const SpawnPlan&) = delete;
+    SpawnPlan& operator=(const SpawnPlan&) = delete;
+};
+
+/// A process group of its own, no signal blocked, every signal at its default (we ignore SIGPIPE; it shall
+/// not).
+void plan_attributes(posix_spawnattr_t& attributes) {
+    sigset_t none, all;
+    sigemptyset(&none);
+    sigfillset(&all);
+    posix_spawnattr_setpgroup(&attributes, 0);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigdefault(&attributes, &all);
+    posix_spawnattr_setflags(&attributes,
+                             POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+}
+
+std::vector<char*> pointers(std::vector<std::string>& words) {
+    std::vector<char*> out;
+    for (std::string& word : words) out.push_back(word.data());
+    out.push_back(nullptr);
+    return out;
+}
+
+/// A started child; killed and reaped by the destructor if nobody waited for it.
+class Child {
+  public:
+    Child(const ProcessSpec& spec, int in, int out, int err) {
+        std::vector<std::string> words{spec.program};
+        words.insert(words.end(), spec.arguments.begin(), spec.arguments.end());
+        std::vector<std::string> environment{
+            "LC_ALL=C", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"};
+        environment.insert(environment.end(), spec.environment.begin(), spec.environment.end());
+        SpawnPlan plan;
+        posix_spawn_file_actions_adddup2(&plan.actions, in, STDIN_FILENO);
+        posix_spawn_file_actions_adddup2(&plan.actions, out, STDOUT_FILENO);
+        posix_spawn_file_actions_adddup2(&plan.actions, err, STDERR_FILENO);
+        plan_attributes(plan.attributes);
+        int error = posix_spawn(&pid_, spec.program.c_str(), &plan.actions, &plan.attributes,
+                                pointers(words).data(), pointers(environment).data());
+        if (error != 0) throw errno_error("cannot run", spec.program, error);
+        ended_ = Fd(static_cast<int>(syscall(SYS_pidfd_open, pid_, 0)));
+        if (!ended_) {
+            int reason = errno;
+            kill_group();
+            wait();
+            throw errno_error("cannot watch", spec.program, reason);
+        }
+    }
+    Child(const Child&) = delete;
+    Child& operator=(const Child&) = delete;
+    ~Child() {
+        if (reaped_) return;
+        kill_group();
+        wait();
+    }
+
+    /// Readable once it has ended.
+    int ended_fd() const { return ended_.get(); }
+    /// Before wait() only: the unreaped child keeps its group's number from being given to others.
+    void kill_group() { kill(-pid_, SIGKILL); }
+    int wait() {
+        int status = 0;
+        while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+        }
+        reaped_ = true;
+        return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+    }
+
+  private:
+    pid_t pid_ = -1;
+    Fd ended_;
+    bool reaped_ = false;
+};
+
+/// Writes what the pipe takes now; closes it when all is written or nobody reads it.
+void feed(Fd& to, std::string_view& input) {
+    while (!input.empty()) {
+        ssize_t n = write(to.get(), input.data(), input.size());
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0 && errno == EAGAIN) return;
+        if (n < 0) break;
+        input.remove_prefix(static_cast<std::size_t>(n));
+    }
+    to = Fd();
+}
+
+/// Reads what is there now, though never so much that a chatterer keeps us from looking at the clock; keeps
+/// at most `cap` bytes of the stream; closes it at its end.
+void drain(Fd& from, std::string& kept, std::size_t cap) {
+    std::array<char, 16384> buffer;
+    for (int rounds = 0; from && rounds < 64; ++rounds) {
+        ssize_t n = read(from.get(), buffer.data(), buffer.size());
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0 && errno == EAGAIN) return;
+        if (n > 0) kept.append(buffer.data(), std::min(static_cast<std::size_t>(n), cap - kept.size()));
+        if (n <= 0) from = Fd();
+    }
+}
+
+/// SIGPIPE is blocked in this thread while a child may close its stdin early; one raised meanwhile is taken
+/// away.
+class PipeSignalBlocked {
+  public:
+    PipeSignalBlocked() {
+        sigemptyset(&only_pipe_);
+        sigaddset(&only_pipe_, SIGPIPE);
+        pthread_sigmask(SIG_BLOCK, &only_pipe_, &before_);
+    }
+    ~PipeSignalBlocked() {
+        timespec at_once{};
+        while (sigtimedwait(&only_pipe_, nullptr, &at_once) > 0) {
+        }
+        pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+    }
+    PipeSignalBlocked(const PipeSignalBlocked&) = delete;
+    PipeSignalBlocked& operator=(const PipeSignalBlocked&) = delete;
+
+  private:
+    sigset_t only_pipe_, before_;
+};
+
+} // namespace
+
+ProcessResult run(const ProcessSpec& spec) {
+    if (!spec.program.starts_with('/'))
+        throw Error(Code::internal, "program " + spec.program + " is not named by an absolute path");
+    PipeSignalBlocked no_pipe_signal;
+    Deadline deadline = Deadline::in(spec.deadline);
+    // Made in this order: were our own standard streams closed, no end could land where another's dup2 goes.
+    Pipe in = make_input(!spec.input.empty()), out = make_pipe(), err = make_pipe();
+    for (const Fd* ours : {&in.write_end, &out.read_end, &err.read_end}) set_nonblocking(*ours);
+    Child child(spec, in.read_end.get(), out.write_end.get(), err.write_end.get());
+    for (Fd* theirs : {&in.read_end, &out.write_end, &err.write_end}) *theirs = Fd();
+
+    ProcessResult result;
+    std::string_view input = spec.input;
+    bool ended = false;
+    while (!ended && !result.timed_out) {
+        feed(in.write_end, input);
+        std::array<pollfd, 4> waits{{{child.ended_fd(), POLLIN, 0},
+                                     {in.write_end.get(), POLLOUT, 0},
+                                     {out.read_end.get(), POLLIN, 0},
+                                     {err.read_end.get(), POLLIN, 0}}};
+        auto left = static_cast<int>(std::min<std::int64_t>(deadline.left().count(), 60'000));
+        if (poll(waits.data(), waits.size(), left) < 0 && errno != EINTR)
+            throw errno_error("cannot wait for", spec.program, errno);
+        drain(out.read_end, result.out, spec.output_cap);
+        drain(err.read_end, result.err, spec.output_cap);
+        ended = waits[0].revents != 0;
+        result.timed_out = !ended && deadline.passed();
+    }
+    child.kill_group(); // at the deadline all of it, else what the program left behind
+    result.exit_status = child.wait();
+    drain(out.read_end, result.out, spec.output_cap);
+    drain(err.read_end, result.err, spec.output_cap);
+    return result;
+}
+
+} // namespace blockhost

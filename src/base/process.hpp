@@ -1,0 +1,32 @@
+#pragma once
+/// The one way we run other programs: absolute program, argument vector, clean environment, deadline, output cap;
+/// never a shell, never libvirt's work.
+
+#include "base/time.hpp"
+
+#include <string>
+#include <vector>
+
+namespace blockhost {
+
+/// What to run. The child gets LC_ALL=C, a fixed PATH and `environment`, nothing else; stdin is /dev/null or `input`.
+struct ProcessSpec {
+    std::string program; ///< absolute path
+    std::vector<std::string> arguments;
+    std::vector<std::string> environment; ///< "NAME=value"
+    std::string input;
+    std::chrono::milliseconds deadline{10'000};
+    std::size_t output_cap = 1u << 20; ///< bytes kept of each stream; more is read and dropped
+};
+
+struct ProcessResult {
+    int exit_status = 0; ///< 128+n when ended by signal n
+    bool timed_out = false; ///< it was killed (with its process group) at the deadline
+    std::string out, err;
+    bool ok() const { return exit_status == 0 && !timed_out; }
+};
+
+/// Throws Error{io} when the program cannot be started (missing, not executable).
+ProcessResult run(const ProcessSpec& spec);
+
+} // namespace blockhost

@@ -1,0 +1,18 @@
+#pragma once
+/// Client of the root agent: one request a connection, 4-byte big-endian length and UTF-8 JSON both ways.
+
+#include <boost/json/object.hpp>
+#include <chrono>
+#include <filesystem>
+#include <string>
+
+namespace blockhost {
+
+/// Calls `action`; returns the whole reply object when it says ok. Throws Error{denied} when the socket
+/// cannot be reached, Error{no_answer} when it does not answer in time, Error{hypervisor} with the agent's
+/// own words when it refuses. Replies beyond 20 MiB are refused.
+boost::json::object call_root_agent(const std::filesystem::path& socket, std::string_view action,
+                                    const boost::json::object& parameters,
+                                    std::chrono::milliseconds deadline);
+
+} // namespace blockhost

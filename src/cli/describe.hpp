@@ -1,0 +1,43 @@
+#pragma once
+/// The parts of a row in words, the same in help, manual pages, completion and messages.
+
+#include "cli/command.hpp"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace blockhost::cli {
+
+inline constexpr std::string_view program_name = "blockhost-libvirt";
+
+/// Every option the parser accepts: the row's own, ignored ones too, then the common ones it does not have
+/// itself. Pointers into the row and into common_options().
+std::vector<const Option*> accepted_options(const Row& row);
+/// Those that help, manual pages and completion show.
+std::vector<const Option*> shown_options(const Row& row);
+/// The rows that help, manual pages and completion show.
+std::vector<const Row*> shown_rows();
+
+/// A summary as a sentence: "Create a VM.".
+std::string sentence(std::string_view summary);
+/// "<name>": what stands for an operand or a value.
+std::string placeholder(std::string_view name);
+/// "<name>", "[<verb>]", "<command...>".
+std::string operand_text(const Operand& operand);
+/// "-v, --verbose", "--memory <mb>".
+std::string option_spelling(const Option& option);
+/// Its help with bounds, choices and default behind it in brackets.
+std::string option_text(const Option& option);
+/// "64 to 4096", "at least 1"; empty when there are no bounds.
+std::string bounds_text(const Option& option);
+/// "table, json".
+std::string joined(const std::vector<std::string_view>& words, std::string_view separator);
+
+/// "blockhost-vm-create <name> --owner-wallet <addr> [options]", without "Usage: ".
+std::string synopsis(const Row& row, std::string_view called_as);
+
+/// Each exit status of a verb and what it means, rising.
+std::vector<std::pair<std::string, std::string>> exit_statuses(const Row& row);
+
+} // namespace blockhost::cli

@@ -1,0 +1,163 @@
+// Answers on stdout, talk on stderr.
+#include "cli/printer.hpp"
+
+#include "base/json.hpp"
+#include "base/text.hpp"
+#include "cli/layout.hpp"
+
+#include <boost/json/object.hpp>
+#include <cerrno>
+#include <cstdlib>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+namespace blockhost::cli {
+
+namespace {
+
+constexpr std::string_view erase_line = "\r\033[K";
+constexpr std::string_view bold_red = "\033[1;31m", yellow = "\033[33m", no_colour = "\033[0m";
+
+/// Longer than any message we make, short enough to keep a flood of outside text off the screen.
+constexpr std::size_t longest_line = 4000;
+
+std::string fit(std::string_view text) {
+    return text::printable(text, longest_line);
+}
+
+bool is_set(const char* variable) {
+    const char* value = std::getenv(variable);
+    return value && *value;
+}
+
+Screen screen_of(int fd) {
+    if (fd < 0 || !::isatty(fd)) return Screen::pipe;
+    const char* terminal = std::getenv("TERM");
+    bool dumb = !terminal || !*terminal || std::string_view(terminal) == "dumb";
+    return dumb ? Screen::plain : Screen::live;
+}
+
+int columns_from_environment() {
+    const char* text = std::getenv("COLUMNS");
+    auto number = text ? text::parse_int(text) : std::nullopt;
+    return number && *number > 0 && *number < 10000 ? static_cast<int>(*number) : 0;
+}
+
+} // namespace
+
+Printer::Printer(std::FILE* out, std::FILE* err, Screen screen, bool colour, std::string prefix, int width,
+                 Clock clock)
+    : out_(out), err_(err), screen_(screen), colour_(colour), prefix_(std::move(prefix)), width_(width),
+      clock_(clock) {}
+
+Printer Printer::for_streams(std::FILE* out, std::FILE* err, std::string_view prefix) {
+    Screen screen = screen_of(::fileno(err));
+    bool colour = screen == Screen::live && !is_set("NO_COLOR");
+    return Printer(out, err, screen, colour, std::string(prefix), columns_from_environment());
+}
+
+Printer::~Printer() {
+    clear_live_line();
+}
+
+void Printer::put(const std::string& text) {
+    std::fwrite(text.data(), 1, text.size(), err_); // talk: nobody may be listening
+    std::fflush(err_);
+}
+
+void Printer::stage(std::string_view text) {
+    if (screen_ != Screen::live) return put(prefix_ + fit(text) + "\n");
+    stage_ = fit(text);
+    detail_.clear();
+    stage_began_ = clock_();
+    draw_live_line();
+}
+
+void Printer::detail(std::string_view text) {
+    if (screen_ != Screen::live) return;
+    detail_ = fit(text);
+    draw_live_line();
+}
+
+void Printer::draw_live_line() {
+    auto seconds = std::chrono::duration_cast<std::chrono::seconds>(clock_() - stage_began_).count();
+    std::string clock = seconds > 0 ? " (" + std::to_string(seconds) + " s)" : "";
+    std::string text = prefix_ + stage_;
+    if (!detail_.empty()) text += (stage_.empty() ? "" : ": ") + detail_;
+    std::size_t width = live_width();
+    put(std::string(erase_line) + elide(text, width > clock.size() ? width - clock.size() : 0) + clock);
+    live_line_ = true;
+}
+
+/// One column less than the screen has: a character in the last one makes some terminals wrap.
+std::size_t Printer::live_width() const {
+    int columns = width_;
+    winsize size{};
+    if (columns == 0 && ::ioctl(::fileno(err_), TIOCGWINSZ, &size) == 0) columns = size.ws_col;
+    if (columns == 0) columns = static_cast<int>(page_width);
+    return static_cast<std::size_t>(columns) - 1;
+}
+
+void Printer::clear_live_line() {
+    if (!live_line_) return;
+    put(std::string(erase_line));
+    live_line_ = false;
+}
+
+/// "<prefix>MARK: text".
+void Printer::put_marked(std::string_view mark, std::string_view colour, std::string_view text) {
+    std::string marked = std::string(mark) + ":";
+    if (colour_) marked = std::string(colour) + marked + std::string(no_colour);
+    put(prefix_ + marked + " " + fit(text) + "\n");
+}
+
+void Printer::warn(std::string_view text) {
+    bool was_live = live_line_;
+    clear_live_line();
+    bool first = true;
+    for (const std::string& line : text::split(text::trim(text), '\n')) {
+        if (first) {
+            put_marked("WARNING", yellow, line);
+        } else {
+            put(prefix_ + fit(line) + "\n");
+        }
+        first = false;
+    }
+    if (was_live) draw_live_line();
+}
+
+void Printer::say(std::string_view line) {
+    clear_live_line();
+    put(fit(line) + "\n");
+}
+
+void Printer::answer(std::string_view line) {
+    answer_raw(std::string(line) + "\n");
+}
+
+void Printer::answer_raw(std::string_view bytes) {
+    clear_live_line();
+    if (std::fwrite(bytes.data(), 1, bytes.size(), out_) != bytes.size())
+        throw errno_error("cannot write to", "standard output", errno);
+}
+
+void Printer::flush_answer() {
+    clear_live_line();
+    if (std::fflush(out_) != 0) throw errno_error("cannot write to", "standard output", errno);
+}
+
+void Printer::error(const Error& error) {
+    clear_live_line();
+    put_marked("ERROR", bold_red, error.what());
+}
+
+std::string Printer::error_json(const Error& error) {
+    const CodeRow& row = row_of(error.code());
+    return json::python_line(boost::json::object{{"status", "error"},
+                                                 {"error", error.message()},
+                                                 {"code", row.name},
+                                                 {"hint", error.hint()},
+                                                 {"retry", row.retry}});
+}
+
+} // namespace blockhost::cli

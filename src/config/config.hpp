@@ -1,0 +1,89 @@
+#pragma once
+/// The configuration files of a BlockHost machine, each read into a plain struct (docs/contract.md,
+/// "Configuration"). Absent is ENOENT only; a file that cannot be read or parsed is Error{config} naming it,
+/// with line and column.
+
+#include "config/paths.hpp"
+#include "model/address.hpp"
+#include "model/names.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace blockhost {
+
+enum class DomainType { automatic, kvm, qemu };
+
+/// IPv4 addresses handed out: `network` with last octets (or host parts) first..last.
+struct Ipv4Pool {
+    Ipv4Network network;
+    Ipv4 first, last;            ///< inclusive, both inside the network
+    std::optional<Ipv4> gateway; ///< inside the network
+};
+
+/// db.yaml. Every key optional; defaults are the contract's.
+struct DbConfig {
+    std::filesystem::path db_file;
+    std::string bridge = "br0";
+    std::string storage_pool = "blockhost";
+    std::filesystem::path storage_path;
+    std::int64_t gc_grace_days = 7;
+    std::int64_t default_expiry_days = 30;
+    Ipv4Pool ipv4;
+    std::uint64_t ipv6_first = 2, ipv6_last = 254; ///< offsets into the broker's prefix
+    DomainType domain_type = DomainType::automatic;
+    std::vector<std::string> resolvers; ///< empty: the gateway
+    /// Direct kernel boot, for templates without a boot loader; empty: boot from the disk.
+    std::string boot_kernel = {}, boot_initrd = {}, boot_arguments = {};
+    double memory_overcommit = 1.0;
+    double disk_overcommit = 10.0;
+};
+
+/// Throws Error{config} "Config not found: <path> (run wizard first)" when db.yaml is missing, else one
+/// naming file, line, column and key of what is wrong. Unknown keys are ignored; of a repeated key the last
+/// counts. Paths in the file must be absolute and are used as written; only built-in defaults lie under
+/// paths.root.
+DbConfig read_db_config(const Paths& paths);
+
+/// web3-defaults.yaml, of which only auth.otp_length and auth.otp_ttl_seconds are ours: whole numbers, as
+/// text.
+struct Web3Defaults {
+    std::string otp_length = "6";
+    std::string otp_ttl = "300";
+    bool found = false; ///< the file exists
+};
+Web3Defaults read_web3_defaults(const Paths& paths);
+
+struct BrokerAllocation {
+    Ipv6Prefix prefix;
+    std::string dns_zone; ///< empty when absent or not a host name
+    /// prefix+1, what VMs route through.
+    Ipv6 gateway() const;
+};
+/// Nothing when the file is missing, unreadable, malformed or has no prefix (then there is no IPv6).
+std::optional<BrokerAllocation> read_broker_allocation(const Paths& paths);
+
+/// The engine manifest's wallet pattern; empty when there is none to apply.
+struct EngineManifest {
+    bool found = false;          ///< an engine is installed: the login template is mandatory then
+    std::string address_pattern; ///< also empty when the file cannot be read or parsed
+};
+EngineManifest read_engine_manifest(const Paths& paths);
+
+/// The one enabled network mode: the only `<mode>.json` in network-modes.enabled/ (a dangling link counts),
+/// or, where that folder is missing or has none, the line in the file network-mode. Throws Error{config} when
+/// none or several are enabled.
+std::string read_network_mode(const Paths& paths);
+
+/// This instance's id, made and stored (0644, in paths.state) at first need; of several processes that need
+/// it first at the same time, all get the same. Throws Error{config} when the file holds no id, Error{io}.
+InstanceId instance_id(const Paths& paths);
+/// The same, but nothing when there is none yet.
+std::optional<InstanceId> existing_instance_id(const Paths& paths);
+
+/// The storage pool's name in libvirt's shared namespace: plain at the default root, else with the instance's
+/// tag.
+std::string pool_name(const DbConfig& config, const Paths& paths, const InstanceId& instance);
+
+} // namespace blockhost

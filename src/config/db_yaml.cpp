@@ -1,0 +1,143 @@
+// db.yaml and web3-defaults.yaml.
+#include "config/config.hpp"
+
+#include "base/error.hpp"
+#include "base/files.hpp"
+#include "config/yaml_section.hpp"
+#include "model/vm.hpp"
+
+#include <algorithm>
+
+namespace blockhost {
+
+namespace {
+
+/// The file's text; what stands in the way of reading it is a wrong configuration.
+std::optional<std::string> read_text(const std::filesystem::path& path) {
+    try {
+        return files::read(path);
+    } catch (const Error& e) {
+        throw Error(Code::config, e.message(), e.hint());
+    }
+}
+
+/// Control characters and blanks at the end are slips, not names.
+bool is_absolute_path(const std::string& text) {
+    auto control = [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; };
+    return text.starts_with('/') && text.size() < 4096 && text.back() != ' ' &&
+           std::none_of(text.begin(), text.end(), control);
+}
+
+bool is_one_line(const std::string& text) {
+    return text.size() < 4096 && std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; });
+}
+
+/// 1 to `most` printable ASCII characters that neither make a path nor look like an option.
+bool is_plain_name(const std::string& text, std::size_t most) {
+    auto good = [](char c) { return c > ' ' && c <= '~' && c != '/'; };
+    return !text.empty() && text.size() <= most && text[0] != '-' && text != "." && text != ".." &&
+           std::all_of(text.begin(), text.end(), good);
+}
+
+/// One end of the IPv4 pool: a last octet beside the network's first three, or a whole address.
+Ipv4 pool_end(const YamlSection& pool, const std::string& key, int fallback, const Ipv4Network& network) {
+    auto good = [](const std::string& text) {
+        auto octet = plain_number(text);
+        return octet ? *octet <= 255 : Ipv4::try_parse(text).has_value();
+    };
+    auto written = pool.text(key, "a last octet (0 to 255) or an address in " + network.str(), good);
+    auto whole = written ? Ipv4::try_parse(*written) : std::nullopt;
+    auto octet = static_cast<std::uint32_t>(written && !whole ? *plain_number(*written) : fallback);
+    Ipv4 address = whole ? *whole : Ipv4((network.network().value() & 0xffffff00) | octet);
+    if (!network.contains(address))
+        pool.refuse(key, address.str() + (written ? "" : " (the default)") + " is not in " + network.str());
+    return address;
+}
+
+Ipv4Pool read_ipv4_pool(const YamlSection& file) {
+    const std::string default_network = "192.168.122.0/24";
+    YamlSection pool = file.section("ip_pool");
+    auto is_network = [](const std::string& text) { return Ipv4Network::try_parse(text).has_value(); };
+    auto is_address = [](const std::string& text) { return Ipv4::try_parse(text).has_value(); };
+    auto network =
+        *Ipv4Network::try_parse(pool.text("network", "an IPv4 network such as " + default_network, is_network)
+                                    .value_or(default_network));
+
+    Ipv4 first = pool_end(pool, "start", 200, network), last = pool_end(pool, "end", 250, network);
+    if (first > last) pool.refuse("start", first.str() + " lies behind the end, " + last.str());
+    Ipv4Pool result{network, first, last, std::nullopt};
+    if (auto gateway = pool.text("gateway", "an IPv4 address", is_address)) {
+        result.gateway = Ipv4::try_parse(*gateway);
+        if (!network.contains(*result.gateway))
+            pool.refuse("gateway", *gateway + " is not in " + network.str());
+    }
+    if (!file.given("ip_pool")) result.gateway = Ipv4(network.network().value() + 1);
+    return result;
+}
+
+void read_ipv6_pool(const YamlSection& file, DbConfig& config) {
+    constexpr std::int64_t most = 0xffff'ffff;
+    YamlSection pool = file.section("ipv6_pool");
+    config.ipv6_first = static_cast<std::uint64_t>(pool.integer("start", 1, most).value_or(2));
+    config.ipv6_last = static_cast<std::uint64_t>(pool.integer("end", 1, most).value_or(254));
+    if (config.ipv6_first > config.ipv6_last)
+        pool.refuse("start", std::to_string(config.ipv6_first) + " lies behind the end, " +
+                                 std::to_string(config.ipv6_last));
+}
+
+DomainType read_domain_type(const YamlSection& file) {
+    auto known = [](const std::string& text) { return text == "auto" || text == "kvm" || text == "qemu"; };
+    std::string type = file.text("domain_type", "auto, kvm or qemu", known).value_or("auto");
+    if (type == "auto") return DomainType::automatic;
+    return type == "kvm" ? DomainType::kvm : DomainType::qemu;
+}
+
+} // namespace
+
+DbConfig read_db_config(const Paths& paths) {
+    std::filesystem::path path = paths.db_yaml();
+    auto text = read_text(path);
+    if (!text) throw Error(Code::config, "Config not found: " + path.native() + " (run wizard first)");
+    YamlSection file = YamlSection::parse(*text, path.native());
+
+    auto is_bridge = [](const std::string& name) { return is_plain_name(name, 15); };
+    auto is_pool = [](const std::string& name) { return is_plain_name(name, 64); };
+    auto is_address = [](const std::string& s) { return Ipv4::try_parse(s) || Ipv6::try_parse(s); };
+    DbConfig config{
+        .db_file =
+            file.text("db_file", "an absolute path", is_absolute_path).value_or(paths.state / "vms.json"),
+        .storage_path =
+            file.text("storage_path", "an absolute path", is_absolute_path).value_or(paths.disks.native()),
+        .ipv4 = read_ipv4_pool(file),
+        .resolvers = file.texts("resolvers", "IP addresses", is_address)};
+    config.bridge = file.text("bridge", "the name of a network interface", is_bridge).value_or(config.bridge);
+    config.storage_pool =
+        file.text("storage_pool", "the name of a pool", is_pool).value_or(config.storage_pool);
+    config.gc_grace_days =
+        file.integer("gc_grace_days", 0, limits::expiry_days_max).value_or(config.gc_grace_days);
+    config.default_expiry_days =
+        file.integer("default_expiry_days", limits::expiry_days_min, limits::expiry_days_max)
+            .value_or(config.default_expiry_days);
+    config.boot_kernel = file.text("boot_kernel", "an absolute path", is_absolute_path).value_or("");
+    config.boot_initrd = file.text("boot_initrd", "an absolute path", is_absolute_path).value_or("");
+    config.boot_arguments = file.text("boot_arguments", "kernel arguments on one line", is_one_line).value_or("");
+    read_ipv6_pool(file, config);
+    config.domain_type = read_domain_type(file);
+    config.memory_overcommit = file.number("memory_overcommit", 0.1, 100).value_or(config.memory_overcommit);
+    config.disk_overcommit = file.number("disk_overcommit", 0.1, 1000).value_or(config.disk_overcommit);
+    return config;
+}
+
+Web3Defaults read_web3_defaults(const Paths& paths) {
+    Web3Defaults defaults;
+    std::filesystem::path path = paths.web3_defaults();
+    auto text = read_text(path);
+    if (!text) return defaults;
+    defaults.found = true;
+    YamlSection auth = YamlSection::parse(*text, path.native()).section("auth");
+    if (auto length = auth.integer("otp_length", 1, 64)) defaults.otp_length = std::to_string(*length);
+    if (auto ttl = auth.integer("otp_ttl_seconds", 1, 1'000'000)) defaults.otp_ttl = std::to_string(*ttl);
+    return defaults;
+}
+
+} // namespace blockhost

@@ -1,0 +1,144 @@
+// yaml-cpp nodes with complaints that name the place.
+#include "config/yaml_section.hpp"
+
+#include "base/error.hpp"
+#include "base/text.hpp"
+
+#include <charconv>
+#include <cmath>
+#include <yaml-cpp/exceptions.h>
+#include <yaml-cpp/node/impl.h>
+#include <yaml-cpp/node/iterator.h>
+#include <yaml-cpp/node/parse.h>
+
+namespace blockhost {
+
+namespace {
+
+/// "PATH: line L, column C: ", as far as the place is known. yaml-cpp counts from 0.
+std::string place(const std::string& path, const YAML::Mark& mark) {
+    if (mark.is_null()) return path + ": ";
+    return path + ": line " + std::to_string(mark.line + 1) + ", column " + std::to_string(mark.column + 1) +
+           ": ";
+}
+
+std::string found(const YAML::Node& value) {
+    if (value.IsMap()) return "a mapping";
+    if (value.IsSequence()) return "a list";
+    return "\"" + text::printable(value.Scalar(), 80) + "\"";
+}
+
+/// yaml-cpp takes a last line cut within a key ("ip_po") for that key with no value; other readers refuse it,
+/// and so do we: a torn file must not pass for one with defaults. In flow style ("{a}") such a key is fine.
+void refuse_key_without_colon(const YAML::Node& map, const std::vector<std::string>& lines,
+                              const std::string& path) {
+    if (!map.IsMap() || map.Style() == YAML::EmitterStyle::Flow) return;
+    for (const auto& member : map) {
+        YAML::Mark mark = member.first.Mark();
+        auto line = static_cast<std::size_t>(mark.line);
+        if (!member.second.IsNull() || !member.first.IsScalar() || mark.is_null() || line >= lines.size())
+            continue;
+        if (lines[line].find(':', static_cast<std::size_t>(mark.column)) == std::string::npos)
+            throw Error(Code::config,
+                        place(path, mark) + "not YAML: key " + found(member.first) + " has no colon");
+    }
+}
+
+} // namespace
+
+YamlSection YamlSection::parse(const std::string& text, const std::string& path) {
+    try {
+        YAML::Node root = YAML::Load(text);
+        if (root.IsDefined() && !root.IsNull() && !root.IsMap())
+            throw Error(Code::config, place(path, root.Mark()) + "expected a mapping, found " + found(root));
+        auto lines = text::split(text, '\n');
+        refuse_key_without_colon(root, lines, path);
+        if (root.IsMap())
+            for (const auto& member : root) refuse_key_without_colon(member.second, lines, path);
+        return YamlSection(path, "", root);
+    } catch (const YAML::Exception& e) {
+        throw Error(Code::config, place(path, e.mark) + "not YAML: " + e.msg);
+    }
+}
+
+std::optional<YAML::Node> YamlSection::find(const std::string& key) const {
+    std::optional<YAML::Node> last;
+    if (!node_.IsDefined() || !node_.IsMap()) return last;
+    for (const auto& member : node_) {
+        if (!member.first.IsScalar() || member.first.Scalar() != key) continue;
+        last.reset();
+        if (!member.second.IsNull()) last.emplace(member.second);
+    }
+    return last;
+}
+
+YamlSection YamlSection::section(const std::string& key) const {
+    auto value = find(key);
+    if (value && !value->IsMap()) refuse_value(key, *value, "a mapping");
+    return YamlSection(path_, full_name(key), value ? *value : YAML::Node());
+}
+
+std::optional<std::string> YamlSection::text(const std::string& key, std::string_view expected,
+                                             const std::function<bool(const std::string&)>& good) const {
+    auto value = find(key);
+    if (!value) return std::nullopt;
+    if (!value->IsScalar() || !good(value->Scalar())) refuse_value(key, *value, expected);
+    return value->Scalar();
+}
+
+std::vector<std::string> YamlSection::texts(const std::string& key, std::string_view expected,
+                                            const std::function<bool(const std::string&)>& good) const {
+    auto value = find(key);
+    if (!value) return {};
+    if (!value->IsSequence()) return {*text(key, expected, good)};
+    std::vector<std::string> all;
+    for (const auto& item : *value) {
+        if (!item.IsScalar() || !good(item.Scalar())) refuse_value(key, item, expected);
+        all.push_back(item.Scalar());
+    }
+    return all;
+}
+
+std::optional<std::int64_t> YamlSection::integer(const std::string& key, std::int64_t least,
+                                                 std::int64_t most) const {
+    auto good = [&](const std::string& text) {
+        auto number = plain_number(text);
+        return number && *number >= least && *number <= most;
+    };
+    auto value =
+        text(key, "a whole number from " + std::to_string(least) + " to " + std::to_string(most), good);
+    return value ? plain_number(*value) : std::nullopt;
+}
+
+std::optional<double> YamlSection::number(const std::string& key, double least, double most) const {
+    double number = 0;
+    auto good = [&](const std::string& text) {
+        auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+        return error == std::errc() && end == text.data() + text.size() && number >= least && number <= most;
+    };
+    auto bound = [](double d) {
+        char text[32];
+        return std::string(text, std::to_chars(text, text + sizeof text, d).ptr);
+    };
+    auto value = text(key, "a number from " + bound(least) + " to " + bound(most), good);
+    return value ? std::optional(number) : std::nullopt;
+}
+
+void YamlSection::refuse(const std::string& key, const std::string& what) const {
+    auto value = find(key);
+    YAML::Mark mark = value ? value->Mark() : node_.Mark();
+    throw Error(Code::config, place(path_, mark) + full_name(key) + ": " + what);
+}
+
+void YamlSection::refuse_value(const std::string& key, const YAML::Node& value,
+                               std::string_view expected) const {
+    throw Error(Code::config, place(path_, value.Mark()) + full_name(key) + ": expected " +
+                                  std::string(expected) + ", found " + found(value));
+}
+
+std::optional<std::int64_t> plain_number(const std::string& text) {
+    bool plain = !text.empty() && text[0] >= '0' && text[0] <= '9' && (text.size() == 1 || text[0] != '0');
+    return plain ? text::parse_int(text) : std::nullopt;
+}
+
+} // namespace blockhost

@@ -1,0 +1,30 @@
+#pragma once
+/// What this host can do.
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <sys/types.h>
+
+namespace blockhost::host {
+
+/// True when KVM can run guests: /dev/kvm is there and the CPU shows vmx or svm (/dev/kvm alone proves
+/// nothing). `root` is where the host's file system begins: "/" but in tests.
+bool kvm_works(const std::filesystem::path& root = "/");
+
+struct Account {
+    uid_t uid;
+    gid_t gid;
+};
+/// The user QEMU runs as (libvirt-qemu), from the system's user database files; nothing when there is none.
+std::optional<Account> qemu_account();
+/// The blockhost user.
+std::optional<Account> blockhost_account();
+/// A group's id by name, from /etc/group.
+std::optional<gid_t> group_id(const std::string& name);
+
+/// libvirt's client library and a daemon's socket are installed here; no connection is made.
+bool libvirt_installed(const std::filesystem::path& root = "/");
+
+} // namespace blockhost::host

@@ -1,0 +1,256 @@
+// The host's network: looked at through the kernel's own interfaces, changed with iproute2 or the root agent.
+#include "host/network.hpp"
+
+#include "base/error.hpp"
+#include "base/fault.hpp"
+#include "base/files.hpp"
+#include "base/process.hpp"
+#include "base/root_agent.hpp"
+#include "base/text.hpp"
+
+#include <algorithm>
+#include <boost/json/object.hpp>
+#include <ifaddrs.h>
+#include <memory>
+#include <netinet/in.h>
+#include <unistd.h>
+
+namespace blockhost::host {
+
+namespace {
+
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+constexpr std::size_t longest_interface_name = 15; // IFNAMSIZ, less its final zero
+constexpr auto agent_deadline = 30s;               // it carries out one action at a time, others' too
+
+/// `[A-Za-z0-9_.-]{1,15}` and no path: a name that is safe as an argument and in /sys.
+bool is_interface_name(std::string_view name) {
+    auto fits = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+               c == '.' || c == '-';
+    };
+    return !name.empty() && name.size() <= longest_interface_name && name != "." && name != ".." &&
+           name.front() != '-' && std::all_of(name.begin(), name.end(), fits);
+}
+
+/// The sentence for a bridge name that no interface can have.
+std::string bad_bridge(const std::string& bridge) {
+    return "\"" + text::printable(bridge) + "\" is not the name of a network interface (bridge in db.yaml)";
+}
+
+/// An interface's name and its IPv4 address.
+struct InterfaceAddress {
+    std::string interface;
+    Ipv4 address;
+};
+
+std::vector<InterfaceAddress> ipv4_addresses() {
+    ifaddrs* first = nullptr;
+    if (getifaddrs(&first) != 0) throw errno_error("cannot read", "the host's addresses", errno);
+    std::unique_ptr<ifaddrs, void (*)(ifaddrs*)> list(first, freeifaddrs);
+    std::vector<InterfaceAddress> found;
+    for (const ifaddrs* entry = list.get(); entry != nullptr; entry = entry->ifa_next) {
+        if (entry->ifa_addr == nullptr || entry->ifa_addr->sa_family != AF_INET) continue;
+        const auto* socket_address = reinterpret_cast<const sockaddr_in*>(entry->ifa_addr);
+        found.push_back({entry->ifa_name, Ipv4(ntohl(socket_address->sin_addr.s_addr))});
+    }
+    return found;
+}
+
+/// Neither loopback (RFC 1122) nor link-local (RFC 3927).
+bool is_global(Ipv4 address) {
+    return address.value() >> 24 != 127 && address.value() >> 16 != (169u << 8 | 254u);
+}
+
+/// iproute2's program.
+std::string ip_program() {
+    for (const char* path : {"/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip"})
+        if (access(path, X_OK) == 0) return path;
+    throw Error(Code::io, "the program ip is not installed", "apt-get install iproute2");
+}
+
+ProcessResult run_ip(std::vector<std::string> arguments) {
+    return run({.program = ip_program(),
+                .arguments = std::move(arguments),
+                .environment = {},
+                .input = {},
+                .deadline = 10s});
+}
+
+/// Changes something with `ip`; the reason when that fails, else nothing.
+std::optional<std::string> change_with_ip(std::vector<std::string> arguments) {
+    try {
+        auto result = run_ip(std::move(arguments));
+        if (result.ok()) return std::nullopt;
+        if (result.timed_out) return "ip did not end within 10 s";
+        return text::printable(text::trim(result.err));
+    } catch (const Error& error) {
+        return error.what();
+    }
+}
+
+/// What iproute2 and the root agent say when there is nothing to remove (any more).
+bool is_already_gone(const std::string& reason) {
+    for (const char* gone :
+         {"No such process", "No such file or directory", "Cannot find device", "No such device"})
+        if (reason.find(gone) != std::string::npos) return true;
+    return false;
+}
+
+enum class Change { set, remove };
+
+std::string sentence(Change change, const std::string& what, const std::string& bridge,
+                     const std::string& reason) {
+    return what + " on " + bridge + " could not be " + (change == Change::set ? "set" : "removed") + ": " +
+           reason;
+}
+
+/// Adds `sentence` for a change that failed; a removal of what is gone has not failed.
+void note(std::vector<std::string>& failures, Change change, const std::string& what,
+          const std::string& bridge, const std::optional<std::string>& reason) {
+    if (!reason || (change == Change::remove && is_already_gone(*reason))) return;
+    failures.push_back(sentence(change, what, bridge, *reason));
+}
+
+std::optional<std::string> change_route_as_root(Change change, const Ipv6& address,
+                                                const std::string& bridge) {
+    const char* verb = change == Change::set ? "replace" : "del";
+    return change_with_ip({"-6", "route", verb, address.str() + "/128", "dev", bridge});
+}
+
+std::optional<std::string> change_route_by_agent(Change change, const Ipv6& address,
+                                                 const std::string& bridge, const fs::path& socket) {
+    const char* action = change == Change::set ? "ip6-route-add" : "ip6-route-del";
+    try {
+        call_root_agent(socket, action, {{"address", address.str() + "/128"}, {"dev", bridge}},
+                        agent_deadline);
+        return std::nullopt;
+    } catch (const Error& error) {
+        return error.what();
+    }
+}
+
+void change_route(std::vector<std::string>& failures, Change change, const Ipv6& address,
+                  const std::string& bridge, const fs::path& agent_socket) {
+    auto reason = geteuid() == 0 ? change_route_as_root(change, address, bridge)
+                                 : change_route_by_agent(change, address, bridge, agent_socket);
+    note(failures, change, "the route to " + address.str(), bridge, reason);
+}
+
+std::string neighbour_of(const std::string& address) {
+    return "the permanent neighbour entry of " + address;
+}
+
+void set_neighbour(std::vector<std::string>& failures, const char* family, const std::string& address,
+                   const Placement& placement) {
+    if (geteuid() != 0) {
+        failures.push_back(sentence(Change::set, neighbour_of(address), placement.bridge, "that needs root"));
+        return;
+    }
+    auto reason = change_with_ip({family, "neigh", "replace", address, "lladdr", placement.mac.str(), "dev",
+                                  placement.bridge, "nud", "permanent"});
+    note(failures, Change::set, neighbour_of(address), placement.bridge, reason);
+}
+
+/// True when the kernel has such an entry; everyone may look. A host without `ip` has none of ours.
+bool has_neighbour(const char* family, const std::string& address, const std::string& bridge) {
+    try {
+        auto result = run_ip({family, "neigh", "show", "to", address, "dev", bridge, "nud", "permanent"});
+        return result.ok() && !text::trim(result.out).empty();
+    } catch (const Error&) {
+        return false;
+    }
+}
+
+void remove_neighbour(std::vector<std::string>& failures, const char* family, const std::string& address,
+                      const std::string& bridge) {
+    if (geteuid() == 0) {
+        auto reason = change_with_ip({family, "neigh", "del", address, "dev", bridge});
+        return note(failures, Change::remove, neighbour_of(address), bridge, reason);
+    }
+    if (has_neighbour(family, address, bridge))
+        failures.push_back(sentence(Change::remove, neighbour_of(address), bridge, "that needs root"));
+}
+
+} // namespace
+
+bool KernelNetwork::is_bridge(const std::string& interface) const {
+    std::error_code ignored;
+    return is_interface_name(interface) &&
+           fs::is_directory(fs::path("/sys/class/net") / interface / "bridge", ignored);
+}
+
+std::vector<Ipv4> KernelNetwork::own_addresses() const {
+    std::vector<Ipv4> addresses;
+    for (const auto& found : ipv4_addresses()) addresses.push_back(found.address);
+    return addresses;
+}
+
+std::optional<Ipv4> KernelNetwork::address_of(const std::string& interface) const {
+    for (const auto& found : ipv4_addresses())
+        if (found.interface == interface && is_global(found.address)) return found.address;
+    return std::nullopt;
+}
+
+std::vector<std::string> KernelNetwork::place(const Placement& placement) {
+    if (!is_interface_name(placement.bridge)) return {bad_bridge(placement.bridge)};
+    std::vector<std::string> failures;
+    if (placement.ipv6)
+        change_route(failures, Change::set, *placement.ipv6, placement.bridge, paths_.root_agent_socket());
+    set_neighbour(failures, "-4", placement.ip.str(), placement);
+    if (placement.ipv6) set_neighbour(failures, "-6", placement.ipv6->str(), placement);
+    return failures;
+}
+
+std::vector<std::string> KernelNetwork::unplace(const std::string& bridge, const std::optional<Ipv4>& ip,
+                                                const std::optional<Ipv6>& ipv6) {
+    if (!is_interface_name(bridge)) return {bad_bridge(bridge)};
+    std::vector<std::string> failures;
+    if (ipv6) change_route(failures, Change::remove, *ipv6, bridge, paths_.root_agent_socket());
+    if (ip) remove_neighbour(failures, "-4", ip->str(), bridge);
+    if (ipv6) remove_neighbour(failures, "-6", ipv6->str(), bridge);
+    return failures;
+}
+
+namespace {
+
+Folder entries_of(const fs::path& world) {
+    return Folder::open_or_make(world, 0755).make_sub("network", 0755);
+}
+
+std::string neighbour_file(const std::string& address) {
+    return "neighbour-" + address;
+}
+
+std::string route_file(const Ipv6& address) {
+    return "route-" + address.str();
+}
+
+} // namespace
+
+std::vector<std::string> SimulatedNetwork::place(const Placement& placement) {
+    fault::point("simulated.place");
+    auto entries = entries_of(world_);
+    files::Ownership plain{.mode = 0644, .uid = {}, .gid = {}};
+    std::string neighbour = placement.bridge + " " + placement.mac.str() + "\n";
+    if (placement.ipv6) entries.replace(route_file(*placement.ipv6), placement.bridge + "\n", plain);
+    entries.replace(neighbour_file(placement.ip.str()), neighbour, plain);
+    if (placement.ipv6) entries.replace(neighbour_file(placement.ipv6->str()), neighbour, plain);
+    fault::point("simulated.place.after");
+    return {};
+}
+
+std::vector<std::string> SimulatedNetwork::unplace(const std::string&, const std::optional<Ipv4>& ip,
+                                                   const std::optional<Ipv6>& ipv6) {
+    fault::point("simulated.unplace");
+    auto entries = entries_of(world_);
+    if (ipv6) entries.remove(route_file(*ipv6));
+    if (ip) entries.remove(neighbour_file(ip->str()));
+    if (ipv6) entries.remove(neighbour_file(ipv6->str()));
+    fault::point("simulated.unplace.after");
+    return {};
+}
+
+} // namespace blockhost::host

@@ -1,0 +1,71 @@
+#pragma once
+/// Routes, neighbour entries and interface addresses of this host.
+
+#include "config/paths.hpp"
+#include "model/address.hpp"
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace blockhost::host {
+
+/// One VM's place on the bridge.
+struct Placement {
+    std::string bridge;
+    Mac mac;
+    Ipv4 ip;
+    std::optional<Ipv6> ipv6;
+};
+
+/// The host's network as creates and destroys see it. Changes may be repeated.
+class Network {
+  public:
+    virtual ~Network() = default;
+    /// True when the interface exists and is a bridge.
+    virtual bool is_bridge(const std::string& interface) const = 0;
+    /// Every IPv4 address of the host itself.
+    virtual std::vector<Ipv4> own_addresses() const = 0;
+    /// The first global IPv4 address of that interface.
+    virtual std::optional<Ipv4> address_of(const std::string& interface) const = 0;
+    /// Sets the host route for the IPv6 address (/128) and permanent neighbour entries for both addresses.
+    /// Returns one sentence per thing that could not be done (none is fatal to a VM's life); empty when all
+    /// is set.
+    virtual std::vector<std::string> place(const Placement& placement) = 0;
+    /// Removes them again; what is already gone is fine. Returns what could not be removed.
+    virtual std::vector<std::string> unplace(const std::string& bridge, const std::optional<Ipv4>& ip,
+                                             const std::optional<Ipv6>& ipv6) = 0;
+};
+
+/// The kernel's: `ip` (iproute2) when we are root, else the root agent for the routes.
+class KernelNetwork : public Network {
+  public:
+    explicit KernelNetwork(Paths paths) : paths_(std::move(paths)) {}
+    bool is_bridge(const std::string& interface) const override;
+    std::vector<Ipv4> own_addresses() const override;
+    std::optional<Ipv4> address_of(const std::string& interface) const override;
+    std::vector<std::string> place(const Placement& placement) override;
+    std::vector<std::string> unplace(const std::string& bridge, const std::optional<Ipv4>& ip,
+                                     const std::optional<Ipv6>& ipv6) override;
+
+  private:
+    Paths paths_;
+};
+
+/// The simulated world's: entries are files in <world>/network; any interface name is a bridge.
+class SimulatedNetwork : public Network {
+  public:
+    explicit SimulatedNetwork(std::filesystem::path world) : world_(std::move(world)) {}
+    bool is_bridge(const std::string&) const override { return true; }
+    std::vector<Ipv4> own_addresses() const override { return {}; }
+    std::optional<Ipv4> address_of(const std::string&) const override { return std::nullopt; }
+    std::vector<std::string> place(const Placement& placement) override;
+    std::vector<std::string> unplace(const std::string& bridge, const std::optional<Ipv4>& ip,
+                                     const std::optional<Ipv6>& ipv6) override;
+
+  private:
+    std::filesystem::path world_;
+};
+
+} // namespace blockhost::host

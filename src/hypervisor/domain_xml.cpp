@@ -1,0 +1,295 @@
+/// Domain, volume and pool XML, written and read with pugixml (filters: filter_xml.cpp).
+
+#include "hypervisor/domain_xml.hpp"
+
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "hypervisor/xml_print.hpp"
+
+#include <array>
+#include <string_view>
+#include <utility>
+
+namespace blockhost {
+namespace {
+
+using Attributes = std::initializer_list<std::pair<const char*, std::string>>;
+
+/// A new last child with attributes, in the order given.
+pugi::xml_node add(pugi::xml_node parent, const char* name, Attributes attributes = {}) {
+    auto node = parent.append_child(name);
+    for (const auto& [key, value] : attributes) node.append_attribute(key) = value.c_str();
+    return node;
+}
+
+pugi::xml_node add_text(pugi::xml_node parent, const char* name, const std::string& text,
+                        Attributes attributes = {}) {
+    auto node = add(parent, name, attributes);
+    node.text() = text.c_str();
+    return node;
+}
+
+void add_metadata(pugi::xml_node domain, const DomainSpec& spec) {
+    auto vm = add(add(domain, "metadata"), "blockhost:vm",
+                  {{"xmlns:blockhost", metadata_namespace},
+                   {"instance", spec.instance.str()},
+                   {"operation", spec.operation.str()}});
+    add_text(vm, "blockhost:name", spec.name.str());
+    add_text(vm, "blockhost:ip", spec.ip.str());
+    if (spec.ipv6) add_text(vm, "blockhost:ipv6", spec.ipv6->str());
+    add_text(vm, "blockhost:owner", spec.wallet);
+    add_text(vm, "blockhost:username", spec.username);
+    add_text(vm, "blockhost:network-mode", spec.network_mode);
+    add_text(vm, "blockhost:expires-at", spec.expires_at);
+    add_text(vm, "blockhost:created-at", spec.created_at);
+}
+
+void add_machine(pugi::xml_node domain, const DomainSpec& spec) {
+    auto os = add(domain, "os");
+    add_text(os, "type", "hvm", {{"arch", "x86_64"}, {"machine", "q35"}});
+    if (!spec.kernel.empty()) {
+        add_text(os, "kernel", spec.kernel);
+        if (!spec.initrd.empty()) add_text(os, "initrd", spec.initrd);
+        if (!spec.kernel_arguments.empty()) add_text(os, "cmdline", spec.kernel_arguments);
+    }
+    add(os, "boot", {{"dev", "hd"}});
+
+    auto features = add(domain, "features");
+    add(features, "acpi");
+    add(features, "apic");
+    if (spec.kvm)
+        add(domain, "cpu", {{"mode", "host-model"}, {"check", "partial"}});
+    else
+        add(domain, "cpu", {{"mode", "maximum"}});
+
+    auto clock = add(domain, "clock", {{"offset", "utc"}});
+    add(clock, "timer", {{"name", "rtc"}, {"tickpolicy", "catchup"}});
+    add(clock, "timer", {{"name", "pit"}, {"tickpolicy", "delay"}});
+    add(clock, "timer", {{"name", "hpet"}, {"present", "no"}});
+    add_text(domain, "on_poweroff", "destroy");
+    add_text(domain, "on_reboot", "restart");
+    add_text(domain, "on_crash", "destroy");
+}
+
+/// The disk is named by path, not as a pool's volume: AppArmor's helper gives type='volume' no rule.
+void add_storage(pugi::xml_node devices, const DomainSpec& spec) {
+    auto disk = add(devices, "disk", {{"type", "file"}, {"device", "disk"}});
+    add(disk, "driver",
+        {{"name", "qemu"}, {"type", "qcow2"}, {"cache", "none"}, {"io", "native"}, {"discard", "unmap"}});
+    add(disk, "source", {{"file", spec.disk_path}});
+    add(disk, "target", {{"dev", "vda"}, {"bus", "virtio"}});
+
+    // On virtio-scsi, not SATA: cloud kernels have no AHCI and would find no seed.
+    auto seed = add(devices, "disk", {{"type", "file"}, {"device", "cdrom"}});
+    add(seed, "driver", {{"name", "qemu"}, {"type", "raw"}});
+    add(seed, "source", {{"file", spec.seed_path}});
+    add(seed, "target", {{"dev", "sda"}, {"bus", "scsi"}});
+    add(seed, "readonly");
+    add(devices, "controller", {{"type", "scsi"}, {"index", "0"}, {"model", "virtio-scsi"}});
+}
+
+void add_interface(pugi::xml_node devices, const DomainSpec& spec) {
+    auto interface = add(devices, "interface", {{"type", "bridge"}});
+    add(interface, "mac", {{"address", spec.mac.str()}});
+    add(interface, "source", {{"bridge", spec.bridge}});
+    add(interface, "model", {{"type", "virtio"}});
+    add(interface, "port", {{"isolated", "yes"}});
+    if (spec.filter.empty()) return;
+    auto filter = add(interface, "filterref", {{"filter", spec.filter}});
+    add(filter, "parameter", {{"name", "MAC"}, {"value", spec.mac.str()}});
+    add(filter, "parameter", {{"name", "IP"}, {"value", spec.ip.str()}});
+    if (spec.ipv6) add(filter, "parameter", {{"name", "IPV6"}, {"value", spec.ipv6->str()}});
+}
+
+void add_lines(pugi::xml_node devices, const DomainSpec& spec) {
+    auto serial = add(devices, "serial", {{"type", "pty"}});
+    add(serial, "log", {{"file", spec.console_path}, {"append", "on"}});
+    add(serial, "target", {{"port", "0"}});
+    auto console = add(devices, "console", {{"type", "pty"}});
+    add(console, "log", {{"file", spec.console_path}, {"append", "on"}});
+    add(console, "target", {{"type", "serial"}, {"port", "0"}});
+    auto agent = add(devices, "channel", {{"type", "unix"}});
+    add(agent, "target", {{"type", "virtio"}, {"name", "org.qemu.guest_agent.0"}});
+    auto rng = add(devices, "rng", {{"model", "virtio"}});
+    add_text(rng, "backend", "/dev/urandom", {{"model", "random"}});
+    add(devices, "memballoon", {{"model", "virtio"}});
+}
+
+void parse(pugi::xml_document& document, const std::string& xml, const char* root) {
+    auto result = document.load_string(xml.c_str());
+    if (!result)
+        throw Error(Code::hypervisor, std::string("libvirt's ") + root +
+                                          " definition cannot be parsed: " + result.description());
+    if (!document.child(root))
+        throw Error(Code::hypervisor, std::string("a ") + root +
+                                          " definition was expected, but its root is " +
+                                          text::printable(document.document_element().name()));
+}
+
+/// "vm" of "blockhost:vm".
+std::string_view local_name(pugi::xml_node node) {
+    std::string_view name = node.name();
+    auto colon = name.find(':');
+    return colon == name.npos ? name : name.substr(colon + 1);
+}
+
+/// The namespace an element is in, by the nearest declaration of its prefix; pugixml itself knows none.
+std::string_view namespace_of(pugi::xml_node node) {
+    std::string_view name = node.name();
+    auto colon = name.find(':');
+    std::string key = colon == name.npos ? "xmlns" : "xmlns:" + std::string(name.substr(0, colon));
+    for (auto scope = node; scope; scope = scope.parent())
+        if (auto declaration = scope.attribute(key.c_str())) return declaration.value();
+    return {};
+}
+
+DomainMark mark_in(pugi::xml_node vm) {
+    DomainMark mark;
+    mark.instance = vm.attribute("instance").value();
+    mark.operation = vm.attribute("operation").value();
+    for (auto child : vm.children()) {
+        auto key = local_name(child);
+        std::string value = child.text().get();
+        if (key == "ip")
+            mark.ip = Ipv4::try_parse(value);
+        else if (key == "ipv6")
+            mark.ipv6 = Ipv6::try_parse(value);
+        else if (key == "owner")
+            mark.wallet = value;
+        else if (key == "username")
+            mark.username = value;
+        else if (key == "network-mode")
+            mark.network_mode = value;
+        else if (key == "expires-at")
+            mark.expires_at = value;
+        else if (key == "created-at")
+            mark.created_at = value;
+    }
+    return mark;
+}
+
+/// `<memory unit=…>` in MiB, rounded down (libvirt, "Memory Allocation": the default unit is KiB).
+std::uint64_t memory_mib(pugi::xml_node memory) {
+    constexpr std::uint64_t k = 1000, ki = 1024;
+    static constexpr std::array<std::pair<std::string_view, std::uint64_t>, 15> units{
+        {{"b", 1},
+         {"bytes", 1},
+         {"", ki},
+         {"k", ki},
+         {"KiB", ki},
+         {"KB", k},
+         {"M", ki * ki},
+         {"MiB", ki * ki},
+         {"MB", k * k},
+         {"G", ki * ki * ki},
+         {"GiB", ki * ki * ki},
+         {"GB", k * k * k},
+         {"T", ki * ki * ki * ki},
+         {"TiB", ki * ki * ki * ki},
+         {"TB", k * k * k * k}}};
+    auto number = memory.text().as_ullong();
+    std::string_view unit = memory.attribute("unit").value();
+    for (const auto& [name, bytes] : units)
+        if (name == unit) return number * bytes / (ki * ki);
+    return number / ki;
+}
+
+void read_disk(pugi::xml_node disk, DomainFacts& facts) {
+    auto source = disk.child("source");
+    std::string path =
+        source.attribute("file") ? source.attribute("file").value() : source.attribute("dev").value();
+    if (path.empty()) return;
+    std::string_view device = disk.attribute("device").as_string("disk");
+    if (device == "cdrom")
+        facts.seeds.push_back(path);
+    else if (device == "disk" && !disk.child("readonly"))
+        facts.disks.push_back(path);
+}
+
+} // namespace
+
+std::string render_domain(const DomainSpec& spec) {
+    pugi::xml_document document;
+    auto domain = add(document, "domain", {{"type", spec.kvm ? "kvm" : "qemu"}});
+    add_text(domain, "name", spec.name.str());
+    add_text(domain, "uuid", spec.uuid.str());
+    add_metadata(domain, spec);
+    add_text(domain, "memory", std::to_string(spec.memory_mib), {{"unit", "MiB"}});
+    add_text(domain, "vcpu", std::to_string(spec.cpus), {{"placement", "static"}});
+    add_machine(domain, spec);
+    auto devices = add(domain, "devices");
+    add_storage(devices, spec);
+    add_interface(devices, spec);
+    add_lines(devices, spec);
+    return print_xml(document);
+}
+
+std::optional<DomainMark> read_mark(const std::string& xml) {
+    pugi::xml_document document;
+    if (!document.load_buffer(xml.data(), xml.size())) return std::nullopt;
+    const auto is_mark = [](pugi::xml_node node) {
+        return local_name(node) == "vm" && namespace_of(node) == metadata_namespace;
+    };
+    if (is_mark(document.document_element())) return mark_in(document.document_element());
+    for (auto element : document.child("domain").child("metadata").children())
+        if (is_mark(element)) return mark_in(element);
+    return std::nullopt;
+}
+
+DomainFacts read_domain(const std::string& xml) {
+    pugi::xml_document document;
+    parse(document, xml, "domain");
+    auto domain = document.child("domain");
+    DomainFacts facts;
+    for (auto element : domain.child("metadata").children()) {
+        if (element.type() != pugi::node_element) continue;
+        if (namespace_of(element) != metadata_namespace)
+            facts.other_metadata = true;
+        else if (local_name(element) == "vm")
+            facts.mark = mark_in(element);
+    }
+    facts.memory_mib = memory_mib(domain.child("memory"));
+    auto devices = domain.child("devices");
+    for (auto disk : devices.children("disk")) read_disk(disk, facts);
+    for (auto interface : devices.children("interface")) {
+        std::string mac = interface.child("mac").attribute("address").value();
+        if (!mac.empty()) facts.macs.push_back(text::lower(mac));
+        if (facts.bridge.empty()) facts.bridge = interface.child("source").attribute("bridge").value();
+    }
+    for (const char* line : {"serial", "console"})
+        for (auto device : devices.children(line))
+            if (facts.console_log.empty()) facts.console_log = device.child("log").attribute("file").value();
+    return facts;
+}
+
+std::string render_volume(const std::string& name, std::uint64_t capacity_bytes, const std::string& backing) {
+    pugi::xml_document document;
+    auto volume = add(document, "volume");
+    add_text(volume, "name", name);
+    add_text(volume, "capacity", std::to_string(capacity_bytes), {{"unit", "bytes"}});
+    auto target = add(volume, "target");
+    add(target, "format", {{"type", "qcow2"}});
+    add_text(target, "compat", "1.1"); // libvirt's default, 0.10, holds no dirty bitmaps
+    auto backing_store = add(volume, "backingStore");
+    add_text(backing_store, "path", backing);
+    add(backing_store, "format", {{"type", "qcow2"}});
+    return print_xml(document);
+}
+
+std::string render_pool(const std::string& name, const std::string& path) {
+    pugi::xml_document document;
+    auto pool = add(document, "pool", {{"type", "dir"}});
+    add_text(pool, "name", name);
+    add_text(add(pool, "target"), "path", path);
+    return print_xml(document);
+}
+
+std::string pool_target(const std::string& xml) {
+    pugi::xml_document document;
+    parse(document, xml, "pool");
+    std::string path = document.child("pool").child("target").child("path").text().get();
+    if (path.empty()) throw Error(Code::hypervisor, "the storage pool has no target folder");
+    return path;
+}
+
+} // namespace blockhost

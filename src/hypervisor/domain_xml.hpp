@@ -1,0 +1,85 @@
+#pragma once
+/// Domain, volume, pool and filter XML: rendered from our types, and read back for what proves a domain ours.
+
+#include "model/address.hpp"
+#include "model/vm.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace blockhost {
+
+/// Everything that becomes domain XML (docs/contract.md, "Domain XML").
+struct DomainSpec {
+    VmName name;
+    Uuid uuid;
+    bool kvm = true; ///< false: type qemu with a CPU model that TCG can do
+    std::int64_t cpus = 1;
+    std::int64_t memory_mib = 2048;
+    std::string disk_path;
+    std::string seed_path;
+    std::string console_path; ///< log file of the serial console
+    std::string bridge;
+    Mac mac;
+    std::string filter; ///< nwfilter's name; empty: none
+    /// Direct kernel boot, for guests without a boot loader (tests); all empty: boot from the disk.
+    std::string kernel, initrd, kernel_arguments;
+    // metadata
+    InstanceId instance;
+    OperationId operation;
+    Ipv4 ip;
+    std::optional<Ipv6> ipv6;
+    std::string wallet, username, network_mode;
+    std::string expires_at, created_at; ///< as the registry spells them
+};
+std::string render_domain(const DomainSpec& spec);
+
+/// Our metadata in a domain, as far as it can be read.
+struct DomainMark {
+    std::string instance, operation;
+    std::optional<Ipv4> ip;
+    std::optional<Ipv6> ipv6;
+    std::string wallet, username, network_mode, expires_at, created_at;
+};
+
+/// The mark in a domain's definition, or in its metadata element alone; nothing when there is none.
+std::optional<DomainMark> read_mark(const std::string& xml);
+
+/// What a definition shows that matters to us.
+struct DomainFacts {
+    std::optional<DomainMark> mark; ///< nothing: no metadata of our namespace
+    bool other_metadata = false;    ///< metadata of somebody else's namespace
+    std::vector<std::string> disks; ///< source files of writable disks
+    std::vector<std::string> seeds; ///< source files of CD-ROMs
+    std::vector<std::string> macs;
+    std::string bridge; ///< of the first bridge interface
+    std::string console_log;
+    std::uint64_t memory_mib = 0;
+};
+/// Throws Error{hypervisor} when it cannot be parsed.
+DomainFacts read_domain(const std::string& xml);
+
+/// qcow2 overlay with compat 1.1 on `backing` (whose format is qcow2); owner and mode as libvirt's default.
+std::string render_volume(const std::string& name, std::uint64_t capacity_bytes, const std::string& backing);
+
+/// A dir pool on folder `path`, made 0711 when it is missing: QEMU reaches its disks through it.
+std::string render_pool(const std::string& name, const std::string& path);
+/// The target folder in a pool's definition. Throws Error{hypervisor} when it cannot be parsed or has none.
+std::string pool_target(const std::string& xml);
+
+/// Anti-spoofing: pins MAC, IPv4 and ARP (and IPv6 with neighbour discovery) to the variables MAC, IP and
+/// IPV6; no router advertisements, no redirects, no DHCP server answers from the guest. Two filters: with and
+/// without IPv6, since an unset variable keeps a domain from starting. The filter's uuid follows from its
+/// name: libvirt updates a filter only when name and uuid agree, and leaves the rules of running domains
+/// alone when nothing changed.
+enum class FilterKind { ipv4, ipv4_and_ipv6 };
+std::string filter_name(FilterKind kind, bool default_root, const InstanceId& instance);
+std::string render_filter(FilterKind kind, const std::string& name);
+
+/// Metadata namespace: part of what proves a domain ours. Never changes.
+inline constexpr const char* metadata_namespace = "https://blockhost.io/ns/blockhost-libvirt/1";
+
+} // namespace blockhost

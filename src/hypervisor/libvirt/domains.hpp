@@ -1,0 +1,27 @@
+#pragma once
+/// Domain, host and filter calls on one connection. All throw Failed; they run on the connection's worker.
+
+#include "hypervisor/hypervisor.hpp"
+
+#include <libvirt/libvirt.h>
+
+namespace blockhost::libvirt::domains {
+
+std::optional<PowerState> state(virConnectPtr connection, const std::string& name);
+std::optional<DomainView> find(virConnectPtr connection, const std::string& name);
+std::vector<DomainState> states(virConnectPtr connection);
+std::vector<DomainUse> uses(virConnectPtr connection);
+HostView host(virConnectPtr connection);
+std::string agent(virConnectPtr connection, const std::string& name, const std::string& command, int seconds);
+
+void define(virConnectPtr connection, const std::string& xml);
+void start(virConnectPtr connection, const std::string& name);
+void unpause(virConnectPtr connection, const std::string& name);
+void shutdown(virConnectPtr connection, const std::string& name);
+void power_off(virConnectPtr connection, const std::string& name);
+void undefine(virConnectPtr connection, const std::string& name);
+
+void ensure_filter(virConnectPtr connection, const std::string& name, const std::string& xml);
+void remove_filter(virConnectPtr connection, const std::string& name);
+
+} // namespace blockhost::libvirt::domains

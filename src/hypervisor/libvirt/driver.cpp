@@ -1,0 +1,173 @@
+/// The libvirt driver: a module that the executable loads at first need, with one exported symbol.
+///
+/// Everything libvirt is asked runs on a worker thread, so that each call ends here even when the daemon
+/// hangs: looks after 10 s, changes after 2 minutes (libvirt probes QEMU at its first define, and waits for
+/// QEMU's end at a kill). A connection that was given up answers nothing more. No exception leaves this file.
+
+#include "hypervisor/load.hpp"
+
+#include "hypervisor/libvirt/connection.hpp"
+#include "hypervisor/libvirt/domains.hpp"
+#include "hypervisor/libvirt/errors.hpp"
+#include "hypervisor/libvirt/events.hpp"
+#include "hypervisor/libvirt/storage.hpp"
+
+#include <type_traits>
+
+namespace blockhost::libvirt {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto look_span = 10s;
+constexpr auto change_span = 120s;
+/// libvirt greets the agent before it passes a command on, each with a time limit of its own.
+constexpr auto agent_extra = 10s;
+
+/// Runs `body` and turns whatever it throws into `f`.
+template<class Body>
+auto guarded(Failure& f, Body body) noexcept -> decltype(body()) {
+    try {
+        return body();
+    } catch (const Failed& why) {
+        f = why.failure;
+    } catch (const std::exception& e) {
+        f = {true, Code::internal, std::string("the libvirt driver failed: ") + e.what(), ""};
+    } catch (...) {
+        f = {true, Code::internal, "the libvirt driver failed", ""};
+    }
+    if constexpr (!std::is_void_v<decltype(body())>) return {};
+}
+
+class Driver final : public Hypervisor {
+  public:
+    Driver(std::string uri, bool write) : uri_(std::move(uri)), connection_(open_on(worker_, uri_, write)) {}
+
+    ~Driver() override {
+        if (worker_.stuck()) return; // the thread that hangs keeps its share, and nobody waits for it
+        Failure ignored;
+        guarded(ignored, [&] {
+            worker_.run<bool>(
+                2s, [subscription = std::move(subscription_), connection = std::move(connection_)]() mutable {
+                    subscription.reset();
+                    connection.reset();
+                    return true;
+                });
+        });
+    }
+
+  private:
+    /// `function(connection, arguments…)` on the worker, within `span`.
+    template<class Result, class... Parameters, class... Arguments>
+    Result ask(std::chrono::milliseconds span, Failure& f, Result (*function)(virConnectPtr, Parameters...),
+               Arguments... arguments) noexcept {
+        return guarded(f, [&]() -> Result {
+            using Value = std::conditional_t<std::is_void_v<Result>, bool, Result>;
+            auto result = run<Value>(span, [connection = connection_, function, arguments...]() -> Value {
+                if constexpr (std::is_void_v<Result>)
+                    return function(connection->get(), arguments...), true;
+                else
+                    return function(connection->get(), arguments...);
+            });
+            if constexpr (!std::is_void_v<Result>) return result;
+        });
+    }
+
+    template<class Value>
+    Value run(std::chrono::milliseconds span, std::function<Value()> function) {
+        if (worker_.stuck()) throw no_answer(uri_, "an earlier call was given up");
+        auto result = worker_.run<Value>(span, std::move(function));
+        if (result) return std::move(*result);
+        auto seconds = std::chrono::duration_cast<std::chrono::seconds>(span).count();
+        throw no_answer(uri_, "nothing within " + std::to_string(seconds) + " s");
+    }
+
+    std::optional<PowerState> do_state(const std::string& name, Failure& f) noexcept override {
+        return ask(look_span, f, domains::state, name);
+    }
+    std::optional<DomainView> do_find(const std::string& name, Failure& f) noexcept override {
+        return ask(look_span, f, domains::find, name);
+    }
+    std::vector<DomainState> do_states(Failure& f) noexcept override {
+        return ask(look_span, f, domains::states);
+    }
+    std::vector<DomainUse> do_uses(Failure& f) noexcept override { return ask(look_span, f, domains::uses); }
+    std::optional<PoolView> do_find_pool(const std::string& name, Failure& f) noexcept override {
+        return ask(look_span, f, storage::find_pool, name);
+    }
+    std::optional<VolumeView> do_find_volume(const std::string& path, Failure& f) noexcept override {
+        return ask(look_span, f, storage::find_volume, path);
+    }
+    HostView do_host(Failure& f) noexcept override { return ask(look_span, f, domains::host); }
+    std::string do_agent(const std::string& name, const std::string& command, int seconds,
+                         Failure& f) noexcept override {
+        return ask(std::chrono::seconds(seconds) + agent_extra, f, domains::agent, name, command, seconds);
+    }
+
+    void do_watch(const std::string& name, Failure& f) noexcept override {
+        guarded(f, [&] {
+            events_->aim(name);
+            if (subscription_) return;
+            subscription_ =
+                run<std::shared_ptr<Subscription>>(look_span, [connection = connection_, events = events_] {
+                    return std::make_shared<Subscription>(connection->get(), events);
+                });
+        });
+    }
+    Wake do_wait(std::chrono::milliseconds span, Failure& f) noexcept override {
+        return guarded(f, [&] { return events_->next(span); });
+    }
+
+    void do_ensure_pool(const std::string& name, const std::string& xml, Failure& f) noexcept override {
+        ask(change_span, f, storage::ensure_pool, name, xml);
+    }
+    void do_ensure_filter(const std::string& name, const std::string& xml, Failure& f) noexcept override {
+        ask(change_span, f, domains::ensure_filter, name, xml);
+    }
+    VolumeView do_create_volume(const std::string& pool, const std::string& xml,
+                                Failure& f) noexcept override {
+        return ask(change_span, f, storage::create_volume, pool, xml);
+    }
+    void do_delete_volume(const std::string& path, Failure& f) noexcept override {
+        ask(change_span, f, storage::delete_volume, path);
+    }
+    void do_define(const std::string& xml, Failure& f) noexcept override {
+        ask(change_span, f, domains::define, xml);
+    }
+    void do_start(const std::string& name, Failure& f) noexcept override {
+        ask(change_span, f, domains::start, name);
+    }
+    void do_unpause(const std::string& name, Failure& f) noexcept override {
+        ask(change_span, f, domains::unpause, name);
+    }
+    void do_shutdown(const std::string& name, Failure& f) noexcept override {
+        ask(change_span, f, domains::shutdown, name);
+    }
+    void do_power_off(const std::string& name, Failure& f) noexcept override {
+        ask(change_span, f, domains::power_off, name);
+    }
+    void do_undefine(const std::string& name, Failure& f) noexcept override {
+        ask(change_span, f, domains::undefine, name);
+    }
+    void do_remove_pool(const std::string& name, Failure& f) noexcept override {
+        ask(change_span, f, storage::remove_pool, name);
+    }
+    void do_remove_filter(const std::string& name, Failure& f) noexcept override {
+        ask(change_span, f, domains::remove_filter, name);
+    }
+
+    std::string uri_;
+    Worker worker_;
+    std::shared_ptr<Events> events_ = std::make_shared<Events>();
+    std::shared_ptr<Connection> connection_;
+    std::shared_ptr<Subscription> subscription_; ///< made by the first watch()
+};
+
+} // namespace
+} // namespace blockhost::libvirt
+
+extern "C" __attribute__((visibility("default"))) blockhost::Hypervisor*
+blockhost_make_hypervisor(const char* uri, bool write, blockhost::Failure* failure) {
+    return blockhost::libvirt::guarded(
+        *failure, [&]() -> blockhost::Hypervisor* { return new blockhost::libvirt::Driver(uri, write); });
+}

@@ -1,0 +1,18 @@
+#pragma once
+/// Pool and volume calls on one connection. All throw Failed; they run on the connection's worker.
+
+#include "hypervisor/hypervisor.hpp"
+
+#include <libvirt/libvirt.h>
+
+namespace blockhost::libvirt::storage {
+
+std::optional<PoolView> find_pool(virConnectPtr connection, const std::string& name);
+void ensure_pool(virConnectPtr connection, const std::string& name, const std::string& xml);
+void remove_pool(virConnectPtr connection, const std::string& name);
+
+std::optional<VolumeView> find_volume(virConnectPtr connection, const std::string& path);
+VolumeView create_volume(virConnectPtr connection, const std::string& pool, const std::string& xml);
+void delete_volume(virConnectPtr connection, const std::string& path);
+
+} // namespace blockhost::libvirt::storage

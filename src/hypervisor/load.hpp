@@ -1,0 +1,33 @@
+#pragma once
+/// Which hypervisor a verb gets, and loading the libvirt module at first need.
+
+#include "config/paths.hpp"
+#include "hypervisor/hypervisor.hpp"
+
+#include <memory>
+#include <string>
+
+namespace blockhost {
+
+/// BLOCKHOST_LIBVIRT_URI, or qemu:///system.
+std::string libvirt_uri();
+
+enum class Access { read, write };
+
+/// Connects. `read` tries the read-write socket too (the agent needs it) but makes do with the read-only one.
+/// Throws Error{hypervisor_down} when the module or a library of it is missing, or nothing listens (within 2
+/// s); Error{no_answer} when a daemon is there but does not answer within 10 s (30 s for one that is being
+/// woken by socket activation).
+std::unique_ptr<Hypervisor> open_libvirt(const std::string& uri, Access access);
+
+/// The little world in folder `world`, made with template, pool and bridge at first need. Arms fault points
+/// from BLOCKHOST_FAULT.
+std::unique_ptr<Hypervisor> open_simulated(const std::filesystem::path& world);
+
+/// The module's only symbol besides what the loader needs. `failure` is set when nothing is returned.
+extern "C" {
+using HypervisorMaker = Hypervisor* (*)(const char* uri, bool write, Failure* failure);
+}
+inline constexpr const char* hypervisor_maker_symbol = "blockhost_make_hypervisor";
+
+} // namespace blockhost

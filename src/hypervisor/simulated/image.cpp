@@ -1,0 +1,65 @@
+/// See image.hpp; the format is QEMU's docs/interop/qcow2.txt.
+
+#include "hypervisor/simulated/image.hpp"
+
+#include "base/error.hpp"
+#include "base/files.hpp"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace blockhost::simulated {
+namespace {
+
+constexpr std::uint64_t cluster = 65536;
+
+std::string big_endian(std::uint64_t value, int bytes) {
+    std::string out;
+    for (int shift = 8 * (bytes - 1); shift >= 0; shift -= 8) out += static_cast<char>(value >> shift & 255);
+    return out;
+}
+
+std::uint64_t divided_up(std::uint64_t value, std::uint64_t by) {
+    return (value + by - 1) / by;
+}
+
+/// Cluster 0 is the header, 1 the refcount table, 2 its one block, 3 and on the empty L1 table.
+std::string header(std::uint64_t virtual_bytes, const std::string& backing, std::uint64_t l1_entries) {
+    constexpr std::uint64_t length = 104, backing_at = length + 8; // after the end of the (empty) extensions
+    std::string out = "QFI\xfb" + big_endian(3, 4);
+    out += big_endian(backing.empty() ? 0 : backing_at, 8) + big_endian(backing.size(), 4);
+    out +=
+        big_endian(16, 4) + big_endian(virtual_bytes, 8) + big_endian(0, 4); // cluster bits, size, no crypt
+    out += big_endian(l1_entries, 4) + big_endian(3 * cluster, 8);           // L1
+    out += big_endian(cluster, 8) + big_endian(1, 4);                        // refcounts
+    out += big_endian(0, 4) + big_endian(0, 8);                              // snapshots
+    out += big_endian(0, 8) + big_endian(0, 8) + big_endian(0, 8);           // features
+    out += big_endian(4, 4) + big_endian(length, 4);                         // 16-bit refcounts
+    return out + big_endian(0, 8) + backing;
+}
+
+void write_at(int fd, std::uint64_t offset, const std::string& data, const std::filesystem::path& path) {
+    if (::pwrite(fd, data.data(), data.size(), static_cast<off_t>(offset)) !=
+        static_cast<ssize_t>(data.size()))
+        throw errno_error("cannot write", path.string(), errno);
+}
+
+} // namespace
+
+void make_qcow2(const std::filesystem::path& path, std::uint64_t virtual_bytes, const std::string& backing) {
+    auto l1_entries = divided_up(virtual_bytes, cluster * (cluster / 8));
+    auto clusters = 3 + std::max<std::uint64_t>(1, divided_up(l1_entries * 8, cluster));
+    std::string counts;
+    for (std::uint64_t i = 0; i < clusters; ++i) counts += big_endian(1, 2);
+
+    Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640));
+    if (!file) throw errno_error("cannot make", path.string(), errno);
+    if (::ftruncate(file.get(), static_cast<off_t>(clusters * cluster)) < 0)
+        throw errno_error("cannot size", path.string(), errno);
+    write_at(file.get(), 0, header(virtual_bytes, backing, l1_entries), path);
+    write_at(file.get(), cluster, big_endian(2 * cluster, 8), path);
+    write_at(file.get(), 2 * cluster, counts, path);
+}
+
+} // namespace blockhost::simulated

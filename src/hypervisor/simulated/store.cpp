@@ -1,0 +1,378 @@
+/// See store.hpp. Files are replaced by renaming and not synced: the world outlives its processes, not the
+/// host.
+
+#include "hypervisor/simulated/store.hpp"
+
+#include "base/error.hpp"
+#include "base/json.hpp"
+#include "base/text.hpp"
+#include "base/time.hpp"
+#include "hypervisor/domain_xml.hpp"
+#include "hypervisor/simulated/image.hpp"
+#include "hypervisor/xml_print.hpp"
+
+#include <algorithm>
+#include <boost/json/serialize.hpp>
+#include <fcntl.h>
+#include <pugixml.hpp>
+#include <unistd.h>
+
+namespace blockhost::simulated {
+namespace {
+
+namespace fs = std::filesystem;
+namespace bj = boost::json;
+using namespace std::chrono_literals;
+
+constexpr std::uint64_t template_bytes = 2ull << 30;
+
+void write_file(const fs::path& path, const std::string& content) {
+    auto fresh = path;
+    fresh += ".new"; // one writer at a time: the world is entered
+    {
+        Fd file(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640));
+        if (!file) throw errno_error("cannot write", fresh.string(), errno);
+        files::write_all(file.get(), content, fresh.string());
+    }
+    fs::rename(fresh, path);
+}
+
+void append_line(const fs::path& path, const std::string& line) {
+    Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
+    if (!file) throw errno_error("cannot write", path.string(), errno);
+    files::write_all(file.get(), line + "\n", path.string());
+}
+
+/// Names of files in `folder` that end in `suffix`, without it, sorted.
+std::vector<std::string> names_in(const fs::path& folder, std::string_view suffix) {
+    std::vector<std::string> names;
+    for (const auto& entry : fs::directory_iterator(folder)) {
+        auto name = entry.path().filename().string();
+        if (name.ends_with(suffix)) names.push_back(name.substr(0, name.size() - suffix.size()));
+    }
+    std::sort(names.begin(), names.end());
+    return names;
+}
+
+pugi::xml_node parse(pugi::xml_document& document, const std::string& xml, const char* root) {
+    auto result = document.load_string(xml.c_str());
+    if (result && document.child(root)) return document.child(root);
+    throw Error(Code::hypervisor, std::string("libvirt cannot read the ") + root + " definition: " +
+                                      (result ? "its root element is another" : result.description()));
+}
+
+template<class Integer>
+Integer integer_or(const bj::object& object, std::string_view key, Integer fallback) {
+    auto value = object.if_contains(key);
+    return value && value->is_number() ? value->to_number<Integer>() : fallback;
+}
+
+bool bool_or(const bj::object& object, std::string_view key, bool fallback) {
+    auto value = object.if_contains(key);
+    return value && value->is_bool() ? value->get_bool() : fallback;
+}
+
+bj::value read_object(const fs::path& path) {
+    auto text = files::read(path);
+    if (!text) return bj::object{};
+    auto value = json::parse(*text, path.string());
+    if (!value.is_object()) throw Error(Code::config, path.string() + " is not a JSON object");
+    return value;
+}
+
+constexpr PowerState every_state[] = {PowerState::running, PowerState::stopping, PowerState::paused,
+                                      PowerState::off,     PowerState::crashed,  PowerState::unknown};
+
+PowerState power_state(const std::string& word) {
+    for (auto state : every_state)
+        if (to_string(state) == word) return state;
+    return PowerState::unknown;
+}
+
+} // namespace
+
+Millis millis_now() {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(
+               std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+}
+
+Store::Store(fs::path world) : world_(fs::absolute(world).lexically_normal()) {
+    for (const char* folder : {"domains", "pools", "filters", "pending", "templates"})
+        fs::create_directories(world_ / folder);
+    auto base = world_ / "templates" / "blockhost-base.qcow2";
+    auto entered = enter();
+    if (!fs::exists(base)) make_qcow2(base, template_bytes, "");
+}
+
+FileLock Store::enter() const {
+    auto path = world_ / "lock";
+    Fd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0660));
+    if (!file) throw errno_error("cannot open", path.string(), errno);
+    auto lock = FileLock::take(std::move(file), FileLock::Mode::exclusive, Deadline::in(10s));
+    if (!lock) throw Error(Code::no_answer, "the simulated world in " + world_.string() + " does not answer");
+    if (behaviour().down)
+        throw Error(Code::hypervisor_down,
+                    "libvirt cannot be reached at the simulated world in " + world_.string(),
+                    "take \"down\" out of its behaviour.json");
+    catch_up();
+    return std::move(*lock);
+}
+
+Behaviour Store::behaviour() const {
+    auto value = read_object(world_ / "behaviour.json");
+    const auto& object = value.get_object();
+    Behaviour b;
+    b.agent = json::string_or(value, "agent", b.agent);
+    b.cloud_init = json::string_or(value, "cloud_init", b.cloud_init);
+    b.shutdown = json::string_or(value, "shutdown", b.shutdown);
+    b.down = bool_or(object, "down", b.down);
+    b.boot_ms = integer_or(object, "boot_ms", b.boot_ms);
+    b.shutdown_ms = integer_or(object, "shutdown_ms", b.shutdown_ms);
+    b.host_memory_mib = integer_or(object, "host_memory_mib", b.host_memory_mib);
+    b.host_cpus = integer_or(object, "host_cpus", b.host_cpus);
+    b.pool_available = integer_or(object, "pool_available", b.pool_available);
+    return b;
+}
+
+fs::path Store::file(const char* folder, const std::string& name, const char* suffix) const {
+    if (name.empty() || name[0] == '.' || name.find('/') != name.npos || name.size() > 200)
+        throw Error(Code::invalid, "the simulated world has no room for the name " + text::printable(name));
+    return world_ / folder / (name + suffix);
+}
+
+std::vector<std::string> Store::domains() const {
+    return names_in(world_ / "domains", ".json");
+}
+
+std::optional<DomainFile> Store::domain(const std::string& name) const {
+    auto path = file("domains", name, ".json");
+    if (!fs::exists(path)) return std::nullopt;
+    auto value = read_object(path);
+    const auto& object = value.get_object();
+    DomainFile domain;
+    domain.uuid = json::string_or(value, "uuid", "");
+    domain.state = power_state(json::string_or(value, "state", "unknown"));
+    domain.reason = json::string_or(value, "reason", "");
+    domain.persistent = bool_or(object, "persistent", true);
+    domain.started = integer_or(object, "started", Millis{0});
+    domain.ends = integer_or(object, "ends", Millis{0});
+    return domain;
+}
+
+void Store::put(const std::string& name, const DomainFile& domain) const {
+    bj::object object{{"uuid", domain.uuid},       {"state", to_string(domain.state)},
+                      {"reason", domain.reason},   {"persistent", domain.persistent},
+                      {"started", domain.started}, {"ends", domain.ends}};
+    write_file(file("domains", name, ".json"), bj::serialize(object) + "\n");
+}
+
+std::string Store::domain_xml(const std::string& name) const {
+    return files::read(file("domains", name, ".xml")).value_or("");
+}
+
+void Store::define(const std::string& xml) const {
+    pugi::xml_document document;
+    auto root = parse(document, xml, "domain");
+    std::string name = root.child("name").text().get(), uuid = root.child("uuid").text().get();
+    if (uuid.empty()) {
+        uuid = Uuid::random().str();
+        root.insert_child_after("uuid", root.child("name")).text() = uuid.c_str();
+    }
+    for (const auto& other : domains()) {
+        auto there = domain(other);
+        if (there && (other == name) != (there->uuid == uuid))
+            throw Error(Code::exists, "libvirt cannot define the domain: domain '" + other +
+                                          "' already exists with uuid " + there->uuid);
+    }
+    auto state = domain(name).value_or(DomainFile{});
+    state.uuid = uuid;
+    state.persistent = true;
+    write_file(file("domains", name, ".xml"), print_xml(document));
+    put(name, state);
+    tell(name);
+}
+
+void Store::start(const std::string& name) const {
+    auto state = domain(name);
+    if (!state) throw Error(Code::not_found, "libvirt has no domain " + name);
+    if (state->state == PowerState::running) return;
+    auto refuse = [&](Code code, const std::string& why) {
+        return Error(code, "libvirt cannot start " + name + ": " + why);
+    };
+    if (is_alive(state->state)) throw refuse(Code::wrong_state, "domain is already running");
+    auto xml = domain_xml(name);
+    auto facts = read_domain(xml);
+    for (const auto& list : {facts.disks, facts.seeds})
+        for (const auto& path : list)
+            if (!fs::exists(path))
+                throw refuse(Code::hypervisor,
+                             "Cannot access storage file '" + path + "': No such file or directory");
+    pugi::xml_document document;
+    for (auto interface : parse(document, xml, "domain").child("devices").children("interface"))
+        if (std::string used = interface.child("filterref").attribute("filter").value();
+            !used.empty() && !filter(used))
+            throw refuse(Code::hypervisor, "internal error: referenced filter '" + used + "' is missing");
+    state->state = PowerState::running;
+    state->reason = "booted";
+    state->started = millis_now();
+    state->ends = 0;
+    put(name, *state);
+    if (!facts.console_log.empty() && fs::exists(fs::path(facts.console_log).parent_path()))
+        append_line(facts.console_log, "simulated guest " + name + " boots");
+    tell(name);
+}
+
+void Store::power_off(const std::string& name, const std::string& reason) const {
+    auto state = domain(name);
+    if (!state || state->state == PowerState::off) return;
+    state->state = PowerState::off;
+    state->reason = reason;
+    state->ends = 0;
+    put(name, *state);
+    tell(name);
+    if (!state->persistent) undefine(name);
+}
+
+void Store::undefine(const std::string& name) const {
+    auto state = domain(name);
+    if (!state) return;
+    if (is_alive(state->state)) {
+        state->persistent = false;
+        return put(name, *state);
+    }
+    fs::remove(file("domains", name, ".xml"));
+    fs::remove(file("domains", name, ".json"));
+    tell(name);
+}
+
+std::optional<std::string> Store::pool_xml(const std::string& name) const {
+    return files::read(file("pools", name, ".xml"));
+}
+
+void Store::put_pool(const std::string& name, const std::string& xml) const {
+    fs::path folder = pool_target(xml);
+    if (!folder.lexically_normal().string().starts_with(world_.string() + "/"))
+        throw Error(Code::config, "the simulated world keeps its disks in " + world_.string() + ", not in " +
+                                      folder.string());
+    fs::create_directories(folder);
+    write_file(file("pools", name, ".xml"), xml);
+}
+
+void Store::remove_pool(const std::string& name) const {
+    fs::remove(file("pools", name, ".xml"));
+}
+
+bool Store::pool_holds(const std::string& path) const {
+    auto folder = fs::path(path).parent_path().lexically_normal();
+    for (const auto& name : names_in(world_ / "pools", ".xml"))
+        if ((fs::path(pool_target(pool_xml(name).value_or(""))) / "").lexically_normal() == folder / "")
+            return true;
+    return false;
+}
+
+std::string Store::volume_path(const std::string& pool, const std::string& xml) const {
+    auto definition = pool_xml(pool);
+    if (!definition) throw Error(Code::not_found, "libvirt has no storage pool " + pool);
+    pugi::xml_document document;
+    return fs::path(pool_target(*definition)) / parse(document, xml, "volume").child("name").text().get();
+}
+
+void Store::create_volume(const std::string& pool, const std::string& xml) const {
+    auto path = volume_path(pool, xml);
+    pugi::xml_document document;
+    auto volume = parse(document, xml, "volume");
+    std::string backing = volume.child("backingStore").child("path").text().get();
+    auto refuse = [&](Code code, const std::string& why) {
+        return Error(code, "libvirt cannot make a volume in storage pool " + pool + ": " + why);
+    };
+    if (fs::exists(path)) throw refuse(Code::exists, path + " exists already");
+    if (!backing.empty() && !fs::exists(backing)) throw refuse(Code::hypervisor, "there is no " + backing);
+    make_qcow2(path, volume.child("capacity").text().as_ullong(), backing);
+}
+
+bool Store::filter(const std::string& name) const {
+    return fs::exists(file("filters", name, ".xml"));
+}
+
+void Store::put_filter(const std::string& name, const std::string& xml) const {
+    pugi::xml_document fresh, old;
+    std::string uuid = parse(fresh, xml, "filter").child("uuid").text().get();
+    auto there = files::read(file("filters", name, ".xml"));
+    if (there && uuid != parse(old, *there, "filter").child("uuid").text().get())
+        throw Error(Code::exists, "libvirt cannot define network filter " + name +
+                                      ": a filter of that name exists with another uuid");
+    write_file(file("filters", name, ".xml"), xml);
+}
+
+void Store::remove_filter(const std::string& name) const {
+    fs::remove(file("filters", name, ".xml"));
+}
+
+std::string Store::note_pending(const std::string& call, const std::string& first,
+                                const std::string& second) const {
+    unsigned char byte = 0;
+    random_bytes(&byte, 1);
+    bj::object note{
+        {"call", call}, {"first", first}, {"second", second}, {"due", millis_now() + 300 + byte * 600 / 255}};
+    auto name = random_hex(12);
+    write_file(file("pending", name, ".json"), bj::serialize(note));
+    return name;
+}
+
+void Store::done_with(const std::string& note) const {
+    fs::remove(file("pending", note, ".json"));
+}
+
+void Store::carry_out(const std::string& call, const std::string& first, const std::string& second) const {
+    if (call == "define")
+        define(first);
+    else if (call == "start")
+        start(first);
+    else if (call == "create_volume")
+        create_volume(first, second);
+    else
+        throw Error(Code::internal, "the simulated world cannot carry out " + call);
+}
+
+void Store::catch_up() const {
+    for (const auto& name : names_in(world_ / "pending", ".json")) {
+        auto note = read_object(file("pending", name, ".json"));
+        if (integer_or(note.get_object(), "due", Millis{0}) > millis_now()) continue;
+        done_with(name);
+        try {
+            carry_out(json::string_or(note, "call", ""), json::string_or(note, "first", ""),
+                      json::string_or(note, "second", ""));
+        } catch (const Error&) {
+            // It came too late to succeed, and nobody is left to be told.
+        }
+    }
+    for (const auto& name : domains())
+        if (auto state = domain(name); state && state->ends != 0 && state->ends <= millis_now())
+            power_off(name, "shutdown");
+}
+
+void Store::tell(const std::string& name) const {
+    append_line(world_ / "events", name + " lifecycle");
+}
+
+std::size_t Store::events_end() const {
+    std::error_code none;
+    auto size = fs::file_size(world_ / "events", none);
+    return none ? 0 : size;
+}
+
+std::vector<std::string> Store::events_since(std::size_t& position) const {
+    auto all = files::read(world_ / "events").value_or("");
+    std::vector<std::string> names;
+    while (position < all.size()) {
+        auto end = all.find('\n', position);
+        if (end == all.npos) break;
+        auto line = all.substr(position, end - position);
+        names.push_back(line.substr(0, line.find(' ')));
+        position = end + 1;
+    }
+    return names;
+}
+
+} // namespace blockhost::simulated

@@ -1,0 +1,108 @@
+#pragma once
+/// What the simulated world consists of, in a folder that several processes share.
+///
+///   lock                     held for each call
+///   behaviour.json           how the world misbehaves, for tests (see Behaviour); looked at in each call
+///   domains/NAME.xml, .json  definition and state of a domain (see DomainFile); a test may edit both
+///   pools/NAME.xml           pool definitions; the volumes are the files in their folders
+///   filters/NAME.xml         network filters
+///   pending/*.json           calls of processes that died in them, still to take effect
+///   events                   one line each: "NAME lifecycle"
+///   templates/, …            blockhost-base.qcow2, an empty image of 2 GiB; the rest is the callers'
+
+#include "base/lock.hpp"
+#include "model/vm.hpp"
+
+#include <boost/json/object.hpp>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace blockhost::simulated {
+
+/// Milliseconds on the monotonic clock, the same for every process until the host restarts.
+using Millis = std::int64_t;
+Millis millis_now();
+
+/// behaviour.json: any of these keys, each with its default.
+struct Behaviour {
+    std::string agent = "ok"; ///< "silent": connected, but it answers nothing
+    std::string cloud_init =
+        "done"; ///< "running" (never done), "disabled", "failed", "errors" (done, with errors)
+    std::string shutdown = "obeys"; ///< "ignores"
+    bool down = false;              ///< nothing listens
+    Millis boot_ms = 200;           ///< from start to cloud-init's end; the agent connects halfway
+    Millis shutdown_ms = 100;       ///< from the request to off
+    std::uint64_t host_memory_mib = 65536;
+    unsigned host_cpus = 16;
+    std::uint64_t pool_available = 1ull << 40; ///< bytes
+};
+
+/// domains/NAME.json.
+struct DomainFile {
+    std::string uuid;
+    PowerState state = PowerState::off;
+    std::string reason;
+    bool persistent = true;
+    Millis started = 0; ///< of the last start
+    Millis ends = 0;    ///< it goes off by itself then; 0: it doesn't
+};
+
+/// The folder, made with its template at first need.
+class Store {
+  public:
+    explicit Store(std::filesystem::path world);
+
+    /// The world to ourselves until it goes out of scope. What is due by then has happened: late calls of
+    /// dead processes, shutdowns. Throws Error{no_answer} when others keep it for 10 s,
+    /// Error{hypervisor_down} when the behaviour says so.
+    FileLock enter() const;
+    Behaviour behaviour() const;
+
+    // All of the following want the world entered.
+    std::vector<std::string> domains() const;
+    std::optional<DomainFile> domain(const std::string& name) const;
+    void put(const std::string& name, const DomainFile& domain) const;
+    std::string domain_xml(const std::string& name) const;
+    void define(const std::string& xml) const;
+    void start(const std::string& name) const;
+    void power_off(const std::string& name, const std::string& reason) const;
+    void undefine(const std::string& name) const;
+
+    std::optional<std::string> pool_xml(const std::string& name) const;
+    void put_pool(const std::string& name, const std::string& xml) const;
+    void remove_pool(const std::string& name) const;
+    /// The pool whose folder holds `path` exists.
+    bool pool_holds(const std::string& path) const;
+    /// Where the volume of that XML lies. Throws Error{not_found} without the pool.
+    std::string volume_path(const std::string& pool, const std::string& xml) const;
+    void create_volume(const std::string& pool, const std::string& xml) const;
+
+    bool filter(const std::string& name) const;
+    void put_filter(const std::string& name, const std::string& xml) const;
+    void remove_filter(const std::string& name) const;
+
+    /// Notes that `call` is under way; should this process die before done_with, it takes effect a little
+    /// later all the same, as libvirtd carries out a dead client's last call. Returns the note's name.
+    std::string note_pending(const std::string& call, const std::string& first,
+                             const std::string& second) const;
+    void done_with(const std::string& note) const;
+    /// Carries out one of the calls that can be pending: define, start, create_volume.
+    void carry_out(const std::string& call, const std::string& first, const std::string& second) const;
+
+    /// The events so far, in bytes of the file; and the names among the lines from there on.
+    std::size_t events_end() const;
+    std::vector<std::string> events_since(std::size_t& position) const;
+
+    /// Something happened to that domain.
+    void tell(const std::string& name) const;
+
+  private:
+    void catch_up() const;
+    std::filesystem::path file(const char* folder, const std::string& name, const char* suffix) const;
+
+    std::filesystem::path world_;
+};
+
+} // namespace blockhost::simulated

@@ -1,0 +1,89 @@
+/// Counting what is promised against what the host has.
+
+#include "lifecycle/admission.hpp"
+
+#include "base/text.hpp"
+
+#include <fmt/format.h>
+#include <limits>
+#include <set>
+
+namespace blockhost {
+
+namespace {
+
+constexpr std::uint64_t reserved_for_host_mib = 1024;
+constexpr std::uint64_t mib = 1ull << 20, gib = 1ull << 30;
+
+std::string figure_mib(double amount) { return text::human_bytes(static_cast<std::uint64_t>(amount) * mib); }
+
+/// Memory of our domains and of creates that have not defined theirs yet.
+std::uint64_t promised_mib(World& world, const VmName& newcomer) {
+    std::uint64_t sum = 0;
+    std::set<std::string> counted{newcomer.str()};
+    for (const DomainUse& use : world.hypervisor().uses()) {
+        const auto mark = read_mark(use.metadata);
+        if (!mark || mark->instance != world.instance.str()) continue;
+        if (counted.insert(use.name).second) sum += use.memory_mib;
+    }
+    for (const VmName& name : world.journal.names()) {
+        if (counted.count(name.str())) continue;
+        const auto entry = world.journal.peek(name);
+        if (!entry || entry->verb != to_string(Verb::create)) continue;
+        const boost::json::value* memory = entry->parameters.if_contains("memory_mib");
+        if (memory && memory->is_int64() && memory->get_int64() > 0)
+            sum += static_cast<std::uint64_t>(memory->get_int64());
+    }
+    return sum;
+}
+
+/// The pool's free room, asked of its file system: libvirt knows only what it saw at the pool's last refresh.
+std::uint64_t free_bytes(World& world) {
+    if (world.reality == Reality::simulated) {
+        const auto pool = world.hypervisor().find_pool(world.pool);
+        return pool ? pool->available_bytes : std::numeric_limits<std::uint64_t>::max();
+    }
+    std::filesystem::path folder = world.storage;
+    std::error_code error;
+    while (!std::filesystem::exists(folder, error) && folder.has_relative_path()) folder = folder.parent_path();
+    const auto space = std::filesystem::space(folder, error);
+    if (error) throw Error(Code::io, fmt::format("cannot tell the free room of {}: {}", folder.string(), error.message()));
+    return space.available;
+}
+
+} // namespace
+
+void check_host_bounds(World& world, const VmRequest& request) {
+    const HostView host = world.hypervisor().host();
+    if (request.cpus > static_cast<std::int64_t>(host.cpus))
+        throw Error(Code::invalid, fmt::format("--cpu {} is more than this host's {}", request.cpus, host.cpus),
+                    fmt::format("give at most --cpu {}", host.cpus));
+    if (request.memory_mib > static_cast<std::int64_t>(host.memory_mib))
+        throw Error(Code::invalid,
+                    fmt::format("--memory {} is more than this host's {} MiB", request.memory_mib, host.memory_mib),
+                    fmt::format("give at most --memory {}", host.memory_mib));
+}
+
+void check_room(World& world, const VmRequest& request) {
+    const std::uint64_t host = world.hypervisor().host().memory_mib;
+    const double limit = static_cast<double>(host > reserved_for_host_mib ? host - reserved_for_host_mib : 0) *
+                         world.config.memory_overcommit;
+    const std::uint64_t promised = promised_mib(world, request.name);
+    if (static_cast<double>(promised) + static_cast<double>(request.memory_mib) > limit)
+        throw Error(Code::no_room,
+                    fmt::format("not enough memory for {}: {} asked, {} promised to other VMs, {} may be promised",
+                                request.name.str(), figure_mib(static_cast<double>(request.memory_mib)),
+                                figure_mib(static_cast<double>(promised)), figure_mib(limit)),
+                    "destroy a VM, ask for less, or raise memory_overcommit in db.yaml");
+    const std::uint64_t free = free_bytes(world);
+    const double room = static_cast<double>(free) * world.config.disk_overcommit;
+    const double disk = static_cast<double>(request.disk_gib) * static_cast<double>(gib);
+    if (disk > room)
+        throw Error(Code::no_room,
+                    fmt::format("not enough room in pool {} for {}: a disk of {} asked, {} free, times {:.4g}", world.pool,
+                                request.name.str(), text::human_bytes(static_cast<std::uint64_t>(disk)),
+                                text::human_bytes(free), world.config.disk_overcommit),
+                    "free room on its file system, ask for a smaller --disk, or raise disk_overcommit in db.yaml");
+}
+
+} // namespace blockhost

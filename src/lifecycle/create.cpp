@@ -1,0 +1,415 @@
+/// Creating a VM, step by step.
+
+#include "lifecycle/create.hpp"
+
+#include "base/json.hpp"
+#include "base/text.hpp"
+#include "guest/cloud_init.hpp"
+#include "host/capability.hpp"
+#include "lifecycle/admission.hpp"
+#include "lifecycle/leftovers.hpp"
+#include "lifecycle/provisioning_lock.hpp"
+#include "lifecycle/readiness.hpp"
+#include "lifecycle/recover.hpp"
+#include "lifecycle/settings.hpp"
+
+#include <array>
+#include <fmt/format.h>
+#include <thread>
+
+namespace blockhost {
+
+namespace {
+
+using namespace std::chrono_literals;
+constexpr std::uint64_t gib = 1ull << 30;
+
+std::vector<Ipv4> taken_by_host(const World& world, const Settings& settings) {
+    std::vector<Ipv4> taken = world.network->own_addresses();
+    taken.push_back(settings.gateway);
+    return taken;
+}
+
+Addresses choose(const World& world, const Settings& settings, const Database& database) {
+    const auto prefix = settings.broker ? std::optional(settings.broker->prefix) : std::nullopt;
+    return choose_addresses(database, world.config.ipv4, taken_by_host(world, settings), prefix,
+                            world.config.ipv6_first, world.config.ipv6_last);
+}
+
+/// What only a living create has; a recovery reverts without it.
+struct Making {
+    const CreateRequest& request;
+    const Settings& settings;
+    const Interruption& interruption;
+    const std::function<void(const CreateResult&)>& deliver;
+    Uuid uuid = Uuid::random();
+    Mac mac = Mac::random_qemu();
+    std::string seed_path = {};
+};
+
+/// A create under way, or one being rolled back from its journal entry.
+struct CreateOperation {
+    World& world;
+    JournalEntry& entry;
+    OperationId id;
+    Instant created_at;
+    std::string bridge;
+    std::optional<Addresses> addresses; ///< once journaled
+    Making* making = nullptr;           ///< null in a recovery
+
+    const VmName& name() const { return entry.name(); }
+    std::string volume() const { return volume_name(name(), id); }
+    std::filesystem::path console() const { return world.paths.consoles / (name().str() + ".log"); }
+    NewRecord record() const {
+        return {making->request.vm, addresses->ip, addresses->ipv6, making->settings.network_mode, created_at};
+    }
+};
+
+CreateResult result_of(const VmRequest& vm, const Addresses& addresses) {
+    return {vm.name, addresses, vm.username, vm.nft_token_id};
+}
+
+// reserve-addresses
+
+void reserve_addresses(CreateOperation& op) {
+    op.world.registry.change([&](Database& database) {
+        const Addresses chosen = choose(op.world, op.making->settings, database);
+        op.entry.note_addresses(chosen.ip, chosen.ipv6);
+        op.addresses = chosen;
+        database.allocate(chosen);
+    });
+}
+
+void release_addresses(CreateOperation& op) {
+    if (!op.addresses) return;
+    op.world.registry.change([&](Database& database) {
+        free_addresses(op.world, database, op.name(), op.addresses->ip, op.addresses->ipv6);
+    });
+}
+
+// write-seed
+
+void write_seed(CreateOperation& op) {
+    const CreateRequest& request = op.making->request;
+    const Settings& settings = op.making->settings;
+    const guest::UserDataInput input{.request = request.vm,
+                                     .ip = op.addresses->ip,
+                                     .ipv6 = op.addresses->ipv6,
+                                     .dns_zone = settings.broker ? settings.broker->dns_zone : "",
+                                     .web3 = settings.web3,
+                                     .engine_installed = settings.engine.found,
+                                     .verbatim = request.user_data,
+                                     .ssh_key = request.ssh_key,
+                                     .secret_key = random_hex(64)};
+    const guest::NetworkInput network{op.making->mac,
+                                      op.addresses->ip,
+                                      op.world.config.ipv4.network.prefix_length(),
+                                      settings.gateway,
+                                      op.world.config.resolvers,
+                                      op.addresses->ipv6,
+                                      settings.broker ? std::optional(settings.broker->gateway()) : std::nullopt};
+    const guest::Seed seed{guest::render_user_data(input, op.world.paths),
+                           guest::render_meta_data(op.name(), op.making->uuid),
+                           guest::render_network_config(network)};
+    op.making->seed_path = guest::write_seed(op.world.paths.cloud_init, op.name(), seed).string();
+}
+
+void remove_seed(CreateOperation& op) { guest::remove_seed(op.world.paths.cloud_init, op.name()); }
+
+// prepare-console
+
+void prepare_console(CreateOperation& op) {
+    const Folder folder = Folder::open_or_make(op.world.paths.consoles, 0711);
+    folder.replace(op.console().filename().string(), "", {.mode = 0640, .uid = {}, .gid = {}});
+}
+
+void remove_console(CreateOperation& op) { remove_console_logs(op.world, op.name()); }
+
+// create-volume
+
+void create_volume(CreateOperation& op) {
+    Hypervisor& hypervisor = op.world.hypervisor();
+    hypervisor.ensure_pool(op.world.pool, op.world.storage.string());
+    const auto bytes = static_cast<std::uint64_t>(op.making->request.vm.disk_gib) * gib;
+    hypervisor.create_volume(op.world.pool,
+                             render_volume(op.volume(), bytes, op.making->settings.backing.string()));
+}
+
+void delete_volume(CreateOperation& op) { op.world.delete_volume(op.volume()); }
+
+// set-routes
+
+void set_routes(CreateOperation& op) {
+    for (const std::string& problem :
+         op.world.network->place({op.bridge, op.making->mac, op.addresses->ip, op.addresses->ipv6}))
+        op.world.talk.warn("WARNING: " + problem);
+}
+
+void remove_routes(CreateOperation& op) {
+    if (!op.addresses) return;
+    for (const std::string& problem : op.world.network->unplace(op.bridge, op.addresses->ip, op.addresses->ipv6))
+        op.world.talk.warn("WARNING: " + problem);
+}
+
+// define-domain
+
+bool wants_kvm(const World& world) {
+    switch (world.config.domain_type) {
+    case DomainType::kvm: return true;
+    case DomainType::qemu: return false;
+    case DomainType::automatic: return host::kvm_works();
+    }
+    return false;
+}
+
+void define_domain(CreateOperation& op) {
+    const World& world = op.world;
+    const VmRequest& vm = op.making->request.vm;
+    const FilterKind kind = op.addresses->ipv6 ? FilterKind::ipv4_and_ipv6 : FilterKind::ipv4;
+    const DomainSpec spec{
+        .name = vm.name,
+        .uuid = op.making->uuid,
+        .kvm = wants_kvm(world),
+        .cpus = vm.cpus,
+        .memory_mib = vm.memory_mib,
+        .disk_path = (world.storage / op.volume()).string(),
+        .seed_path = op.making->seed_path,
+        .console_path = op.console().string(),
+        .bridge = op.bridge,
+        .mac = op.making->mac,
+        .filter = filter_name(kind, world.paths.is_default_root, world.instance),
+        .kernel = world.config.boot_kernel,
+        .initrd = world.config.boot_initrd,
+        .kernel_arguments = world.config.boot_arguments,
+        .instance = world.instance,
+        .operation = op.id,
+        .ip = op.addresses->ip,
+        .ipv6 = op.addresses->ipv6,
+        .wallet = vm.wallet.str(),
+        .username = vm.username.str(),
+        .network_mode = op.making->settings.network_mode,
+        .expires_at = format_instant(op.created_at + std::chrono::hours(24 * vm.expiry_days)),
+        .created_at = format_instant(op.created_at),
+    };
+    op.world.hypervisor().ensure_filter(spec.filter, render_filter(kind, spec.filter));
+    op.world.hypervisor().define(render_domain(spec));
+}
+
+/// The domain of that name, when this operation made it.
+std::optional<DomainView> domain_of(World& world, const VmName& name, const OperationId& operation) {
+    auto view = world.hypervisor().find(name.str());
+    if (!view) return std::nullopt;
+    const auto mark = read_domain(view->xml).mark;
+    if (!mark || mark->operation != operation.str()) return std::nullopt;
+    return view;
+}
+
+void remove_domain(CreateOperation& op) {
+    if (!domain_of(op.world, op.name(), op.id)) return;
+    op.world.hypervisor().power_off(op.name().str());
+    op.world.hypervisor().undefine(op.name().str());
+}
+
+// start-domain
+
+void start_domain(CreateOperation& op) {
+    op.world.hypervisor().watch(op.name().str());
+    op.world.hypervisor().start(op.name().str());
+}
+
+// await-guest, register, deliver
+
+void await_guest(CreateOperation& op) {
+    await_ready(op.world, op.name(), op.console(), op.making->request.ready_timeout, op.making->interruption);
+}
+
+void register_vm(CreateOperation& op) {
+    op.world.registry.change([&](Database& database) { database.add(op.record()); });
+}
+
+void unregister_vm(CreateOperation& op) {
+    if (!op.addresses) return;
+    op.world.registry.change([&](Database& database) {
+        database.remove_exactly(op.name(), op.addresses->ip, op.created_at);
+    });
+}
+
+void deliver(CreateOperation& op) { op.making->deliver(result_of(op.making->request.vm, *op.addresses)); }
+
+constexpr std::array<Step<CreateOperation>, 10> steps{{
+    {"reserve-addresses", "reserving addresses", reserve_addresses, release_addresses},
+    {"write-seed", "writing the cloud-init seed", write_seed, remove_seed},
+    {"prepare-console", "preparing the console log", prepare_console, remove_console},
+    {"create-volume", "creating the disk", create_volume, delete_volume, Late::volume},
+    {"set-routes", "setting routes and neighbour entries", set_routes, remove_routes},
+    {"define-domain", "defining the domain", define_domain, remove_domain, Late::domain},
+    {"start-domain", "starting the domain", start_domain, remove_domain, Late::running},
+    {"await-guest", "waiting for the guest", await_guest},
+    {"register", "registering the VM", register_vm, unregister_vm},
+    {"deliver", "handing over the result", deliver},
+}};
+
+void undo(CreateOperation& op, const std::vector<std::string>& started) {
+    run_back<CreateOperation>(steps, op, op.entry, started, op.world.talk);
+}
+
+/// The started steps of a live operation, as its own entry file has them.
+std::vector<std::string> started_steps(const CreateOperation& op) {
+    const auto view = op.world.journal.peek(op.name());
+    return view ? view->started : std::vector<std::string>{};
+}
+
+/// Closes an operation that was rolled back: from now on what of it arrives late is known for what it is.
+void close_rolled_back(CreateOperation& op) {
+    op.world.journal.remember_rolled_back(op.id, op.name());
+    op.entry.end();
+}
+
+[[noreturn]] void fail_and_undo(CreateOperation& op, const Error& reason) {
+    op.world.talk.stage("undoing what was done");
+    try {
+        op.entry.rolling_back(reason.message());
+        undo(op, started_steps(op));
+        close_rolled_back(op);
+    } catch (const Error& second) {
+        throw Error(reason.code(), fmt::format("{} (and it could not be undone completely: {})", reason.message(),
+                                               second.message()),
+                    fmt::format("'blockhost-libvirt recover {}' finishes that; the next create of that name does too",
+                                op.name().str()));
+    }
+    throw Error(reason);
+}
+
+/// Removes domains and volumes of that name that operations known to be rolled back left too late to be seen then.
+/// Any other volume of that name is a collision.
+void clear_late_arrivals(World& world, const VmName& name) {
+    if (auto view = world.hypervisor().find(name.str())) {
+        const auto mark = read_domain(view->xml).mark;
+        const auto operation = mark ? OperationId::try_parse(mark->operation) : std::nullopt;
+        if (operation && operation->of(world.instance) && world.journal.was_rolled_back(*operation)) {
+            world.hypervisor().power_off(name.str());
+            world.hypervisor().undefine(name.str());
+        }
+    }
+    for (const std::string& file : world.volume_files()) {
+        const auto operation = operation_of_volume(name, file);
+        if (operation && operation->of(world.instance) && world.journal.was_rolled_back(*operation))
+            world.delete_volume(file);
+    }
+}
+
+void check_no_volume(World& world, const VmName& name) {
+    for (const std::string& file : world.volume_files())
+        if (file == name.str() + ".qcow2" || operation_of_volume(name, file))
+            throw Error(Code::exists, fmt::format("Disk already exists: {} (VM name collision?)",
+                                                  (world.storage / file).string()),
+                        "choose another name, or move that disk away");
+}
+
+void check_all(World& world, const CreateRequest& request) {
+    check_host_bounds(world, request.vm);
+    decide(observe(world, request.vm.name), Verb::create);
+    check_no_volume(world, request.vm.name);
+}
+
+/// Counts, and writes the header that makes this create count for the others.
+void admit(World& world, const CreateRequest& request, CreateOperation& op) {
+    const FileLock admission = world.journal.take_admission(Deadline::in(20s));
+    check_room(world, request.vm);
+    op.entry.begin(op.id, std::string(to_string(Verb::create)),
+                   {{"memory_mib", request.vm.memory_mib},
+                    {"bridge", op.bridge},
+                    {"created_at", format_instant(op.created_at)}});
+}
+
+} // namespace
+
+std::vector<std::string> create_step_names() {
+    std::vector<std::string> names;
+    for (const auto& step : steps) names.emplace_back(step.name);
+    return names;
+}
+
+CreateResult preview_create(World& world, const CreateRequest& request) {
+    const Settings settings = read_settings(world, request.vm);
+    if (const auto entry = world.journal.peek(request.vm.name))
+        throw Error(Code::busy, fmt::format("{} is busy: {} since {}", request.vm.name.str(), entry->verb,
+                                            format_instant(entry->since)),
+                    "try again when it is done, or 'blockhost-libvirt recover " + request.vm.name.str() + "'");
+    check_all(world, request);
+    check_room(world, request.vm);
+    const Addresses addresses = choose(world, settings, world.registry.read());
+    world.talk.stage("dry run: nothing is changed; --apply would carry out:");
+    for (const auto& step : steps) world.talk.stage(fmt::format("  {}", step.name));
+    return result_of(request.vm, addresses);
+}
+
+void create(World& world, const CreateRequest& request, const std::function<void(const CreateResult&)>& deliver) {
+    const Settings settings = read_settings(world, request.vm);
+    world.registry.check_writable();
+    std::optional<ProvisioningLock> provisioning;
+    if (world.reality == Reality::real) provisioning.emplace(world.paths.run, world.talk);
+
+    Interruption before;
+    JournalEntry entry = take_entry(world, request.vm.name, Journal::Manner::wait, before);
+    clear_late_arrivals(world, request.vm.name);
+    check_all(world, request);
+
+    Interruption interruption([&entry] { return entry.asked_to_give_up(); });
+    Making making{.request = request, .settings = settings, .interruption = interruption, .deliver = deliver};
+    CreateOperation op{world, entry, OperationId::make(world.instance), now(), world.config.bridge, {}, &making};
+    admit(world, request, op);
+    try {
+        run_forward<CreateOperation>(steps, op, entry, interruption, world.talk);
+        entry.end();
+    } catch (const Error& error) {
+        interruption.ignore_from_now();
+        fail_and_undo(op, error);
+    } catch (const std::exception& error) {
+        fail_and_undo(op, Error(Code::internal, error.what()));
+    }
+}
+
+namespace {
+
+/// Whether what was in flight when the process died is to be seen now.
+bool has_arrived(CreateOperation& op, Late late) {
+    if (late == Late::volume) {
+        const auto files = op.world.volume_files();
+        return std::find(files.begin(), files.end(), op.volume()) != files.end();
+    }
+    const auto view = domain_of(op.world, op.name(), op.id);
+    return view && (late == Late::domain || is_alive(view->state));
+}
+
+/// Waits for the one libvirt call that the dead process may have left in flight: until its effect is seen, or can no
+/// longer come.
+void await_late(CreateOperation& op, const EntryView& left) {
+    for (const auto& step : steps) {
+        if (step.late == Late::nothing || step.name != left.in_flight()) continue;
+        const Instant over = *left.last_start + std::chrono::duration_cast<Instant::duration>(op.world.late_window);
+        while (now() < over && !has_arrived(op, step.late)) std::this_thread::sleep_for(100ms);
+    }
+}
+
+CreateOperation operation_from(World& world, JournalEntry& entry, const EntryView& left) {
+    CreateOperation op{world, entry, left.operation, left.since, json::string_or(left.parameters, "bridge", ""), {}, nullptr};
+    if (const auto at = parse_instant(json::string_or(left.parameters, "created_at", ""))) op.created_at = *at;
+    if (const auto ip = left.ip()) op.addresses = Addresses{*ip, left.ipv6()};
+    return op;
+}
+
+} // namespace
+
+void roll_back_create(World& world, JournalEntry& entry, const EntryView& left) {
+    CreateOperation op = operation_from(world, entry, left);
+    if (!left.operation.of(world.instance))
+        throw Error(Code::foreign, fmt::format("the journal entry of {} names an operation of another instance",
+                                               left.name.str()),
+                    "look at " + (world.journal.path() / (left.name.str() + ".journal")).string());
+    await_late(op, left);
+    undo(op, left.started);
+    close_rolled_back(op);
+}
+
+} // namespace blockhost

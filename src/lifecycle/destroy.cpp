@@ -1,0 +1,182 @@
+/// Destroying a VM, step by step, in an order in which no disk goes before its domain and no address before its disk.
+
+#include "lifecycle/destroy.hpp"
+
+#include "base/json.hpp"
+#include "guest/cloud_init.hpp"
+#include "lifecycle/leftovers.hpp"
+#include "lifecycle/recover.hpp"
+
+#include <array>
+#include <boost/json/array.hpp>
+#include <fmt/format.h>
+
+namespace blockhost {
+
+namespace {
+
+namespace bj = boost::json;
+
+/// A destroy under way, or one being continued from its journal entry. What to remove was decided at the beginning,
+/// while the definition could still be read.
+struct DestroyOperation {
+    World& world;
+    VmName name;
+    std::string uuid;               ///< of the domain; empty: there was none
+    std::vector<std::string> disks; ///< file names in the pool's folder
+    std::string bridge;
+    std::optional<Ipv4> ip;
+    std::optional<Ipv6> ipv6;
+};
+
+/// Our domain, while it is there: the one whose uuid was seen when ours was proved.
+bool is_there(DestroyOperation& op) {
+    if (op.uuid.empty()) return false;
+    const auto view = op.world.hypervisor().find(op.name.str());
+    return view && view->uuid == op.uuid;
+}
+
+void power_off(DestroyOperation& op) {
+    if (is_there(op)) op.world.hypervisor().power_off(op.name.str());
+}
+
+void undefine(DestroyOperation& op) {
+    if (!is_there(op)) return;
+    op.world.hypervisor().undefine(op.name.str());
+    if (is_there(op))
+        throw Error(Code::hypervisor, fmt::format("libvirt still has {} after undefining it; its disk is kept", op.name.str()),
+                    "look at 'virsh dominfo " + op.name.str() + "', then destroy it again");
+}
+
+/// Only with the domain gone. A failing look keeps the disks.
+void delete_disks(DestroyOperation& op) {
+    if (is_there(op))
+        throw Error(Code::hypervisor, fmt::format("the domain {} is back; its disk is kept", op.name.str()),
+                    "destroy it again");
+    for (const std::string& disk : op.disks) op.world.delete_volume(disk);
+}
+
+void remove_files(DestroyOperation& op) {
+    guest::remove_seed(op.world.paths.cloud_init, op.name);
+    remove_console_logs(op.world, op.name);
+    remove_samples(op.world, op.name);
+}
+
+void remove_routes(DestroyOperation& op) {
+    for (const std::string& problem : op.world.network->unplace(op.bridge, op.ip, op.ipv6))
+        op.world.talk.warn("WARNING: " + problem);
+}
+
+/// A record that is destroyed already has given its addresses back: they may be anybody's now.
+void mark_destroyed(DestroyOperation& op) {
+    op.world.registry.change([&](Database& database) {
+        const auto record = database.find(op.name);
+        if (!record)
+            free_addresses(op.world, database, op.name, op.ip, op.ipv6);
+        else if (record->status != RecordStatus::destroyed)
+            database.mark_destroyed(op.name, now());
+    });
+}
+
+constexpr std::array<Step<DestroyOperation>, 6> steps{{
+    {"power-off", "forcing the domain off", power_off},
+    {"undefine", "undefining the domain", undefine},
+    {"delete-disks", "deleting the disk", delete_disks},
+    {"remove-files", "removing seed, console log and samples", remove_files},
+    {"remove-routes", "removing routes and neighbour entries", remove_routes},
+    {"mark-destroyed", "marking the VM destroyed", mark_destroyed},
+}};
+
+/// The disks that are this VM's to delete: volumes that carry one of our operations' ids and its name, and, for an
+/// adopted VM, the one disk the 0.2.0 provisioner made. Others that are attached stay, with a warning.
+std::vector<std::string> disks_of(World& world, const Observation& seen) {
+    std::vector<std::string> disks;
+    for (const std::string& file : world.volume_files()) {
+        const auto operation = operation_of_volume(seen.name, file);
+        const bool ours = operation && operation->of(world.instance);
+        const bool adopted = seen.proof == Proof::adoptable && file == seen.name.str() + ".qcow2";
+        if (ours || adopted) disks.push_back(file);
+    }
+    for (const std::string& attached : seen.facts.disks) {
+        const std::filesystem::path path(attached);
+        const bool listed = path.parent_path() == world.storage &&
+                            std::find(disks.begin(), disks.end(), path.filename().string()) != disks.end();
+        if (!listed) world.talk.warn(fmt::format("WARNING: {} is attached to {} but was not made by us; it is kept", attached, seen.name.str()));
+    }
+    return disks;
+}
+
+/// Addresses that the VM had and that are somebody else's by now are left out: their routes are not ours to remove.
+DestroyOperation operation_for(World& world, const Observation& seen) {
+    const auto mark = seen.facts.mark.value_or(DomainMark{});
+    DestroyOperation op{world, seen.name, seen.domain ? seen.domain->uuid : "", disks_of(world, seen),
+                        seen.facts.bridge.empty() ? world.config.bridge : seen.facts.bridge, mark.ip, mark.ipv6};
+    if (seen.record && seen.record->ip) op.ip = seen.record->ip;
+    if (seen.record && seen.record->ipv6) op.ipv6 = seen.record->ipv6;
+    const bool released = seen.record && seen.record->status == RecordStatus::destroyed;
+    const Database database = world.registry.read();
+    const auto is_lost = [&](const auto& address) {
+        return address && (used_by_another(world, database, seen.name, *address) || (released && database.holds(*address)));
+    };
+    if (is_lost(op.ip)) op.ip.reset();
+    if (is_lost(op.ipv6)) op.ipv6.reset();
+    return op;
+}
+
+bj::object to_json(const DestroyOperation& op) {
+    bj::array disks;
+    for (const std::string& disk : op.disks) disks.emplace_back(disk);
+    return {{"uuid", op.uuid},
+            {"disks", disks},
+            {"bridge", op.bridge},
+            {"ip", op.ip ? op.ip->str() : ""},
+            {"ipv6", op.ipv6 ? op.ipv6->str() : ""}};
+}
+
+std::string text_of(const bj::object& from, std::string_view key) { return json::string_or(from, key, ""); }
+
+/// The journal is outside text: a disk is taken from it only when its name is one we would have listed ourselves.
+DestroyOperation from_json(World& world, const EntryView& left) {
+    DestroyOperation op{world, left.name, text_of(left.parameters, "uuid"), {}, text_of(left.parameters, "bridge"),
+                        Ipv4::try_parse(text_of(left.parameters, "ip")), Ipv6::try_parse(text_of(left.parameters, "ipv6"))};
+    const bj::value* disks = left.parameters.if_contains("disks");
+    if (!disks || !disks->is_array()) return op;
+    for (const bj::value& disk : disks->get_array()) {
+        if (!disk.is_string()) continue;
+        const std::string file(disk.get_string());
+        const auto operation = operation_of_volume(left.name, file);
+        if ((operation && operation->of(world.instance)) || file == left.name.str() + ".qcow2") op.disks.push_back(file);
+    }
+    return op;
+}
+
+void run(DestroyOperation& op, JournalEntry& entry, const std::vector<std::string>& done) {
+    Interruption never;
+    never.ignore_from_now();
+    run_forward<DestroyOperation>(steps, op, entry, never, op.world.talk, done);
+    entry.end();
+}
+
+} // namespace
+
+std::vector<std::string> destroy_step_names() {
+    std::vector<std::string> names;
+    for (const auto& step : steps) names.emplace_back(step.name);
+    return names;
+}
+
+void destroy(World& world, const VmName& name) {
+    JournalEntry entry = take_entry(world, name, Journal::Manner::ask_to_give_up, Interruption());
+    const Observation seen = observe(world, name);
+    if (decide(seen, Verb::destroy).kind == Verdict::Kind::nothing) return;
+    DestroyOperation op = operation_for(world, seen);
+    entry.begin(OperationId::make(world.instance), std::string(to_string(Verb::destroy)), to_json(op));
+    run(op, entry, {});
+}
+
+void roll_destroy_forward(World& world, JournalEntry& entry, const EntryView& left) {
+    DestroyOperation op = from_json(world, left);
+    run(op, entry, left.done);
+}
+
+} // namespace blockhost

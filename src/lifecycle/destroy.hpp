@@ -1,0 +1,17 @@
+#pragma once
+/// Destroying a VM: rolls forward, whatever happens; only ever touches what is provably ours.
+
+#include "lifecycle/steps.hpp"
+#include "lifecycle/world.hpp"
+
+namespace blockhost {
+
+/// Removes the VM with its disk and releases its addresses. Absent or destroyed: nothing to do, success.
+void destroy(World& world, const VmName& name);
+
+/// Goes on with a destroy whose process died or failed.
+void roll_destroy_forward(World& world, JournalEntry& entry, const EntryView& left);
+
+std::vector<std::string> destroy_step_names();
+
+} // namespace blockhost

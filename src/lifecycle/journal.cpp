@@ -1,0 +1,301 @@
+/// The journal's files: taking, writing, reading back, and the short history of what was rolled back.
+
+#include "lifecycle/journal.hpp"
+
+#include "base/error.hpp"
+#include "base/fault.hpp"
+#include "base/json.hpp"
+#include "base/text.hpp"
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <cerrno>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <thread>
+#include <unistd.h>
+
+namespace blockhost {
+
+namespace bj = boost::json;
+
+namespace {
+
+constexpr std::string_view suffix = ".journal";
+constexpr std::string_view clean_flag = "give-up 0\n";
+constexpr off_t flag_at = 8; ///< where the digit stands
+constexpr std::size_t entry_max = 1 << 20;
+constexpr const char* history_file = "history";
+constexpr const char* older_history_file = "history.1";
+constexpr off_t history_max = 1 << 20;
+
+std::string file_of(const VmName& name) { return name.str() + std::string(suffix); }
+
+/// New files of root's get the folder's owner, so that the services can open them.
+void give_to_folder_owner(const Folder& folder, int fd) {
+    if (geteuid() != 0) return;
+    struct stat of_folder {};
+    if (fstat(folder.fd(), &of_folder) != 0) return;
+    if (fchown(fd, of_folder.st_uid, of_folder.st_gid) != 0)
+        throw errno_error("cannot set the owner of a file in", folder.path().string(), errno);
+}
+
+void apply_line(EntryView& view, const bj::object& line) {
+    const auto text = [&](std::string_view key) { return json::string_or(line, key, ""); };
+    const auto when = [&] { return parse_instant(text("at")).value_or(view.since); };
+    if (line.contains("start")) {
+        view.started.push_back(text("start"));
+        view.last_start = when();
+    } else if (line.contains("done")) {
+        view.done.push_back(text("done"));
+        view.last_start.reset();
+    } else if (line.contains("rollback")) {
+        view.rolling_back = true;
+    } else if (const bj::value* notes = line.if_contains("note"); notes && notes->is_object()) {
+        for (const auto& pair : notes->get_object()) view.notes[pair.key()] = pair.value();
+    }
+}
+
+std::optional<EntryView> header_of(const bj::object& line, const VmName& name) {
+    const auto operation = OperationId::try_parse(json::string_or(line, "operation", ""));
+    const auto since = parse_instant(json::string_or(line, "since", ""));
+    if (!operation || !since || json::string_or(line, "name", "") != name.str()) return std::nullopt;
+    EntryView view{*operation, name, json::string_or(line, "verb", ""), 0, *since, {}, {}, {}, {}, false, {}};
+    if (const bj::value* pid = line.if_contains("pid"); pid && pid->is_int64())
+        view.pid = static_cast<int>(pid->get_int64());
+    if (const bj::value* given = line.if_contains("parameters"); given && given->is_object())
+        view.parameters = given->get_object();
+    return view;
+}
+
+/// The entry's text as a view; nothing when no header was completely written. A last line without its newline was
+/// being written when the owner died and counts as not written.
+std::optional<EntryView> parse_entry(const std::string& text, const VmName& name) {
+    std::optional<EntryView> view;
+    std::size_t at = text.find('\n');
+    if (at == std::string::npos) return std::nullopt;
+    for (++at; at < text.size();) {
+        const std::size_t newline = text.find('\n', at);
+        if (newline == std::string::npos) break;
+        boost::system::error_code error;
+        const bj::value line = bj::parse(text.substr(at, newline - at), error);
+        at = newline + 1;
+        if (error || !line.is_object()) break;
+        if (view) {
+            apply_line(*view, line.get_object());
+        } else {
+            view = header_of(line.get_object(), name);
+            if (!view) break;
+        }
+    }
+    return view;
+}
+
+} // namespace
+
+std::string EntryView::in_flight() const {
+    return last_start && !started.empty() ? started.back() : std::string();
+}
+
+std::optional<Ipv4> EntryView::ip() const { return Ipv4::try_parse(json::string_or(notes, "ip", "")); }
+std::optional<Ipv6> EntryView::ipv6() const { return Ipv6::try_parse(json::string_or(notes, "ipv6", "")); }
+
+JournalEntry::JournalEntry(const Journal& journal, VmName name, FileLock lock)
+    : journal_(&journal), name_(std::move(name)), lock_(std::make_unique<FileLock>(std::move(lock))) {
+    const std::string text = files::read_fd(lock_->fd(), file_of(name_), entry_max);
+    left_ = parse_entry(text, name_);
+    open_ = left_.has_value();
+    end_ = static_cast<off_t>(text.size());
+    if (left_ && !text.empty() && text.back() != '\n') end_ = static_cast<off_t>(text.rfind('\n') + 1);
+}
+
+JournalEntry::~JournalEntry() {
+    if (!lock_ || open_) return;
+    try {
+        journal_->folder().remove(file_of(name_));
+    } catch (const std::exception&) {
+        // An empty entry file says nothing; the next taker removes it.
+    }
+}
+
+void JournalEntry::reset() {
+    if (ftruncate(lock_->fd(), 0) != 0) throw errno_error("cannot reset journal entry", file_of(name_), errno);
+    end_ = 0;
+}
+
+void JournalEntry::begin(const OperationId& operation, const std::string& verb, const bj::object& parameters) {
+    if (open_) throw Error(Code::internal, "a journal entry was begun while another operation is open in it");
+    reset();
+    const std::string header = bj::serialize(bj::object{{"operation", operation.str()},
+                                                        {"verb", verb},
+                                                        {"name", name_.str()},
+                                                        {"pid", getpid()},
+                                                        {"since", format_instant(now())},
+                                                        {"parameters", parameters}});
+    const std::string text = std::string(clean_flag) + header + "\n";
+    fault::point("journal.begin");
+    if (pwrite(lock_->fd(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()))
+        throw errno_error("cannot write journal entry", file_of(name_), errno);
+    files::sync(lock_->fd(), file_of(name_));
+    files::sync_folder(journal_->path());
+    end_ = static_cast<off_t>(text.size());
+    open_ = true;
+    fault::point("journal.begin.after");
+}
+
+void JournalEntry::append(const bj::object& line) {
+    const std::string text = bj::serialize(line) + "\n";
+    fault::point("journal.append");
+    if (pwrite(lock_->fd(), text.data(), text.size(), end_) != static_cast<ssize_t>(text.size()))
+        throw errno_error("cannot write journal entry", file_of(name_), errno);
+    files::sync(lock_->fd(), file_of(name_));
+    end_ += static_cast<off_t>(text.size());
+    fault::point("journal.append.after");
+}
+
+void JournalEntry::step_started(std::string_view step) { append({{"start", step}, {"at", format_instant(now())}}); }
+void JournalEntry::step_done(std::string_view step) { append({{"done", step}}); }
+void JournalEntry::rolling_back(std::string_view reason) { append({{"rollback", reason}}); }
+void JournalEntry::step_undone(std::string_view step) { append({{"undone", step}}); }
+void JournalEntry::note(const bj::object& notes) { append({{"note", notes}}); }
+
+void JournalEntry::note_addresses(const Ipv4& ip, const std::optional<Ipv6>& ipv6) {
+    note({{"ip", ip.str()}, {"ipv6", ipv6 ? ipv6->str() : ""}});
+}
+
+void JournalEntry::end() {
+    fault::point("journal.end");
+    reset();
+    files::sync(lock_->fd(), file_of(name_));
+    open_ = false;
+    left_.reset();
+    fault::point("journal.end.after");
+}
+
+bool JournalEntry::asked_to_give_up() const {
+    char digit = '0';
+    return pread(lock_->fd(), &digit, 1, flag_at) == 1 && digit == '1';
+}
+
+Folder Journal::folder() const { return Folder::open_or_make(path_, 0750); }
+
+namespace {
+
+/// Turns the flag of the entry named `file` to 1; whoever holds it looks at it within 200 ms.
+void ask_holder(const Folder& folder, const std::string& file) {
+    const Fd fd = folder.open_file(file, O_WRONLY);
+    if (!fd) return;
+    if (pwrite(fd.get(), "1", 1, flag_at) != 1)
+        throw errno_error("cannot ask the operation to give up through", file, errno);
+}
+
+[[noreturn]] void throw_busy(const VmName& name, const std::optional<EntryView>& holder) {
+    if (!holder)
+        throw Error(Code::busy, fmt::format("{} is busy: another operation holds it", name.str()), "try again shortly");
+    throw Error(Code::busy,
+                fmt::format("{} is busy: {} since {} (process {})", name.str(), holder->verb,
+                            format_instant(holder->since), holder->pid),
+                "try again when it is done");
+}
+
+} // namespace
+
+JournalEntry Journal::take(const VmName& name, Manner manner, const Deadline& deadline,
+                           const Interruption& interruption) const {
+    const Folder journal = folder();
+    const std::string file = file_of(name);
+    while (true) {
+        interruption.check();
+        Fd fd = journal.open_file(file, O_RDWR | O_CREAT, 0640);
+        if (!fd) continue;
+        if (auto lock = FileLock::try_take(fd)) {
+            if (!lock->still_named(journal.fd(), file)) continue;
+            give_to_folder_owner(journal, lock->fd());
+            return JournalEntry(*this, name, std::move(*lock));
+        }
+        if (manner == Manner::ask_to_give_up) ask_holder(journal, file);
+        if (deadline.passed()) throw_busy(name, peek(name));
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+}
+
+std::vector<VmName> Journal::names() const {
+    std::vector<VmName> found;
+    const auto journal = Folder::open(path_);
+    if (!journal) return found;
+    for (const std::string& file : journal->names()) {
+        if (!std::string_view(file).ends_with(suffix)) continue;
+        if (auto name = VmName::try_parse(file.substr(0, file.size() - suffix.size()))) found.push_back(*name);
+    }
+    return found;
+}
+
+std::optional<EntryView> Journal::peek(const VmName& name) const {
+    const auto journal = Folder::open(path_);
+    if (!journal) return std::nullopt;
+    const auto text = journal->read(file_of(name), entry_max);
+    return text ? parse_entry(*text, name) : std::nullopt;
+}
+
+bool Journal::held(const VmName& name) const {
+    const auto journal = Folder::open(path_);
+    if (!journal) return false;
+    Fd fd = journal->open_file(file_of(name), O_RDWR);
+    return fd && !FileLock::try_take(fd);
+}
+
+bool Journal::noted_by_another(const VmName& name, std::string_view key, const std::string& value) const {
+    for (const VmName& other : names()) {
+        if (other == name) continue;
+        const auto entry = peek(other);
+        if (entry && json::string_or(entry->notes, key, "") == value) return true;
+    }
+    return false;
+}
+
+bool Journal::claimed_by_another(const VmName& name, const Ipv4& ip) const {
+    return noted_by_another(name, "ip", ip.str());
+}
+
+bool Journal::claimed_by_another(const VmName& name, const Ipv6& ip) const {
+    return noted_by_another(name, "ipv6", ip.str());
+}
+
+void Journal::remember_rolled_back(const OperationId& operation, const VmName& name) const {
+    const Folder journal = folder();
+    Fd fd = journal.open_file(history_file, O_WRONLY | O_CREAT | O_APPEND, 0640);
+    struct stat of_file {};
+    if (fstat(fd.get(), &of_file) == 0 && of_file.st_size > history_max) {
+        if (renameat(journal.fd(), history_file, journal.fd(), older_history_file) != 0)
+            throw errno_error("cannot turn over the journal's history in", path_.string(), errno);
+        fd = journal.open_file(history_file, O_WRONLY | O_CREAT | O_APPEND, 0640);
+    }
+    give_to_folder_owner(journal, fd.get());
+    const std::string line =
+        bj::serialize(bj::object{{"rolled_back", operation.str()}, {"name", name.str()}, {"at", format_instant(now())}});
+    files::write_all(fd.get(), line + "\n", history_file);
+    files::sync(fd.get(), history_file);
+}
+
+bool Journal::was_rolled_back(const OperationId& operation) const {
+    const auto journal = Folder::open(path_);
+    if (!journal) return false;
+    const std::string needle = "\"rolled_back\":\"" + operation.str() + "\"";
+    for (const char* file : {history_file, older_history_file}) {
+        const auto text = journal->read(file, 4 * history_max);
+        if (text && text->find(needle) != std::string::npos) return true;
+    }
+    return false;
+}
+
+FileLock Journal::take_admission(const Deadline& deadline) const {
+    const Folder journal = folder();
+    Fd self(openat(journal.fd(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!self) throw errno_error("cannot open", path_.string(), errno);
+    auto lock = FileLock::take(std::move(self), FileLock::Mode::exclusive, deadline);
+    if (!lock) throw Error(Code::busy, "another create is being admitted for too long", "try again shortly");
+    return std::move(*lock);
+}
+
+} // namespace blockhost

@@ -1,0 +1,129 @@
+#pragma once
+/// The journal: one file per VM with an operation under way, and the lock that proves its owner alive.
+///
+/// `<journal>/<name>.journal` starts with one fixed-width line ("give-up 0"), which another operation may turn to 1;
+/// JSON lines follow: the header, then one line before a step starts, after it is done, when rolling back begins, and
+/// after a step is undone; each is synced before the next thing happens. Whoever works on the VM holds a flock(2) on
+/// the file; a free lock on a file with a header means that its owner died. Closing removes the file.
+/// The folder is outside text for root (the blockhost user can write it): names, never paths.
+
+#include "base/files.hpp"
+#include "base/interrupt.hpp"
+#include "base/lock.hpp"
+#include "base/time.hpp"
+#include "model/address.hpp"
+#include "model/names.hpp"
+
+#include <boost/json/object.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace blockhost {
+
+/// What an open entry says.
+struct EntryView {
+    OperationId operation;
+    VmName name;
+    std::string verb;
+    int pid = 0;
+    Instant since;
+    boost::json::object parameters; ///< as its operation decided them
+    boost::json::object notes;      ///< what its steps learned (addresses taken, …)
+    std::vector<std::string> started; ///< steps, in order
+    std::vector<std::string> done;
+    bool rolling_back = false;
+    std::optional<Instant> last_start; ///< when the last started step began, if it isn't done
+    /// The addresses noted as taken.
+    std::optional<Ipv4> ip() const;
+    std::optional<Ipv6> ipv6() const;
+    /// The step that was begun and not finished; empty when there is none.
+    std::string in_flight() const;
+};
+
+class Journal;
+
+/// A held entry: the right to work on one VM. Dropping it without close() leaves what it says for recovery.
+class JournalEntry {
+  public:
+    JournalEntry(JournalEntry&&) = default;
+    ~JournalEntry();
+
+    /// What a dead owner left here, when this entry was taken; nothing when it was clean.
+    const std::optional<EntryView>& left() const { return left_; }
+
+    /// Writes the header of a new operation. The entry must be clean (or closed by end()).
+    void begin(const OperationId& operation, const std::string& verb, const boost::json::object& parameters);
+    void step_started(std::string_view step);
+    void step_done(std::string_view step);
+    void rolling_back(std::string_view reason);
+    void step_undone(std::string_view step);
+    void note(const boost::json::object& notes);
+    /// Notes that the addresses are taken for this VM: other operations then know whose they are.
+    void note_addresses(const Ipv4& ip, const std::optional<Ipv6>& ipv6);
+
+    /// The operation has ended: the header and all lines go; the lock stays held.
+    void end();
+
+    /// Another operation asked the owner of this entry to give up.
+    bool asked_to_give_up() const;
+
+    const VmName& name() const { return name_; }
+
+  private:
+    friend class Journal;
+    JournalEntry(const Journal& journal, VmName name, FileLock lock);
+    void append(const boost::json::object& line);
+    void reset();
+
+    const Journal* journal_;
+    VmName name_;
+    std::unique_ptr<FileLock> lock_;
+    std::optional<EntryView> left_;
+    off_t end_ = 0;
+    bool open_ = false;
+};
+
+class Journal {
+  public:
+    explicit Journal(std::filesystem::path folder) : path_(std::move(folder)) {}
+
+    /// How a taker behaves towards a live holder.
+    enum class Manner {
+        wait,             ///< waits for it
+        ask_to_give_up,   ///< asks it to give up, then waits
+    };
+    /// Takes the entry of `name`. Throws Error{busy} ("NAME is busy: create since …, process …") when `deadline` passes,
+    /// Error{interrupted} when `interruption` says so, Error{io} when the folder cannot be used.
+    JournalEntry take(const VmName& name, Manner manner, const Deadline& deadline,
+                      const Interruption& interruption) const;
+
+    /// The names that have an entry file, sorted.
+    std::vector<VmName> names() const;
+    /// What the entry says, without taking it; nothing when there is none, or it has no header.
+    std::optional<EntryView> peek(const VmName& name) const;
+    /// Whether somebody holds the entry's lock now.
+    bool held(const VmName& name) const;
+
+    /// Whether an open entry of another VM than `name` has noted this address as taken.
+    bool claimed_by_another(const VmName& name, const Ipv4& ip) const;
+    bool claimed_by_another(const VmName& name, const Ipv6& ip) const;
+
+    /// Remembers that an operation was rolled back, so that what of it arrives late is known for what it is.
+    void remember_rolled_back(const OperationId& operation, const VmName& name) const;
+    bool was_rolled_back(const OperationId& operation) const;
+
+    /// Serialises admission (a flock on the folder itself): held while a create counts what is promised and writes its own header.
+    FileLock take_admission(const Deadline& deadline) const;
+
+    const std::filesystem::path& path() const { return path_; }
+
+  private:
+    friend class JournalEntry;
+    Folder folder() const;
+    bool noted_by_another(const VmName& name, std::string_view key, const std::string& value) const;
+    std::filesystem::path path_;
+};
+
+} // namespace blockhost

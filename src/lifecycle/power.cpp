@@ -1,0 +1,141 @@
+/// Start, stop and kill.
+
+#include "lifecycle/power.hpp"
+
+#include "lifecycle/recover.hpp"
+#include "lifecycle/steps.hpp"
+
+#include <array>
+#include <fmt/format.h>
+
+namespace blockhost {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+struct PowerOperation {
+    World& world;
+    const Observation& seen;
+    const Interruption& interruption;
+    std::chrono::seconds patience{};
+    Stopped stopped = Stopped::still_running;
+
+    const std::string& name() const { return seen.name.str(); }
+};
+
+/// Routes and neighbour entries do not outlive a reboot of the host.
+void set_routes(PowerOperation& op) {
+    const auto& facts = op.seen.facts;
+    const auto& record = *op.seen.record;
+    const auto mac = facts.macs.empty() ? std::nullopt : Mac::try_parse(facts.macs.front());
+    if (!mac || !record.ip) return;
+    const std::string bridge = facts.bridge.empty() ? op.world.config.bridge : facts.bridge;
+    for (const std::string& problem : op.world.network->place({bridge, *mac, *record.ip, record.ipv6}))
+        op.world.talk.warn("WARNING: " + problem);
+}
+
+/// A domain cannot start while a filter it names is missing; ours are made again.
+void ensure_filters(PowerOperation& op) {
+    if (!op.seen.facts.mark) return;
+    for (const FilterKind kind : {FilterKind::ipv4, FilterKind::ipv4_and_ipv6}) {
+        const std::string name = filter_name(kind, op.world.paths.is_default_root, op.world.instance);
+        if (op.seen.domain->xml.find("'" + name + "'") != std::string::npos)
+            op.world.hypervisor().ensure_filter(name, render_filter(kind, name));
+    }
+}
+
+void start_domain(PowerOperation& op) {
+    if (op.seen.domain->state == PowerState::crashed) op.world.hypervisor().power_off(op.name());
+    op.world.hypervisor().start(op.name());
+}
+
+void unpause(PowerOperation& op) { op.world.hypervisor().unpause(op.name()); }
+
+void signal_shutdown(PowerOperation& op) {
+    op.world.hypervisor().watch(op.name());
+    op.world.hypervisor().shutdown(op.name());
+}
+
+void await_off(PowerOperation& op) {
+    const Deadline deadline = Deadline::in(op.patience);
+    while (true) {
+        const auto state = op.world.hypervisor().state(op.name());
+        if (!state || !is_alive(*state)) {
+            op.stopped = Stopped::off;
+            return;
+        }
+        if (deadline.passed()) return;
+        op.interruption.check();
+        op.world.hypervisor().wait(std::min<std::chrono::milliseconds>(deadline.left(), 200ms));
+    }
+}
+
+void power_off(PowerOperation& op) { op.world.hypervisor().power_off(op.name()); }
+
+using PowerStep = Step<PowerOperation>;
+constexpr std::array<PowerStep, 3> start_steps{{
+    {"set-routes", "setting routes and neighbour entries", set_routes},
+    {"ensure-filters", "checking the network filter", ensure_filters},
+    {"start-domain", "starting the domain", start_domain, nullptr, Late::running},
+}};
+constexpr std::array<PowerStep, 2> unpause_steps{{
+    {"set-routes", "setting routes and neighbour entries", set_routes},
+    {"unpause", "letting the domain run on", unpause},
+}};
+constexpr std::array<PowerStep, 2> stop_steps{{
+    {"signal-shutdown", "asking the guest to shut down", signal_shutdown},
+    {"await-off", "waiting for the guest to be off", await_off},
+}};
+constexpr std::array<PowerStep, 1> kill_steps{{
+    {"power-off", "forcing the domain off", power_off},
+}};
+
+std::span<const PowerStep> plan_of(std::string_view plan) {
+    if (plan == "start") return start_steps;
+    if (plan == "unpause") return unpause_steps;
+    if (plan == "stop") return stop_steps;
+    if (plan == "kill") return kill_steps;
+    throw Error(Code::internal, fmt::format("there is no plan '{}'", plan));
+}
+
+/// What a single wish found and did.
+struct WishEnd {
+    Outcome outcome;
+    Stopped stopped = Stopped::was_off;
+};
+
+/// A wish that ends badly, or is interrupted, is closed: nobody carries it out later.
+WishEnd carry_out(World& world, const VmName& name, Verb verb, Journal::Manner manner, std::chrono::seconds patience) {
+    JournalEntry entry = take_entry(world, name, manner, Interruption());
+    const Observation seen = observe(world, name);
+    const Verdict& verdict = decide(seen, verb);
+    if (verdict.kind == Verdict::Kind::nothing) return {Outcome::nothing_to_do};
+    const Interruption interruption([&entry] { return entry.asked_to_give_up(); });
+    PowerOperation op{world, seen, interruption, patience};
+    entry.begin(OperationId::make(world.instance), std::string(to_string(verb)), {});
+    try {
+        run_forward<PowerOperation>(plan_of(verdict.plan), op, entry, interruption, world.talk);
+    } catch (const Error&) {
+        entry.end();
+        throw;
+    }
+    entry.end();
+    return {Outcome::done, op.stopped};
+}
+
+} // namespace
+
+Outcome start(World& world, const VmName& name) {
+    return carry_out(world, name, Verb::start, Journal::Manner::wait, 0s).outcome;
+}
+
+Stopped stop(World& world, const VmName& name, std::chrono::seconds patience) {
+    return carry_out(world, name, Verb::stop, Journal::Manner::wait, patience).stopped;
+}
+
+Outcome kill(World& world, const VmName& name) {
+    return carry_out(world, name, Verb::kill, Journal::Manner::ask_to_give_up, 0s).outcome;
+}
+
+} // namespace blockhost

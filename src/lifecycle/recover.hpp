@@ -1,0 +1,33 @@
+#pragma once
+/// Finishing what a dead process left, in the direction of its operation.
+
+#include "lifecycle/world.hpp"
+
+#include <string>
+#include <vector>
+
+namespace blockhost {
+
+/// Finishes what the dead owner of `entry` left, if anything; afterwards the entry is clean.
+void recover_left(World& world, JournalEntry& entry);
+
+/// Takes the entry of `name` for an operation: waits up to 20 s for a live holder (or asks it to give up, and goes on
+/// within 10 s), then recovers what a dead one left.
+JournalEntry take_entry(World& world, const VmName& name, Journal::Manner manner, const Interruption& interruption);
+
+/// One open entry, and what recover does or would do with it.
+struct Recovery {
+    VmName name;
+    std::string verb;
+    std::string since;
+    enum class Direction { roll_back, roll_forward, abandon, owner_alive } direction;
+    std::string in_flight; ///< the step that was begun and not finished; may be empty
+    std::string failure;   ///< why it could not be finished; empty: it was (or would be)
+};
+std::string_view to_string(Recovery::Direction direction);
+
+/// Every open entry, or only that of `name`. `Mode::look` changes nothing.
+enum class Mode { look, act };
+std::vector<Recovery> recover(World& world, const std::optional<VmName>& name, Mode mode);
+
+} // namespace blockhost

@@ -1,0 +1,54 @@
+#pragma once
+/// Operations as lists of steps, and the two ways through such a list: forward, and back.
+
+#include "base/interrupt.hpp"
+#include "base/talk.hpp"
+#include "lifecycle/journal.hpp"
+
+#include <algorithm>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace blockhost {
+
+/// What of a step may still happen after the death of the process that asked libvirt for it.
+enum class Late { nothing, volume, domain, running };
+
+/// One step of an operation of type `Operation`. Both functions may be repeated safely.
+template <class Operation> struct Step {
+    std::string_view name; ///< stable: printed by dry runs, stored in the journal, compared by tests
+    std::string_view text; ///< what a person reads while it runs
+    void (*apply)(Operation&);
+    void (*revert)(Operation&) = nullptr; ///< nothing for a step that makes nothing
+    Late late = Late::nothing;
+};
+
+/// Applies every step in order, journaled; interruptions are looked at before each. `done` are names to skip.
+template <class Operation>
+void run_forward(std::span<const Step<Operation>> steps, Operation& operation, JournalEntry& entry,
+                 const Interruption& interruption, Talk& talk, const std::vector<std::string>& done = {}) {
+    for (const Step<Operation>& step : steps) {
+        if (std::find(done.begin(), done.end(), step.name) != done.end()) continue;
+        interruption.check();
+        entry.step_started(step.name);
+        talk.stage(step.text);
+        step.apply(operation);
+        entry.step_done(step.name);
+    }
+}
+
+/// Reverts, last first, every step that was started. A revert that fails stops it: the entry stays open and the next
+/// operation on that VM, or recover, goes on from there.
+template <class Operation>
+void run_back(std::span<const Step<Operation>> steps, Operation& operation, JournalEntry& entry,
+              const std::vector<std::string>& started, Talk& talk) {
+    for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
+        if (!step->revert || std::find(started.begin(), started.end(), step->name) == started.end()) continue;
+        talk.detail(std::string("undoing: ") + std::string(step->text));
+        step->revert(operation);
+        entry.step_undone(step->name);
+    }
+}
+
+} // namespace blockhost

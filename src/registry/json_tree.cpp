@@ -1,0 +1,567 @@
+/// JsonTree: an iterative parser that keeps spellings, lookups, and the writer in Python's layout.
+
+#include "registry/json_tree.hpp"
+
+#include "base/error.hpp"
+#include "base/text.hpp"
+
+#include <algorithm>
+#include <array>
+#include <stdexcept>
+#include <unordered_map>
+
+namespace blockhost {
+
+namespace {
+
+/// What Python's json reads at its default recursion limit, and its limit for the digits of an integer.
+constexpr std::size_t max_depth = 995;
+constexpr std::size_t max_integer_digits = 4300;
+/// Objects below this size are searched without an index.
+constexpr std::size_t index_from = 32;
+constexpr char32_t replacement = 0xFFFD;
+
+/// Bytes that stand for themselves within a string.
+constexpr std::array<bool, 256> is_plain = [] {
+    std::array<bool, 256> plain{};
+    for (unsigned c = 0x20; c < 0x80; ++c) plain[c] = c != '"' && c != '\\';
+    return plain;
+}();
+
+bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
+
+std::optional<unsigned> hex_value(char c) {
+    if (is_digit(c)) return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    return std::nullopt;
+}
+
+/// The four hex digits at `at`; nothing when they are not all there.
+std::optional<char32_t> hex4(std::string_view s, std::size_t at) {
+    if (s.size() < at + 4) return std::nullopt;
+    char32_t value = 0;
+    for (std::size_t i = at; i < at + 4; ++i) {
+        const auto digit = hex_value(s[i]);
+        if (!digit) return std::nullopt;
+        value = value << 4 | *digit;
+    }
+    return value;
+}
+
+bool is_high_surrogate(char32_t c) {
+    return c >= 0xD800 && c <= 0xDBFF;
+}
+bool is_low_surrogate(char32_t c) {
+    return c >= 0xDC00 && c <= 0xDFFF;
+}
+
+struct CodePoint {
+    char32_t value;
+    std::size_t length; ///< bytes
+};
+
+/// The code point that starts at `at`; nothing when the bytes are not UTF-8 (RFC 3629: no surrogates,
+/// shortest form).
+std::optional<CodePoint> decode_utf8(std::string_view s, std::size_t at) {
+    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(s[i]); };
+    const unsigned char lead = byte(at);
+    if (lead < 0x80) return CodePoint{lead, 1};
+    const std::size_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
+    if (lead < 0xC2 || lead > 0xF4 || s.size() - at < length) return std::nullopt;
+    char32_t value = lead & (0x7F >> length);
+    for (std::size_t i = at + 1; i < at + length; ++i) {
+        if ((byte(i) & 0xC0) != 0x80) return std::nullopt;
+        value = value << 6 | (byte(i) & 0x3F);
+    }
+    constexpr char32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
+    if (value < smallest[length] || value > 0x10FFFF || (value >= 0xD800 && value <= 0xDFFF))
+        return std::nullopt;
+    return CodePoint{value, length};
+}
+
+void append_utf8(std::string& out, char32_t c) {
+    const auto put = [&](char32_t bits) { out += static_cast<char>(bits); };
+    if (c < 0x80) return put(c);
+    if (c < 0x800) {
+        put(0xC0 | c >> 6);
+    } else if (c < 0x10000) {
+        put(0xE0 | c >> 12);
+        put(0x80 | (c >> 6 & 0x3F));
+    } else {
+        put(0xF0 | c >> 18);
+        put(0x80 | (c >> 12 & 0x3F));
+        put(0x80 | (c >> 6 & 0x3F));
+    }
+    put(0x80 | (c & 0x3F));
+}
+
+enum class LoneSurrogates { replace, keep };
+
+/// A spelling's value. `spelling` has been checked by the parser or made by escape().
+std::string unescape(std::string_view spelling, LoneSurrogates surrogates) {
+    std::string out;
+    out.reserve(spelling.size());
+    for (std::size_t i = 0; i < spelling.size();) {
+        if (spelling[i] != '\\') {
+            out += spelling[i++];
+            continue;
+        }
+        const char kind = spelling[i + 1];
+        i += 2;
+        if (kind != 'u') {
+            constexpr std::string_view from = "bfnrt", to = "\b\f\n\r\t";
+            const std::size_t known = from.find(kind);
+            out += known == from.npos ? kind : to[known];
+            continue;
+        }
+        char32_t c = *hex4(spelling, i);
+        i += 4;
+        if (is_high_surrogate(c) && spelling.substr(i, 2) == "\\u") {
+            if (const auto low = hex4(spelling, i + 2); low && is_low_surrogate(*low)) {
+                c = 0x10000 + ((c - 0xD800) << 10) + (*low - 0xDC00);
+                i += 6;
+            }
+        }
+        const bool lone = c >= 0xD800 && c <= 0xDFFF;
+        append_utf8(out, lone && surrogates == LoneSurrogates::replace ? replacement : c);
+    }
+    return out;
+}
+
+void append_u_escape(std::string& out, char32_t unit) {
+    constexpr char digits[] = "0123456789abcdef";
+    out += "\\u";
+    for (int shift = 12; shift >= 0; shift -= 4) out += digits[unit >> shift & 0xF];
+}
+
+/// The spelling Python's ensure_ascii gives a text.
+std::string escape(std::string_view utf8) {
+    std::string out;
+    out.reserve(utf8.size());
+    for (std::size_t i = 0; i < utf8.size();) {
+        const CodePoint c = decode_utf8(utf8, i).value_or(CodePoint{replacement, 1});
+        i += c.length;
+        constexpr std::string_view special = "\"\\\b\f\n\r\t", letter = "\"\\bfnrt";
+        if (c.value < 0x80 && special.find(static_cast<char>(c.value)) != special.npos) {
+            out += '\\';
+            out += letter[special.find(static_cast<char>(c.value))];
+        } else if (c.value >= 0x20 && c.value < 0x7F) {
+            out += static_cast<char>(c.value);
+        } else if (c.value < 0x10000) {
+            append_u_escape(out, c.value);
+        } else {
+            append_u_escape(out, 0xD800 + ((c.value - 0x10000) >> 10));
+            append_u_escape(out, 0xDC00 + ((c.value - 0x10000) & 0x3FF));
+        }
+    }
+    return out;
+}
+
+} // namespace
+
+/// What is below an array or an object.
+struct JsonTree::Children {
+    std::vector<Member> members;
+    /// One for each member, or none at all when every key is written as its decoded text; so is an empty one.
+    std::vector<std::string> spellings;
+    std::vector<JsonTree> items;
+    /// Where the key that counts is; made at the first look, dropped when members move.
+    mutable std::unique_ptr<std::unordered_map<std::string_view, std::size_t>> index;
+
+    Children() = default;
+    Children(const Children& other)
+        : members(other.members), spellings(other.spellings), items(other.items) {}
+    Children& operator=(const Children&) = delete;
+};
+
+JsonTree::JsonTree() = default;
+JsonTree::JsonTree(Kind kind, std::string text) : kind_(kind), text_(std::move(text)) {
+    if (kind == Kind::array || kind == Kind::object) children_ = std::make_unique<Children>();
+}
+JsonTree::JsonTree(const JsonTree& other)
+    : kind_(other.kind_), text_(other.text_),
+      children_(other.children_ ? std::make_unique<Children>(*other.children_) : nullptr) {}
+JsonTree::JsonTree(JsonTree&& other) noexcept
+    : kind_(std::exchange(other.kind_, Kind::null)), text_(std::move(other.text_)),
+      children_(std::move(other.children_)) {}
+JsonTree& JsonTree::operator=(const JsonTree& other) {
+    return *this = JsonTree(other);
+}
+JsonTree& JsonTree::operator=(JsonTree&& other) noexcept {
+    // Through a local: `other` may be a part of what is about to go.
+    JsonTree taken(std::move(other));
+    kind_ = taken.kind_;
+    text_.swap(taken.text_);
+    children_.swap(taken.children_);
+    return *this;
+}
+JsonTree::~JsonTree() = default;
+
+JsonTree JsonTree::null() {
+    return {};
+}
+JsonTree JsonTree::boolean(bool value) {
+    return {Kind::boolean, value ? "true" : "false"};
+}
+JsonTree JsonTree::number(std::int64_t value) {
+    return {Kind::number, std::to_string(value)};
+}
+JsonTree JsonTree::string(std::string_view utf8) {
+    return {Kind::string, escape(utf8)};
+}
+JsonTree JsonTree::array() {
+    return {Kind::array, {}};
+}
+JsonTree JsonTree::object() {
+    return {Kind::object, {}};
+}
+
+std::optional<std::string> JsonTree::as_string() const {
+    if (kind_ != Kind::string) return std::nullopt;
+    return unescape(text_, LoneSurrogates::replace);
+}
+
+std::optional<std::int64_t> JsonTree::as_int() const {
+    return kind_ == Kind::number ? text::parse_int(text_) : std::nullopt;
+}
+
+std::optional<bool> JsonTree::as_bool() const {
+    if (kind_ != Kind::boolean) return std::nullopt;
+    return text_ == "true";
+}
+
+std::optional<std::size_t> JsonTree::position(std::string_view key) const {
+    if (kind_ != Kind::object) return std::nullopt;
+    const auto& members = children_->members;
+    if (members.size() < index_from) {
+        for (std::size_t i = members.size(); i-- > 0;)
+            if (members[i].first == key) return i;
+        return std::nullopt;
+    }
+    auto& index = children_->index;
+    if (!index) {
+        index = std::make_unique<std::unordered_map<std::string_view, std::size_t>>(members.size() * 2);
+        for (std::size_t i = 0; i < members.size(); ++i) (*index)[members[i].first] = i;
+    }
+    const auto found = index->find(key);
+    if (found == index->end()) return std::nullopt;
+    return found->second;
+}
+
+const JsonTree* JsonTree::get(std::string_view key) const {
+    const auto at = position(key);
+    return at ? &children_->members[*at].second : nullptr;
+}
+
+JsonTree* JsonTree::get(std::string_view key) {
+    return const_cast<JsonTree*>(std::as_const(*this).get(key));
+}
+
+JsonTree& JsonTree::set(std::string_view key, JsonTree value) {
+    if (kind_ != Kind::object) throw std::logic_error("JsonTree::set on something that is no object");
+    if (const auto at = position(key)) return children_->members[*at].second = std::move(value);
+    std::string spelling = escape(key);
+    if (spelling == key) spelling.clear();
+    append(std::string(key), std::move(spelling), std::move(value));
+    return children_->members.back().second;
+}
+
+void JsonTree::append(std::string key, std::string spelling, JsonTree value) {
+    auto& [members, spellings, items, index] = *children_;
+    if (!spelling.empty() || !spellings.empty()) {
+        spellings.resize(members.size());
+        spellings.push_back(std::move(spelling));
+    }
+    if (members.size() == members.capacity()) index.reset();
+    members.emplace_back(std::move(key), std::move(value));
+    if (index) (*index)[members.back().first] = members.size() - 1;
+}
+
+bool JsonTree::erase(std::string_view key) {
+    if (!position(key)) return false;
+    auto& [members, spellings, items, index] = *children_;
+    index.reset();
+    // `key` may be one of the texts that are about to move.
+    const std::string wanted(key);
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < members.size(); ++i) {
+        if (members[i].first == wanted) continue;
+        if (kept != i) {
+            members[kept] = std::move(members[i]);
+            if (!spellings.empty()) spellings[kept] = std::move(spellings[i]);
+        }
+        ++kept;
+    }
+    members.resize(kept);
+    if (!spellings.empty()) spellings.resize(kept);
+    return true;
+}
+
+const std::vector<JsonTree::Member>& JsonTree::members() const {
+    static const std::vector<Member> none;
+    return children_ ? children_->members : none;
+}
+
+std::vector<JsonTree>& JsonTree::items() {
+    if (kind_ != Kind::array) throw std::logic_error("JsonTree::items on something that is no array");
+    return children_->items;
+}
+
+const std::vector<JsonTree>& JsonTree::items() const {
+    static const std::vector<JsonTree> none;
+    return children_ ? children_->items : none;
+}
+
+std::string JsonTree::write() const {
+    std::string out;
+    write_to(out, 0);
+    return out;
+}
+
+void JsonTree::write_to(std::string& out, std::size_t level) const {
+    const auto new_line = [&](std::size_t deep) { out.append(1, '\n').append(2 * deep, ' '); };
+    const auto quote = [&](std::string_view spelling) { out.append(1, '"').append(spelling).append(1, '"'); };
+    if (kind_ == Kind::null) {
+        out += "null";
+    } else if (kind_ == Kind::string) {
+        quote(text_);
+    } else if (!children_) {
+        out += text_;
+    } else if (members().empty() && items().empty()) {
+        out += is_array() ? "[]" : "{}";
+    } else {
+        const auto& [members, spellings, items, index] = *children_;
+        std::size_t written = 0;
+        out += is_array() ? '[' : '{';
+        for (const JsonTree& item : items) {
+            if (written++ > 0) out += ',';
+            new_line(level + 1);
+            item.write_to(out, level + 1);
+        }
+        for (const auto& [key, value] : members) {
+            const bool as_decoded = spellings.empty() || spellings[written].empty();
+            const std::string_view spelling = as_decoded ? key : spellings[written];
+            if (written++ > 0) out += ',';
+            new_line(level + 1);
+            quote(spelling);
+            out += ": ";
+            value.write_to(out, level + 1);
+        }
+        new_line(level);
+        out += is_array() ? ']' : '}';
+    }
+}
+
+/// Reads one text from its start to its end, without recursion.
+class JsonTreeParser {
+  public:
+    explicit JsonTreeParser(std::string_view text) : text_(text) {}
+
+    JsonTree document() {
+        if (text_.starts_with("\xEF\xBB\xBF")) fail("a byte order mark is not allowed");
+        skip_blanks();
+        if (at_ == text_.size()) fail("there is no value");
+        for (;;) {
+            JsonTree done;
+            if (!begin_value(done)) continue; // an array or object was opened: its first value is next
+            while (!open_.empty()) {
+                attach(std::move(done));
+                if (!take_separator(done)) break;
+            }
+            if (open_.empty()) return finish(std::move(done));
+        }
+    }
+
+  private:
+    /// An array or object that is being read, and the key whose value is next.
+    struct Open {
+        JsonTree node;
+        std::string key, spelling;
+    };
+
+    char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
+
+    void skip_blanks() {
+        while (at_ < text_.size() && std::string_view(" \t\n\r").find(text_[at_]) != std::string_view::npos)
+            ++at_;
+    }
+
+    [[noreturn]] void fail(std::string_view what) const {
+        std::size_t line = 1, column = 1;
+        for (const char c : text_.substr(0, at_)) {
+            if (c == '\n')
+                ++line, column = 1;
+            else if ((c & 0xC0) != 0x80)
+                ++column;
+        }
+        throw Error(Code::registry, "not valid JSON (line " + std::to_string(line) + ", column " +
+                                        std::to_string(column) + ": " + std::string(what) + ")");
+    }
+
+    /// Reads a scalar or an empty array or object into `value`; false when one was opened that has a value to
+    /// read.
+    bool begin_value(JsonTree& value) {
+        const char c = peek();
+        if (c == '[' || c == '{') return begin_children(value, c == '[' ? ']' : '}');
+        if (c == '"')
+            value = JsonTree(JsonTree::Kind::string, std::string(string_spelling()));
+        else if (c == '-' || is_digit(c))
+            value = JsonTree(JsonTree::Kind::number, std::string(number_spelling()));
+        else
+            value = literal();
+        return true;
+    }
+
+    bool begin_children(JsonTree& value, char end) {
+        if (open_.size() == max_depth) fail("nested too deeply");
+        ++at_;
+        skip_blanks();
+        JsonTree node = end == ']' ? JsonTree::array() : JsonTree::object();
+        if (peek() == end) {
+            ++at_;
+            value = std::move(node);
+            return true;
+        }
+        node.children_->members.reserve(end == '}' ? likely_members_ : 0);
+        open_.push_back({std::move(node), {}, {}});
+        if (end == '}') read_key();
+        return false;
+    }
+
+    void read_key() {
+        if (peek() != '"') fail("expected a key in double quotes");
+        const std::string_view spelling = string_spelling();
+        const bool as_decoded = spelling.find('\\') == spelling.npos;
+        open_.back().key = as_decoded ? std::string(spelling) : unescape(spelling, LoneSurrogates::keep);
+        open_.back().spelling = as_decoded ? std::string_view() : spelling;
+        skip_blanks();
+        if (peek() != ':') fail("expected ':'");
+        ++at_;
+        skip_blanks();
+    }
+
+    void attach(JsonTree value) {
+        auto& [node, key, spelling] = open_.back();
+        if (node.is_array())
+            node.children_->items.push_back(std::move(value));
+        else
+            node.append(std::move(key), std::move(spelling), std::move(value));
+    }
+
+    /// After a value: true when that ended the innermost array or object, which is moved into `done`; false
+    /// when another value follows in it.
+    bool take_separator(JsonTree& done) {
+        skip_blanks();
+        const bool in_array = open_.back().node.is_array();
+        const char c = peek();
+        if (c == (in_array ? ']' : '}')) {
+            ++at_;
+            done = std::move(open_.back().node);
+            if (!in_array) likely_members_ = std::min<std::size_t>(done.members().size(), index_from);
+            open_.pop_back();
+            return true;
+        }
+        if (c != ',') fail(in_array ? "expected ',' or ']'" : "expected ',' or '}'");
+        ++at_;
+        skip_blanks();
+        if (!in_array) read_key();
+        return false;
+    }
+
+    JsonTree finish(JsonTree root) {
+        skip_blanks();
+        if (at_ != text_.size()) fail("text follows the document");
+        return root;
+    }
+
+    /// What stands between the quotes; `at_` is on the opening one.
+    std::string_view string_spelling() {
+        const std::size_t start = ++at_;
+        while (at_ < text_.size()) {
+            const auto c = static_cast<unsigned char>(text_[at_]);
+            if (is_plain[c]) {
+                ++at_;
+                continue;
+            }
+            if (c == '"') return text_.substr(start, at_++ - start);
+            if (c < 0x20) fail("control character in a string");
+            if (c == '\\') {
+                skip_escape();
+            } else {
+                const auto code_point = decode_utf8(text_, at_);
+                if (!code_point) fail("invalid UTF-8");
+                at_ += code_point->length;
+            }
+        }
+        at_ = start - 1;
+        fail("the string that starts here has no end");
+    }
+
+    void skip_escape() {
+        const char kind = at_ + 1 < text_.size() ? text_[at_ + 1] : '\0';
+        if (kind == '\0' || std::string_view("\"\\/bfnrtu").find(kind) == std::string_view::npos)
+            fail("invalid escape");
+        if (kind == 'u' && !hex4(text_, at_ + 2)) fail("\\u needs four hex digits");
+        at_ += kind == 'u' ? 6 : 2;
+    }
+
+    std::string_view number_spelling() {
+        const std::size_t start = at_;
+        if (peek() == '-') ++at_;
+        if (text_.substr(at_).starts_with("Infinity")) return at_ += 8, text_.substr(start, at_ - start);
+        const std::size_t digits = at_;
+        if (!is_digit(peek())) fail("expected a digit");
+        if (peek() == '0')
+            ++at_;
+        else
+            skip_digits();
+        bool integer = true;
+        if (peek() == '.') integer = false, skip_fraction();
+        if (peek() == 'e' || peek() == 'E') integer = false, skip_exponent();
+        if (integer && at_ - digits > max_integer_digits) fail("an integer of more than 4300 digits");
+        return text_.substr(start, at_ - start);
+    }
+
+    void skip_digits() {
+        while (is_digit(peek())) ++at_;
+    }
+
+    void skip_fraction() {
+        ++at_;
+        if (!is_digit(peek())) fail("expected a digit");
+        skip_digits();
+    }
+
+    void skip_exponent() {
+        ++at_;
+        if (peek() == '+' || peek() == '-') ++at_;
+        if (!is_digit(peek())) fail("expected a digit");
+        skip_digits();
+    }
+
+    JsonTree literal() {
+        const std::string_view rest = text_.substr(at_);
+        for (const std::string_view word : {"null", "true", "false", "NaN", "Infinity"}) {
+            if (!rest.starts_with(word)) continue;
+            at_ += word.size();
+            if (word == "null") return JsonTree::null();
+            const bool boolean = word == "true" || word == "false";
+            return {boolean ? JsonTree::Kind::boolean : JsonTree::Kind::number, std::string(word)};
+        }
+        fail("expected a value");
+    }
+
+    std::string_view text_;
+    std::size_t at_ = 0;
+    std::vector<Open> open_;
+    std::size_t likely_members_ = 0; ///< as many as the object before: records are alike
+};
+
+JsonTree JsonTree::parse(std::string_view text) {
+    return JsonTreeParser(text).document();
+}
+
+} // namespace blockhost

@@ -1,0 +1,91 @@
+#pragma once
+/// A JSON document that can be written back as it was read: each number's, string's and key's own spelling,
+/// key order and duplicate keys are kept. What Python's json.load reads, this reads (NaN, Infinity,
+/// -Infinity, lone surrogates, numbers of any size, 995 levels); what it refuses, this refuses (a BOM,
+/// invalid UTF-8, control characters in strings, integers of more than 4300 digits).
+///
+/// The parser is our own: boost::json::basic_parser hands strings over already decoded and without their
+/// place in the text, and refuses NaN, Infinity, lone surrogates and exponents beyond an int, so everything
+/// but commas and brackets would have to be scanned here before it could run.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace blockhost {
+
+/// One value with everything below it. Copies are deep. Looking into one tree from two threads at once is not
+/// safe: the first look into a large object makes an index.
+class JsonTree {
+  public:
+    enum class Kind { null, boolean, number, string, array, object };
+    /// The key as decoded UTF-8 (a lone surrogate as its three bytes, which no valid text equals) and its
+    /// value.
+    using Member = std::pair<std::string, JsonTree>;
+
+    JsonTree(); ///< null
+    JsonTree(const JsonTree& other);
+    JsonTree(JsonTree&& other) noexcept;
+    JsonTree& operator=(const JsonTree& other);
+    JsonTree& operator=(JsonTree&& other) noexcept;
+    ~JsonTree();
+
+    static JsonTree null();
+    static JsonTree boolean(bool value);
+    static JsonTree number(std::int64_t value);
+    /// Written ASCII-escaped, as Python's ensure_ascii does; bytes that are not UTF-8 become U+FFFD.
+    static JsonTree string(std::string_view utf8);
+    static JsonTree array();
+    static JsonTree object();
+
+    /// Throws Error{registry} "not valid JSON (line L, column C: <what>)"; also for empty text and trailing
+    /// text.
+    static JsonTree parse(std::string_view text);
+    /// Python's json.dump(indent=2, ensure_ascii=True): two blanks a level, "[]" and "{}" for empties, ": ",
+    /// no final newline. What was parsed keeps its own spelling.
+    std::string write() const;
+
+    Kind kind() const { return kind_; }
+    bool is_object() const { return kind_ == Kind::object; }
+    bool is_array() const { return kind_ == Kind::array; }
+
+    /// A string's value as UTF-8 (lone surrogates become U+FFFD); nothing when not a string.
+    std::optional<std::string> as_string() const;
+    std::optional<std::int64_t> as_int() const; ///< an integer that fits; nothing otherwise
+    std::optional<bool> as_bool() const;
+
+    /// A member's value; null pointer when absent or this is no object. Of duplicate keys the last counts, as
+    /// in Python. Constant time in large objects. The pointer holds until a member is added or erased.
+    const JsonTree* get(std::string_view key) const;
+    JsonTree* get(std::string_view key);
+    /// Replaces the member's value in its place (of duplicates the one that counts), or appends it. Objects
+    /// only.
+    JsonTree& set(std::string_view key, JsonTree value);
+    /// Removes the member and its duplicates; true when there was one.
+    bool erase(std::string_view key);
+    /// In file order, duplicates included; empty when this is no object.
+    const std::vector<Member>& members() const;
+
+    std::vector<JsonTree>& items(); ///< arrays only
+    /// Empty when this is no array.
+    const std::vector<JsonTree>& items() const;
+
+  private:
+    friend class JsonTreeParser;
+    struct Children;
+
+    JsonTree(Kind kind, std::string text);
+    void append(std::string key, std::string spelling, JsonTree value);
+    std::optional<std::size_t> position(std::string_view key) const;
+    void write_to(std::string& out, std::size_t level) const;
+
+    Kind kind_ = Kind::null;
+    std::string text_; ///< scalars: the spelling; a string's is what stands between the quotes
+    std::unique_ptr<Children> children_; ///< of arrays and objects
+};
+
+} // namespace blockhost

@@ -1,0 +1,42 @@
+/// destroy: the row and its one line.
+
+#include "lifecycle/destroy.hpp"
+#include "subcommands/verbs.hpp"
+
+namespace blockhost::subcommands {
+
+namespace {
+
+int run(cli::Call& call) {
+    const VmName name = vm_name(call);
+    World world = open_world(call, Intent::change);
+    destroy(world, name);
+    call.printer.answer("VM destroyed: " + name.str());
+    call.printer.flush_answer();
+    return 0;
+}
+
+constexpr std::string_view details =
+    "Forces the VM off, undefines it, deletes its disk, seed and logs, and releases its addresses, in that order: no "
+    "disk goes before its domain is gone, and nothing is touched when libvirt cannot be asked. An unknown or already "
+    "destroyed VM is success. A create of that name under way is asked to give up first. What fails half-way is "
+    "finished by the next destroy, or by recover.";
+
+} // namespace
+
+cli::Row destroy_row() {
+    return {
+        .verb = "destroy",
+        .contract_name = "blockhost-vm-destroy",
+        .summary = "remove a VM with its disk and release its addresses",
+        .details = details,
+        .operands = {vm_operand()},
+        .needs = cli::Needs::hypervisor,
+        .effect = cli::Effect::destroys,
+        .exit = cli::Row::Exit::contract,
+        .talk_prefix = "[destroy] ",
+        .run = run,
+    };
+}
+
+} // namespace blockhost::subcommands

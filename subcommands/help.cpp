@@ -1,0 +1,39 @@
+/// help: the overview, or one verb's help.
+
+#include "base/text.hpp"
+#include "cli/help.hpp"
+#include "subcommands/verbs.hpp"
+
+namespace blockhost::subcommands {
+
+namespace {
+
+int run(cli::Call& call) {
+    const auto& operands = call.arguments.operands();
+    if (operands.empty()) {
+        call.printer.answer_raw(cli::overview());
+    } else {
+        const cli::Row* row = cli::row_of_verb(operands.front());
+        if (!row) row = cli::row_of_contract_name(operands.front());
+        if (!row)
+            throw Error(Code::usage, "there is no verb '" + text::printable(operands.front()) + "'",
+                        "'blockhost-libvirt help' lists the verbs");
+        call.printer.answer_raw(cli::verb_help(*row, "blockhost-libvirt"));
+    }
+    call.printer.flush_answer();
+    return 0;
+}
+
+} // namespace
+
+cli::Row help_row() {
+    return {
+        .verb = "help",
+        .summary = "show the verbs, or one verb's help",
+        .operands = {{.name = "VERB", .help = "the verb to explain", .count = cli::Operand::Count::optional,
+                      .meaning = cli::Operand::Meaning::verb}},
+        .run = run,
+    };
+}
+
+} // namespace blockhost::subcommands

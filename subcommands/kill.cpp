@@ -1,0 +1,40 @@
+/// kill: the row and its one line.
+
+#include "lifecycle/power.hpp"
+#include "subcommands/verbs.hpp"
+
+namespace blockhost::subcommands {
+
+namespace {
+
+int run(cli::Call& call) {
+    const VmName name = vm_name(call);
+    call.printer.stage("Force-stopping VM: " + name.str());
+    World world = open_world(call, Intent::change);
+    kill(world, name);
+    call.printer.answer("VM force-stopped: " + name.str());
+    call.printer.flush_answer();
+    return 0;
+}
+
+constexpr std::string_view details =
+    "Like pulling the plug: unsynced data in the guest is lost. A VM that is off or absent is success. A create of that "
+    "name under way is asked to give up.";
+
+} // namespace
+
+cli::Row kill_row() {
+    return {
+        .verb = "kill",
+        .contract_name = "blockhost-vm-kill",
+        .summary = "force a VM off at once",
+        .details = details,
+        .operands = {vm_operand()},
+        .needs = cli::Needs::hypervisor,
+        .effect = cli::Effect::changes,
+        .exit = cli::Row::Exit::contract,
+        .run = run,
+    };
+}
+
+} // namespace blockhost::subcommands

@@ -1,0 +1,129 @@
+/// list: the registry's records with their live state, from one libvirt call; always with exit status 0.
+
+#include "base/json.hpp"
+#include "hypervisor/load.hpp"
+#include "subcommands/verbs.hpp"
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <map>
+
+namespace blockhost::subcommands {
+
+namespace {
+
+struct Line {
+    std::string name, status, ip, created;
+};
+
+/// The live state of every domain by name; nothing when libvirt could not be asked.
+std::optional<std::map<std::string, PowerState>> live_states(const cli::Call& call) {
+    try {
+        std::map<std::string, PowerState> states;
+        for (const DomainState& domain : open_observer(call)->states()) states[domain.name] = domain.state;
+        return states;
+    } catch (const Error& error) {
+        call.printer.warn(std::string("showing what the VM database says: ") + error.what());
+        return std::nullopt;
+    }
+}
+
+/// A destroyed record wins; else the live state; without one, what the record says.
+std::string status_of(const VmRecord& record, const std::optional<std::map<std::string, PowerState>>& live) {
+    if (record.status == RecordStatus::destroyed || !live) return std::string(to_string(record.status));
+    const auto domain = live->find(record.name.str());
+    return domain == live->end() ? "destroyed" : std::string(contract_status(domain->second));
+}
+
+/// The date of a timestamp; only what is one is shown, since panels put it into pages unescaped.
+std::string date_of(const VmRecord& record) {
+    constexpr std::size_t date_length = 10;
+    return record.created_at ? record.created_text.substr(0, date_length) : "";
+}
+
+std::vector<VmRecord> read_records(const cli::Call& call) {
+    DbConfig config = read_db_config(call.paths);
+    if (call.mock) config.db_file = mock_database(call.paths);
+    std::vector<std::string> bad;
+    auto records = Registry(config.db_file).read().records(&bad);
+    if (!bad.empty())
+        call.printer.warn("left out: " + std::to_string(bad.size()) + " unreadable record(s), the first is '" + bad.front() +
+                          "'");
+    return records;
+}
+
+std::vector<Line> lines_of(const cli::Call& call) {
+    std::vector<Line> lines;
+    try {
+        const auto records = read_records(call);
+        if (records.empty()) return lines;
+        const auto live = live_states(call);
+        for (const VmRecord& record : records)
+            lines.push_back({record.name.str(), status_of(record, live), record.ip ? record.ip->str() : "", date_of(record)});
+    } catch (const Error& error) {
+        lines.clear();
+        call.printer.error(error);
+    }
+    return lines;
+}
+
+void print_json(cli::Printer& printer, const std::vector<Line>& lines) {
+    boost::json::array all;
+    for (const Line& line : lines)
+        all.push_back(boost::json::object{
+            {"name", line.name}, {"status", line.status}, {"ip", line.ip}, {"created", line.created}});
+    printer.answer(json::python_line(all));
+}
+
+void print_table(cli::Printer& printer, const std::vector<Line>& lines) {
+    printer.answer("NAME\tSTATUS\tIP\tCREATED");
+    for (const Line& line : lines)
+        printer.answer(line.name + "\t" + line.status + "\t" + line.ip + "\t" + line.created);
+}
+
+int run(cli::Call& call) {
+    const auto lines = lines_of(call);
+    if (call.arguments.has("json") || call.arguments.text("format") == "json")
+        print_json(call.printer, lines);
+    else
+        print_table(call.printer, lines);
+    call.printer.flush_answer();
+    return 0;
+}
+
+int answer_anyway(cli::Printer& printer, std::span<const std::string> words) {
+    bool wants_json = false;
+    for (const std::string& word : words) wants_json |= word.find("json") != std::string::npos;
+    if (wants_json)
+        printer.answer("[]");
+    else
+        print_table(printer, {});
+    printer.flush_answer();
+    return 0;
+}
+
+constexpr std::string_view details =
+    "Every record of the VM database, destroyed ones included, with the state libvirt shows now. When libvirt cannot be "
+    "asked, the database's own status is shown and a line on stderr says so. Records that cannot be read are left out.";
+
+} // namespace
+
+cli::Row list_row() {
+    return {
+        .verb = "list",
+        .contract_name = "blockhost-vm-list",
+        .summary = "list the VMs with their state",
+        .details = details,
+        .options = {{.name = "format", .kind = cli::Option::Kind::choice, .value = "FORMAT", .default_text = "table",
+                     .help = "how to print", .choices = {"table", "json"}},
+                    {.name = "json", .help = "same as --format json"}},
+        .needs = cli::Needs::registry,
+        .effect = cli::Effect::reads,
+        .usage_status = 0,
+        .exit = cli::Row::Exit::contract,
+        .run = run,
+        .on_usage_error = answer_anyway,
+    };
+}
+
+} // namespace blockhost::subcommands

@@ -1,0 +1,41 @@
+/// stop: the row and its one line.
+
+#include "lifecycle/power.hpp"
+#include "subcommands/verbs.hpp"
+
+namespace blockhost::subcommands {
+
+namespace {
+
+int run(cli::Call& call) {
+    const VmName name = vm_name(call);
+    call.printer.stage("Stopping VM (graceful ACPI shutdown): " + name.str());
+    World world = open_world(call, Intent::change);
+    if (stop(world, name) == Stopped::still_running)
+        call.printer.warn(name.str() + " has not shut down yet; kill forces it off");
+    call.printer.answer("Shutdown signal sent: " + name.str());
+    call.printer.flush_answer();
+    return 0;
+}
+
+constexpr std::string_view details =
+    "Success also when the guest is still running after 30 seconds; then a line on stderr says so. A VM that is off is "
+    "success.";
+
+} // namespace
+
+cli::Row stop_row() {
+    return {
+        .verb = "stop",
+        .contract_name = "blockhost-vm-stop",
+        .summary = "ask the guest to shut down and wait for up to 30 seconds",
+        .details = details,
+        .operands = {vm_operand()},
+        .needs = cli::Needs::hypervisor,
+        .effect = cli::Effect::changes,
+        .exit = cli::Row::Exit::contract,
+        .run = run,
+    };
+}
+
+} // namespace blockhost::subcommands

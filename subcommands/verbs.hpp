@@ -1,0 +1,32 @@
+#pragma once
+/// What the verbs share: their rows' makers, the world they open, the VM name they are given.
+
+#include "cli/command.hpp"
+#include "cli/printer.hpp"
+#include "lifecycle/world.hpp"
+
+namespace blockhost::subcommands {
+
+cli::Row create_row();
+cli::Row destroy_row();
+cli::Row start_row();
+cli::Row stop_row();
+cli::Row kill_row();
+cli::Row status_row();
+cli::Row list_row();
+cli::Row recover_row();
+cli::Row help_row();
+cli::Row version_row();
+cli::Row dump_row();
+
+/// The operand that names an existing VM.
+cli::Operand vm_operand();
+/// That operand's value. Throws Error{invalid}.
+VmName vm_name(const cli::Call& call);
+
+/// The world the call works in.
+World open_world(const cli::Call& call, Intent intent);
+/// A hypervisor to look at, without configuration.
+std::unique_ptr<Hypervisor> open_observer(const cli::Call& call);
+
+} // namespace blockhost::subcommands

@@ -1,0 +1,22 @@
+/// version: what this is.
+
+#include "cli/help.hpp"
+#include "subcommands/verbs.hpp"
+
+namespace blockhost::subcommands {
+
+namespace {
+
+int run(cli::Call& call) {
+    call.printer.answer("blockhost-libvirt " + std::string(cli::version()));
+    call.printer.flush_answer();
+    return 0;
+}
+
+} // namespace
+
+cli::Row version_row() {
+    return {.verb = "version", .summary = "print the version", .run = run};
+}
+
+} // namespace blockhost::subcommands

@@ -1,0 +1,326 @@
+"""What a stranger gets for wrong input: one clear sentence, what to do about it, and nothing changed."""
+
+import json
+import os
+import pathlib
+import re
+import socket
+import subprocess
+
+import pytest
+
+TREE = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("BLOCKHOST_BUILD", TREE / "build"))
+BINARY = BUILD / "blockhost-libvirt"
+WALLET = "0x" + "ef" * 20
+DB = "bridge: br0\nip_pool: {network: 10.9.9.0/24, start: 10, end: 12, gateway: 10.9.9.1}\n"
+
+
+class Host:
+    def __init__(self, folder):
+        self.folder = folder
+        self.etc = folder / "root/etc/blockhost"
+        (self.etc / "network-modes.enabled").mkdir(parents=True)
+        (self.etc / "network-modes.enabled/none.json").write_text("{}")
+        (self.etc / "db.yaml").write_text(DB)
+        self.env = {"PATH": os.environ["PATH"], "BLOCKHOST_ROOT": str(folder / "root")}
+
+    def run(self, *words, program=BINARY, **env):
+        return subprocess.run([program, *words], env=self.env | env, cwd=self.folder, capture_output=True, text=True,
+                              stdin=subprocess.DEVNULL)
+
+    def create(self, name="vm-1", *more, wallet=WALLET, **env):
+        return self.run("create", name, "--owner-wallet", wallet, "--memory", "128", "--disk", "4", "--mock", "--apply",
+                        *more, **env)
+
+    def everything(self):
+        """What a refusal must not change: VMs, addresses, disks, seeds, journal."""
+        kept = {}
+        for path in sorted(self.folder.rglob("*")):
+            relative = str(path.relative_to(self.folder))
+            if path.is_file() and re.search(r"mock-db\.json$|mock-world/(domains|vms|cloud-init|console|journal|network)/",
+                                            relative):
+                kept[relative] = path.read_bytes()
+        return kept
+
+
+@pytest.fixture()
+def host(tmp_path):
+    return Host(tmp_path)
+
+
+def refused(host, run, *words, status=1):
+    assert run.returncode == status, (run.returncode, run.stdout, run.stderr)
+    last = run.stderr.strip().splitlines()[-1]
+    for word in words:
+        assert word.lower() in run.stderr.lower(), run.stderr
+    assert "Traceback" not in run.stderr and "terminate called" not in run.stderr
+    return last
+
+
+BAD_NAMES = ["a" * 65, "name\n", "..", ".hidden", "a/b", "", " a", "a b", "ä", "-x;rm"]
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+@pytest.mark.parametrize("verb", ["create", "destroy", "start", "stop", "kill"])
+def test_bad_names_are_refused_by_every_changing_verb(host, verb, name):
+    more = ("--owner-wallet", WALLET) if verb == "create" else ()
+    run = host.run(verb, *more, "--mock", "--", name)
+    refused(host, run, "Invalid VM name")
+    assert host.everything() == {}
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+def test_status_of_a_bad_name_is_unknown(host, name):
+    run = host.run("status", "--mock", "--", name)
+    assert (run.returncode, run.stdout) == (0, "unknown\n")
+
+
+@pytest.mark.parametrize("wallet", ["", "0x'; drop", "a,b", "a\nb", "x" * 10240, "0x:1", "ü", "a b", '"'])
+def test_bad_wallets_are_refused(host, wallet):
+    refused(host, host.create(wallet=wallet), "wallet")
+    assert host.everything() == {}
+
+
+def test_the_engines_wallet_pattern_is_applied(host):
+    share = host.folder / "root/usr/share/blockhost"
+    share.mkdir(parents=True)
+    (share / "engine.json").write_text(json.dumps({"constraints": {"address_pattern": "^0x[0-9a-fA-F]{40}$"}}))
+    refused(host, host.create(wallet="0x12"), "wallet")
+    assert host.everything() == {}
+
+
+def test_an_engine_without_its_login_template_is_an_error(host):
+    share = host.folder / "root/usr/share/blockhost"
+    share.mkdir(parents=True)
+    (share / "engine.json").write_text("{}")
+    refused(host, host.create(), "nft-auth.yaml")
+    assert not [p for p in host.everything() if "domains" in p or "vms/" in p]
+
+
+@pytest.mark.parametrize("words, hint", [
+    (("--username", "Root"), "username"), (("--username", "a" * 33), "username"), (("--username", "a:b"), "username"),
+    (("--cpu", "0"), "cpu"), (("--cpu", "513"), "cpu"), (("--cpu", "4294967297"), "cpu"),
+    (("--memory", "abc"), "memory"), (("--memory", "63"), "memory"), (("--memory", "-1"), "memory"),
+    (("--memory", "1e3"), "memory"), (("--memory", "9999999999999999999999"), "memory"), (("--memory=",), "memory"),
+    (("--disk", "1"), "disk"), (("--disk", "65537"), "disk"), (("--expiry-days", "0"), "expiry-days"),
+    (("--expiry-days", "3651"), "expiry-days"), (("--cloud-init-content", "/nowhere"), "/nowhere"),
+    (("--ssh-key", "/nowhere"), "/nowhere"), (("--nft-token-id", "x"), "nft-token-id"),
+])
+def test_values_out_of_bounds_are_refused_with_the_option_named(host, words, hint):
+    refused(host, host.create("vm-1", *words), hint)
+    assert host.everything() == {}
+
+
+@pytest.mark.parametrize("words", [
+    ("create",), ("create", "vm-1"), ("create", "vm-1", "--owner-wallet"), ("create", "vm-1", "--nonsense"),
+    ("create", "a", "b", "--owner-wallet", WALLET), ("destroy",), ("destroy", "a", "b"), ("start", "--wrong"),
+    ("recover",), ("nonsense",), (),
+])
+def test_malformed_usage_exits_2_with_the_usage(host, words):
+    run = host.run(*words)
+    assert run.returncode == 2, run.stderr
+    assert "usage" in run.stderr.lower() or "help" in run.stderr.lower()
+    assert run.stdout == "" or words == ()
+
+
+def test_a_misspelt_verb_or_option_gets_the_nearest_as_hint(host):
+    assert "destroy" in host.run("destory", "x").stderr
+    assert "--memory" in host.run("create", "x", "--owner-wallet", WALLET, "--memroy", "5").stderr
+
+
+@pytest.mark.parametrize("words", [(), ("a", "b"), ("--nonsense",)])
+def test_status_answers_unknown_to_malformed_usage(host, words):
+    run = host.run("status", *words)
+    assert (run.returncode, run.stdout) == (0, "unknown\n")
+
+
+def test_list_answers_an_empty_array_to_malformed_usage(host):
+    run = host.run("list", "--format", "json", "surplus")
+    assert (run.returncode, run.stdout) == (0, "[]\n")
+
+
+def test_a_missing_db_yaml_names_the_wizard(host):
+    (host.etc / "db.yaml").unlink()
+    refused(host, host.create(), "Config not found", "run wizard first")
+    run = host.run("list", "--json", "--mock")
+    assert (run.returncode, run.stdout) == (0, "[]\n")
+
+
+@pytest.mark.parametrize("text, words", [
+    ("bridge: [br0\nother: 1\n", ("line",)), ("ip_pool: {network: 10.9.9.0/33}\n", ("network", "line 1")),
+    ("bridge: br0\nip_pool:\n  network: 10.9.9.0/24\n  start: 50\n  end: 20\n", ("start",)),
+    ("memory_overcommit: lots\n", ("memory_overcommit", "line 1")), ("domain_type: xen\n", ("domain_type",)),
+    ("- just\n- a list\n", ("db.yaml",)),
+])
+def test_a_wrong_db_yaml_is_named_with_line_and_column(host, text, words):
+    (host.etc / "db.yaml").write_text(text)
+    refused(host, host.create(), "db.yaml", *words)
+    assert host.everything() == {}
+
+
+def test_an_unreadable_db_yaml_is_an_error_not_an_absence(host):
+    (host.etc / "db.yaml").unlink()
+    (host.etc / "db.yaml").mkdir()
+    run = host.create()
+    refused(host, run, "db.yaml")
+    assert "Config not found" not in run.stderr
+
+
+def test_two_network_modes_are_refused(host):
+    (host.etc / "network-modes.enabled/broker.json").write_text("{}")
+    refused(host, host.create(), "none", "broker")
+
+
+def test_no_network_mode_is_refused(host):
+    (host.etc / "network-modes.enabled/none.json").unlink()
+    refused(host, host.create(), "network")
+
+
+def test_an_exhausted_pool_is_refused(host):
+    for i in range(3):
+        assert host.create(f"vm-{i}").returncode == 0
+    before = host.everything()
+    refused(host, host.create("vm-9"), "No IPv4 addresses available in pool")
+    assert {k: v for k, v in host.everything().items() if "history" not in k} == before
+
+
+def test_a_prefix_that_is_too_small_gives_no_ipv6(host):
+    (host.etc / "broker-allocation.json").write_text('{"prefix": "fd00:1::/127"}')
+    run = host.create()
+    assert run.returncode == 0, run.stderr
+    assert json.loads(run.stdout.splitlines()[-1])["ipv6"] == ""
+
+
+def test_a_taken_name_is_refused_and_a_destroyed_one_is_free(host):
+    assert host.create().returncode == 0
+    before = host.everything()
+    refused(host, host.create(), "VM already exists in database: vm-1 (status: active)")
+    assert host.everything() == before
+    assert host.run("destroy", "vm-1", "--mock").returncode == 0
+    assert host.create().returncode == 0
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"vms": {}} trailing', '{"vms": []}', "null", '{"vms": {},}'])
+def test_a_torn_registry_is_refused_and_left_alone(host, text):
+    (host.folder / "mock-db.json").write_text(text)
+    refused(host, host.create(), "mock-db.json")
+    assert (host.folder / "mock-db.json").read_text() == text
+    refused(host, host.run("destroy", "vm-1", "--mock"), "mock-db.json")
+    assert (host.folder / "mock-db.json").read_text() == text
+    run = host.run("list", "--json", "--mock")
+    assert (run.returncode, run.stdout) == (0, "[]\n")
+
+
+def test_a_missing_template_says_how_to_build_it(host):
+    assert host.run("create", "vm-1", "--owner-wallet", WALLET, "--mock", "--disk", "4", "--memory", "128").returncode == 0
+    for path in (host.folder / "mock-world/templates").iterdir():
+        path.unlink()
+    run = host.create()
+    if run.returncode == 0:
+        pytest.skip("the simulated world makes its template anew at each start")
+    refused(host, run, "Template not found", "blockhost-build-template")
+
+
+def behave(host, **knobs):
+    (host.folder / "mock-world").mkdir(exist_ok=True)
+    (host.folder / "mock-world/behaviour.json").write_text(json.dumps(knobs))
+
+
+def test_a_host_without_memory_for_one_more_is_refused_with_figures(host):
+    behave(host, host_memory_mib=1400)
+    assert host.create("vm-1").returncode == 0
+    assert host.create("vm-2").returncode == 0
+    before = host.everything()
+    refused(host, host.create("vm-3"), "not enough memory", "256 MiB", "376 MiB")
+    assert host.everything() == before
+
+
+def test_a_pool_without_room_is_refused_with_figures(host):
+    assert host.create("vm-1").returncode == 0
+    behave(host, pool_available=100 << 20)
+    refused(host, host.create("vm-2"), "not enough room", "100 MiB")
+
+
+def test_a_hypervisor_that_is_down_is_said_and_nothing_changes(host):
+    assert host.create("vm-1").returncode == 0
+    behave(host, down=True)
+    before = host.everything()
+    for words in (("start", "vm-1"), ("stop", "vm-1"), ("kill", "vm-1"), ("destroy", "vm-1")):
+        refused(host, host.run(*words, "--mock"), "reach")
+    refused(host, host.create("vm-2"), "reach")
+    assert host.run("status", "vm-1", "--mock").stdout == "unknown\n"
+    assert json.loads(host.run("list", "--json", "--mock").stdout)[0]["status"] == "active"
+    assert host.everything() == before
+
+
+@pytest.mark.parametrize("verb", ["create", "destroy", "start", "stop", "kill", "status", "list", "recover"])
+def test_a_libvirt_without_a_socket_is_said_by_each_verb_and_nothing_changes(host, verb):
+    words = {"create": ("create", "vm-1", "--owner-wallet", WALLET, "--apply"), "list": ("list",),
+             "recover": ("recover", "--all")}.get(verb, (verb, "vm-1"))
+    (host.folder / "root/var/lib/blockhost/templates").mkdir(parents=True)
+    template = host.folder / "root/var/lib/blockhost/templates/blockhost-base.qcow2"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", template, "64M"], check=True)
+    uri = f"qemu+unix:///system?socket={host.folder}/no-such-socket"
+    run = host.run(*words, BLOCKHOST_LIBVIRT_URI=uri)
+    if verb == "status":
+        assert (run.returncode, run.stdout) == (0, "unknown\n")
+        assert "reach" in run.stderr
+    elif verb in ("list", "recover"):
+        assert run.returncode == 0
+    else:
+        assert run.returncode == 1 and ("reach" in run.stderr or "not a bridge" in run.stderr), run.stderr
+    assert not (host.folder / "root/var/lib/blockhost/vms.json").exists()
+
+
+def test_a_silent_libvirt_is_given_up_within_ten_seconds(host):
+    """A socket that accepts and never answers, as a stopped daemon does."""
+    path = host.folder / "silent.sock"
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(str(path))
+    server.listen(8)
+    run = subprocess.run([BINARY, "status", "vm-1"], env=host.env | {
+        "BLOCKHOST_LIBVIRT_URI": f"qemu+unix:///system?socket={path}"}, capture_output=True, text=True, timeout=12,
+        cwd=host.folder)
+    assert (run.returncode, run.stdout) == (0, "unknown\n")
+    assert "does not answer" in run.stderr
+
+
+def test_a_result_that_nobody_takes_is_undone(host):
+    """stdout is full: the engine never got its result, so there must be no VM."""
+    with open("/dev/full", "w") as full:
+        run = subprocess.run([BINARY, "create", "vm-1", "--owner-wallet", WALLET, "--memory", "128", "--disk", "4", "--mock",
+                              "--apply"], env=host.env, cwd=host.folder, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert run.returncode == 1
+    assert not [p for p in host.everything() if "domains" in p or "vms/" in p or "cloud-init" in p]
+    assert json.loads((host.folder / "mock-db.json").read_text())["allocated_ips"] == []
+
+
+def test_the_earlier_generations_mint_flags_are_accepted_and_ignored(host):
+    run = host.create("vm-1", "--no-mint", "--skip-mint", "--user-signature", "0xab", "--public-secret", "s")
+    assert run.returncode == 0, run.stderr
+
+
+def test_list_leaves_out_records_with_bad_names_and_warns_once(host):
+    assert host.create("vm-1").returncode == 0
+    path = host.folder / "mock-db.json"
+    registry = json.loads(path.read_text())
+    registry["vms"]["<script>"] = dict(registry["vms"]["vm-1"], vm_name="<script>")
+    path.write_text(json.dumps(registry))
+    run = host.run("list", "--json", "--mock")
+    assert [v["name"] for v in json.loads(run.stdout)] == ["vm-1"]
+    assert len(run.stderr.strip().splitlines()) == 1
+
+
+def test_foreign_keys_survive_every_rewrite(host):
+    assert host.create("vm-1").returncode == 0
+    path = host.folder / "mock-db.json"
+    text = path.read_text()
+    text = text.replace('"next_vmid"', '"big": 123456789012345678901234567890,\n  "spelt": 1.10,\n  "next_vmid"', 1)
+    path.write_text(text)
+    assert host.create("vm-2").returncode == 0
+    after = path.read_text()
+    assert '"big": 123456789012345678901234567890,\n  "spelt": 1.10,\n  "next_vmid"' in after
+    assert host.run("destroy", "vm-1", "--mock").returncode == 0
+    assert '"spelt": 1.10' in path.read_text()
+    assert json.loads(path.read_text())["vms"]["vm-1"]["status"] == "destroyed"

@@ -1,0 +1,221 @@
+// The life of a domain, the same behind every driver.
+
+#include "stage.hpp"
+
+#include "model/names.hpp"
+
+using namespace blockhost;
+using namespace conformance;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr const char* agent_channel =
+    "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/>"
+    "</channel>";
+
+/// A defined domain.
+std::string defined(Stage& stage, const std::string& what, const std::string& devices = "") {
+    auto name = stage.name(what);
+    stage.hypervisor().define(stage.tiny_domain(name, Uuid::random().str(), devices));
+    return name;
+}
+
+/// Events until `wished` is the state, or 20 s.
+bool sees(Hypervisor& hypervisor, const std::string& name, PowerState wished) {
+    for (auto deadline = Deadline::in(20s); !deadline.passed();)
+        if (hypervisor.wait(deadline.left()) == Wake::lifecycle && hypervisor.state(name) == wished)
+            return true;
+    return false;
+}
+
+} // namespace
+
+TEST_CASE("a domain that was never defined is absent, to every look") {
+    Stage stage;
+    auto name = stage.name("nobody");
+    CHECK_FALSE(stage.hypervisor().state(name));
+    CHECK_FALSE(stage.hypervisor().find(name));
+}
+
+TEST_CASE("a defined domain is off, persistent, and shows its own definition") {
+    Stage stage;
+    auto name = stage.name("fresh");
+    auto uuid = Uuid::random().str();
+    stage.hypervisor().define(stage.tiny_domain(name, uuid));
+    CHECK(stage.hypervisor().state(name) == PowerState::off);
+    auto view = stage.hypervisor().find(name);
+    REQUIRE(view);
+    CHECK(view->name == name);
+    CHECK(view->uuid == uuid);
+    CHECK(view->persistent);
+    CHECK(view->state == PowerState::off);
+    CHECK(view->xml.find("<name>" + name + "</name>") != std::string::npos);
+}
+
+TEST_CASE("the bulk look shows every domain with its state") {
+    Stage stage;
+    auto off = defined(stage, "off"), running = defined(stage, "on");
+    stage.hypervisor().start(running);
+    int seen = 0;
+    for (const auto& domain : stage.hypervisor().states()) {
+        if (domain.name == off) seen += domain.state == PowerState::off ? 1 : 100;
+        if (domain.name == running) seen += domain.state == PowerState::running ? 10 : 100;
+    }
+    CHECK(seen == 11);
+}
+
+TEST_CASE("a name or a uuid that is taken cannot be defined again") {
+    Stage stage;
+    auto name = stage.name("taken"), other = stage.name("other");
+    auto uuid = Uuid::random().str();
+    stage.hypervisor().define(stage.tiny_domain(name, uuid));
+    CHECK(code_of([&] { stage.hypervisor().define(stage.tiny_domain(name, Uuid::random().str())); }) ==
+          Code::exists);
+    if (driver() == Driver::test) return skip("the test driver defines a second domain with the same uuid");
+    CHECK(code_of([&] { stage.hypervisor().define(stage.tiny_domain(other, uuid)); }) == Code::exists);
+}
+
+TEST_CASE("defining the same domain again succeeds") {
+    Stage stage;
+    auto name = stage.name("twice");
+    auto xml = stage.tiny_domain(name, Uuid::random().str());
+    stage.hypervisor().define(xml);
+    stage.hypervisor().define(xml);
+    CHECK(stage.hypervisor().state(name) == PowerState::off);
+}
+
+TEST_CASE("what is no domain definition is refused as the hypervisor's words") {
+    Stage stage;
+    CHECK(code_of([&] { stage.hypervisor().define("<domain><name>x"); }) == Code::hypervisor);
+}
+
+TEST_CASE("a started domain runs, and starting it again is no error") {
+    Stage stage;
+    auto name = defined(stage, "runs");
+    stage.hypervisor().start(name);
+    CHECK(stage.hypervisor().state(name) == PowerState::running);
+    stage.hypervisor().start(name);
+    CHECK(stage.hypervisor().state(name) == PowerState::running);
+    auto view = stage.hypervisor().find(name);
+    REQUIRE(view);
+    CHECK(view->reason == "booted");
+}
+
+TEST_CASE("forcing a domain off leaves it defined, and doing it again is no error") {
+    Stage stage;
+    auto name = defined(stage, "killed");
+    stage.hypervisor().start(name);
+    stage.hypervisor().power_off(name);
+    CHECK(stage.hypervisor().state(name) == PowerState::off);
+    stage.hypervisor().power_off(name);
+    CHECK(stage.hypervisor().state(name) == PowerState::off);
+    stage.hypervisor().power_off(stage.name("nobody"));
+}
+
+TEST_CASE("a running domain can be resumed without effect, one that is off cannot") {
+    Stage stage;
+    auto name = defined(stage, "resumed");
+    CHECK(code_of([&] { stage.hypervisor().unpause(name); }) == Code::wrong_state);
+    stage.hypervisor().start(name);
+    stage.hypervisor().unpause(name);
+    CHECK(stage.hypervisor().state(name) == PowerState::running);
+}
+
+TEST_CASE("a shutdown can be asked of a running domain, and of one that is off without effect") {
+    Stage stage;
+    auto name = defined(stage, "asked");
+    stage.hypervisor().shutdown(name);
+    stage.hypervisor().start(name);
+    stage.hypervisor().shutdown(name);
+    CHECK(stage.hypervisor().state(name));
+}
+
+TEST_CASE("calls on a domain that does not exist say so") {
+    Stage stage;
+    auto name = stage.name("nobody");
+    CHECK(code_of([&] { stage.hypervisor().start(name); }) == Code::not_found);
+    CHECK(code_of([&] { stage.hypervisor().unpause(name); }) == Code::not_found);
+    CHECK(code_of([&] { stage.hypervisor().shutdown(name); }) == Code::not_found);
+    if (driver() == Driver::test) return skip("the test driver has no guest agent");
+    CHECK(code_of([&] { stage.hypervisor().agent(name, R"({"execute":"guest-ping"})", 1); }) ==
+          Code::not_found);
+}
+
+TEST_CASE("an undefined domain is gone, and undefining it again is no error") {
+    Stage stage;
+    auto name = defined(stage, "gone");
+    stage.hypervisor().undefine(name);
+    CHECK_FALSE(stage.hypervisor().find(name));
+    stage.hypervisor().undefine(name);
+}
+
+TEST_CASE("a domain undefined while it runs is gone once it is off") {
+    Stage stage;
+    auto name = defined(stage, "transient");
+    stage.hypervisor().start(name);
+    stage.hypervisor().undefine(name);
+    auto view = stage.hypervisor().find(name);
+    REQUIRE(view);
+    CHECK_FALSE(view->persistent);
+    stage.hypervisor().power_off(name);
+    CHECK_FALSE(stage.hypervisor().state(name));
+}
+
+TEST_CASE("an agent command to a domain that is off fails by its state") {
+    if (driver() == Driver::test) return skip("the test driver has no guest agent");
+    Stage stage;
+    auto name = defined(stage, "quiet", agent_channel);
+    CHECK(code_of([&] { stage.hypervisor().agent(name, R"({"execute":"guest-ping"})", 1); }) ==
+          Code::wrong_state);
+}
+
+TEST_CASE("an agent command to a guest without an agent fails as the guest's") {
+    if (driver() == Driver::test) return skip("the test driver has no guest agent");
+    Stage stage;
+    auto without = defined(stage, "without"), unconnected = defined(stage, "unconnected", agent_channel);
+    for (const auto& name : {without, unconnected}) {
+        stage.hypervisor().start(name);
+        CHECK(code_of([&] { stage.hypervisor().agent(name, R"({"execute":"guest-ping"})", 1); }) ==
+              Code::guest);
+    }
+}
+
+TEST_CASE("whoever watches a domain hears of its start and its end") {
+    Stage stage;
+    auto name = defined(stage, "watched");
+    stage.hypervisor().watch(name);
+    stage.hypervisor().start(name);
+    CHECK(sees(stage.hypervisor(), name, PowerState::running));
+    stage.hypervisor().power_off(name);
+    CHECK(sees(stage.hypervisor(), name, PowerState::off));
+}
+
+TEST_CASE("what happens between watch and wait is not lost, and other domains' events are not told") {
+    Stage stage;
+    auto name = defined(stage, "mine"), other = defined(stage, "other");
+    stage.hypervisor().watch(name);
+    stage.hypervisor().start(other);
+    CHECK(stage.hypervisor().wait(300ms) == Wake::timeout);
+    stage.hypervisor().start(name);
+    stage.hypervisor().power_off(name);
+    CHECK(stage.hypervisor().wait(20s) == Wake::lifecycle);
+}
+
+TEST_CASE("one connection sees what another changed, and hears of it") {
+    if (driver() == Driver::test) return skip("the test driver's state is one connection's");
+    Stage stage;
+    auto name = defined(stage, "shared");
+    auto other = stage.another();
+    CHECK(other->state(name) == PowerState::off);
+    other->watch(name);
+    stage.hypervisor().start(name);
+    CHECK(sees(*other, name, PowerState::running));
+}
+
+TEST_CASE("the host has memory and processors") {
+    Stage stage;
+    auto host = stage.hypervisor().host();
+    CHECK(host.memory_mib > 0);
+    CHECK(host.cpus > 0);
+}

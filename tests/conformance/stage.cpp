@@ -1,0 +1,108 @@
+// See stage.hpp.
+
+#include "stage.hpp"
+
+#include "base/process.hpp"
+#include "base/time.hpp"
+#include "hypervisor/load.hpp"
+
+#include <cstdio>
+#include <cstdlib>
+#include <stdexcept>
+#include <sys/stat.h>
+
+namespace conformance {
+namespace {
+
+using namespace blockhost;
+namespace fs = std::filesystem;
+
+std::string chosen() {
+    const char* set = std::getenv("BLOCKHOST_CONFORMANCE");
+    return set && *set ? set : "simulated";
+}
+
+void ip_link(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), "link");
+    auto result =
+        run({.program = "/usr/sbin/ip", .arguments = std::move(arguments), .environment = {}, .input = {}});
+    if (!result.ok()) throw std::runtime_error("ip link: " + result.err);
+}
+
+/// The end must come whatever fails in between.
+template<class Call>
+void regardless(Call call) {
+    try {
+        call();
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "left behind: %s\n", error.what());
+    }
+}
+
+} // namespace
+
+Driver driver() {
+    auto uri = chosen();
+    if (uri == "simulated") return Driver::simulated;
+    return uri.starts_with("test:") ? Driver::test : Driver::qemu;
+}
+
+void skip(const std::string& reason) {
+    std::printf("SKIP: %s: %s\n", Catch::getResultCapture().getCurrentTestName().c_str(), reason.c_str());
+    std::fflush(stdout);
+}
+
+Stage::Stage() : tag_("bhconf-" + random_hex(6)) {
+    std::string pattern = "/var/tmp/" + tag_ + ".XXXXXX";
+    if (!::mkdtemp(pattern.data())) throw std::runtime_error("mkdtemp " + pattern);
+    folder_ = pattern;
+    ::chmod(folder_.c_str(), 0711); // QEMU runs as another user
+    hypervisor_ = another();
+}
+
+std::unique_ptr<Hypervisor> Stage::another() const {
+    if (driver() == Driver::simulated) return open_simulated(folder_);
+    return open_libvirt(chosen(), Access::write);
+}
+
+Stage::~Stage() {
+    for (const auto& name : names_) {
+        regardless([&] { hypervisor_->power_off(name); });
+        regardless([&] { hypervisor_->undefine(name); });
+        if (driver() != Driver::test) regardless([&] { hypervisor_->remove_filter(name); });
+    }
+    for (const auto& pool : pools_) regardless([&] { hypervisor_->remove_pool(pool); });
+    if (!bridge_.empty() && driver() == Driver::qemu) regardless([&] { ip_link({"del", bridge_}); });
+    regardless([&] { fs::remove_all(folder_); });
+}
+
+std::string Stage::name(const std::string& what) {
+    names_.push_back(tag_ + "-" + what);
+    return names_.back();
+}
+
+std::string Stage::pool(const std::string& what) {
+    pools_.push_back(tag_ + "-" + what);
+    hypervisor_->ensure_pool(pools_.back(), pool_folder(what).string());
+    return pools_.back();
+}
+
+std::string Stage::bridge() {
+    if (!bridge_.empty()) return bridge_;
+    bridge_ = "bhc" + tag_.substr(7);
+    if (driver() == Driver::qemu) {
+        ip_link({"add", "name", bridge_, "type", "bridge"});
+        ip_link({"set", bridge_, "up"});
+    }
+    return bridge_;
+}
+
+std::string Stage::tiny_domain(const std::string& name, const std::string& uuid,
+                               const std::string& devices) const {
+    const char* type = driver() == Driver::test ? "test" : "qemu";
+    return std::string("<domain type='") + type + "'><name>" + name + "</name><uuid>" + uuid +
+           "</uuid><memory unit='MiB'>32</memory><vcpu>1</vcpu><os><type>hvm</type></os><devices>" + devices +
+           "<memballoon model='none'/></devices></domain>";
+}
+
+} // namespace conformance

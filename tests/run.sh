@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# Installs what the tests need, builds with warnings as errors, runs every suite, and ends with one line
+# "N passed, N failed, N skipped". Exit status 1 when anything failed.
+#
+#   tests/run.sh                 every suite; the unit, lifecycle and cli suites also in a build with ASan and UBSan
+#   tests/run.sh --plain         without the sanitizer build
+#   tests/run.sh --sanitize      only the sanitizer build and its suites
+#   tests/run.sh --only SUITE    only suites of that name or kind (may be repeated)
+#   tests/run.sh --list          names the suites
+#
+# BLOCKHOST_NO_GUEST=1 waives the guests that boot for real. Needs root for packages, libvirt and the system suite.
+set -euo pipefail
+tree=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+say() { printf '[tests %4d s] %s\n' "$SECONDS" "$*" >&2; }
+fail() { printf '[tests] ERROR: %s\n' "$*" >&2; exit 1; }
+# shellcheck source=packaging/lib.sh
+. "$tree/packaging/lib.sh"
+
+plain=$tree/build
+sanitized=$tree/build-sanitize
+which_builds=both
+passed_on=()
+
+while [ $# -gt 0 ]; do
+    case $1 in
+        --plain) which_builds=plain ;;
+        --sanitize) which_builds=sanitized ;;
+        --only)
+            [ $# -ge 2 ] || fail "--only needs a suite's name"
+            passed_on+=(--only "$2")
+            case $which_builds$2 in bothsanitize:*) which_builds=sanitized ;; both*) which_builds=plain ;; esac
+            shift
+            ;;
+        --list) passed_on+=(--list) ;;
+        -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; exit 0 ;;
+        *) fail "unknown option $1; tests/run.sh --help tells the options" ;;
+    esac
+    shift
+done
+
+need_packages build libvirt test quick-guest debian-guest
+case $which_builds in
+    plain | both)
+        say "building, warnings are errors"
+        with_progress "$plain.log" build_tree "$tree" "$plain" -Dwerror=true -Dtests=true -Db_sanitize=none
+        passed_on+=(--build "$plain")
+        ;;&
+    sanitized | both)
+        say "building with ASan and UBSan"
+        with_progress "$sanitized.log" build_tree "$tree" "$sanitized" -Dwerror=true -Dtests=true \
+            -Db_sanitize=address,undefined -Db_lundef=false
+        passed_on+=(--sanitized "$sanitized")
+        ;;
+esac
+
+case " ${passed_on[*]} " in
+    *" --list "*) ;;
+    *)
+        [ "$(id -u)" -ne 0 ] || start_libvirt
+        if [ -z "${BLOCKHOST_NO_GUEST:-}" ] && [ "$which_builds" != sanitized ]; then
+            say "guests"
+            "$tree/tests/guest/build-quick.sh" >/dev/null
+            with_progress "" "$tree/tests/guest/build-debian.sh" >/dev/null
+        fi
+        say "suites"
+        ;;
+esac
+exec /usr/bin/python3 "$tree/tests/tools/run_suites.py" "${passed_on[@]}"

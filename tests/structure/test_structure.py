@@ -1,0 +1,156 @@
+"""The house's own rules: floors, fences, names that must agree, what the executable may need."""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+TREE = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("BLOCKHOST_BUILD", TREE / "build"))
+BINARY = BUILD / "blockhost-libvirt"
+
+FLOORS = {
+    "base": 0, "model": 1, "config": 2,
+    "registry": 3, "hypervisor": 3, "guest": 3, "host": 3,
+    "lifecycle": 4, "image": 4, "cli": 5, "subcommands": 6,
+}
+
+# The contract's table of names, typed in by hand. A verb that is not built yet is named in NOT_BUILT.
+CONTRACT_NAMES = {
+    "create": "blockhost-vm-create", "destroy": "blockhost-vm-destroy", "start": "blockhost-vm-start",
+    "stop": "blockhost-vm-stop", "kill": "blockhost-vm-kill", "status": "blockhost-vm-status",
+    "list": "blockhost-vm-list", "metrics": "blockhost-vm-metrics", "throttle": "blockhost-vm-throttle",
+    "build-template": "blockhost-build-template", "gc": "blockhost-vm-gc", "resume": "blockhost-vm-resume",
+    "update-gecos": "blockhost-vm-update-gecos", "guest-exec": "blockhost-vm-guest-exec",
+}
+NOT_BUILT = {"metrics", "throttle", "build-template", "gc", "resume", "update-gecos", "guest-exec"}
+
+
+def sources():
+    return sorted(p for folder in ("src", "subcommands") for p in (TREE / folder).rglob("*")
+                  if p.suffix in (".cpp", ".hpp"))
+
+
+def floor_of(path):
+    part = path.relative_to(TREE).parts
+    return "subcommands" if part[0] == "subcommands" else part[1] if len(part) > 2 else "main"
+
+
+def included_folders(path):
+    for name in re.findall(r'^\s*#\s*include\s+"([^"]+)"', path.read_text(), re.M):
+        yield name, name.split("/")[0]
+
+
+def built():
+    return {verb: name for verb, name in CONTRACT_NAMES.items() if verb not in NOT_BUILT}
+
+
+@pytest.fixture(scope="module")
+def dump():
+    return json.loads(subprocess.run([BINARY, "__dump"], check=True, capture_output=True).stdout)
+
+
+def test_no_file_includes_a_higher_floor_or_a_neighbour():
+    wrong = []
+    for path in sources():
+        here = floor_of(path)
+        if here == "main":
+            continue
+        for name, there in included_folders(path):
+            if there != here and FLOORS[there] >= FLOORS[here]:
+                wrong.append(f"{path.relative_to(TREE)} includes {name}")
+    assert not wrong
+
+
+def test_every_include_is_written_from_the_source_root():
+    wrong = [f"{p.relative_to(TREE)} includes {name}" for p in sources() for name, folder in included_folders(p)
+             if folder not in FLOORS]
+    assert not wrong
+
+
+def test_only_the_process_runner_starts_programs():
+    spawns = re.compile(r"\b(fork|vfork|posix_spawnp?|execv[pe]*|execl[pe]*|system|popen)\s*\(")
+    wrong = [str(p.relative_to(TREE)) for p in sources()
+             if spawns.search(p.read_text()) and p.name not in ("process.cpp",)]
+    assert not wrong
+
+
+def test_only_the_libvirt_driver_speaks_to_libvirt():
+    wrong = [str(p.relative_to(TREE)) for p in sources()
+             if "<libvirt/" in p.read_text() and "hypervisor/libvirt" not in str(p)]
+    assert not wrong
+
+
+def test_the_process_runner_is_used_on_the_host_and_image_floors_only():
+    allowed = {"base", "host", "image"}
+    wrong = [str(p.relative_to(TREE)) for p in sources()
+             if any(name == "base/process.hpp" for name, _ in included_folders(p)) and floor_of(p) not in allowed]
+    assert not wrong
+
+
+def test_the_dump_names_the_contract_names(dump):
+    named = {row["verb"]: row["contract_name"] for row in dump["verbs"] if row.get("contract_name")}
+    assert named == built()
+
+
+def test_the_manifest_names_the_contract_names():
+    assert json.loads((TREE / "provisioner.json").read_text())["commands"] == built()
+
+
+def test_the_links_in_the_build_folder_are_the_contract_names():
+    links = {p.name: os.readlink(p) for p in (BUILD / "symlinks").iterdir() if p.is_symlink()}
+    assert set(links) == set(built().values())
+    assert all((BUILD / "symlinks" / link).resolve() == BINARY.resolve() for link in links)
+
+
+def test_the_mint_link_is_never_installed():
+    assert "mint" not in (TREE / "symlinks/meson.build").read_text()
+
+
+def test_project_yaml_lists_the_verbs(dump):
+    text = (TREE / "PROJECT.yaml").read_text()
+    listed = re.search(r"^verbs: \[(.*)\]$", text, re.M).group(1).split(", ")
+    assert listed == [row["verb"] for row in dump["verbs"] if row.get("visibility", "shown") == "shown"]
+
+
+def test_versions_agree(dump):
+    version = dump["version"]
+    assert json.loads((TREE / "provisioner.json").read_text())["version"] == version
+    assert f"version: {version}" in (TREE / "PROJECT.yaml").read_text()
+    assert f"## {version}" in (TREE / "CHANGELOG.md").read_text()
+
+
+def needed(path):
+    out = subprocess.run(["readelf", "-d", path], check=True, capture_output=True, text=True).stdout
+    return set(re.findall(r"\(NEEDED\).*\[(.+)\]", out))
+
+
+def test_the_executable_needs_only_glibc_and_libgcc():
+    if b"__asan_init" in BINARY.read_bytes():
+        pytest.skip("a sanitizer build needs the sanitizers' own libraries")
+    allowed = {"libc.so.6", "libm.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2", "libpthread.so.0", "libdl.so.2"}
+    assert needed(BINARY) <= allowed
+
+
+def test_the_libvirt_module_contains_neither_boost_nor_yaml():
+    symbols = subprocess.run(["nm", "-C", BUILD / "hypervisor-libvirt.so"], capture_output=True, text=True).stdout
+    assert "boost::json" not in symbols
+    assert "YAML::" not in symbols
+    assert "pugi::" not in symbols
+
+
+def test_the_modules_export_one_function_each():
+    for module in ("hypervisor-libvirt.so", "seed-image.so"):
+        out = subprocess.run(["nm", "-D", "--defined-only", BUILD / module], check=True, capture_output=True, text=True)
+        ours = [line.split()[-1] for line in out.stdout.splitlines() if "blockhost" in line and " T " in line]
+        assert len(ours) == 1, (module, ours)
+
+
+def test_the_state_machine_in_the_docs_is_the_one_in_the_tables():
+    generated = subprocess.run([BINARY, "__dump", "states"], check=True, capture_output=True, text=True).stdout
+    text = (TREE / "docs/architecture.md").read_text()
+    begin, end = "<!-- states: generated by `blockhost-libvirt __dump states` -->\n", "<!-- end of states -->"
+    assert text[text.index(begin) + len(begin):text.index(end)] == generated

@@ -1,0 +1,24 @@
+"""Machines for the tests: one with the quick guest a module, closed whatever happens; failures name what is missing."""
+
+import os
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(__file__))
+
+from machine import Machine, sh  # noqa: E402
+
+
+def pytest_configure(config):
+    if os.geteuid() != 0:
+        pytest.exit("the system suite needs root: it makes bridges and boots guests", returncode=1)
+    if sh("virsh", "-c", "qemu:///system", "version", check=False).returncode != 0:
+        pytest.exit("the system suite needs a running libvirtd: packaging/lib.sh starts one", returncode=1)
+
+
+@pytest.fixture(scope="module")
+def machine():
+    made = Machine("quick")
+    yield made
+    made.close()

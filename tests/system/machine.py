@@ -1,0 +1,216 @@
+"""A BlockHost machine of its own for the system suite: root folder, bridge, configuration, template; and its removal.
+
+Everything carries a prefix of this process, lives in a folder of its own and is removed in close(), whatever happened.
+Other domains, pools, filters and bridges on the host are left alone.
+"""
+
+import json
+import os
+import pathlib
+import shlex
+import shutil
+import subprocess
+import tempfile
+import time
+
+TREE = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("BLOCKHOST_BUILD", TREE / "build"))
+BINARY = BUILD / "blockhost-libvirt"
+WALLET = "0x" + "ab" * 20
+
+
+def sh(*words, check=True, **more):
+    return subprocess.run(words, check=check, capture_output=True, text=True, **more)
+
+
+def guest(kind):
+    """Folder and variables of a test guest, built at first need and cached."""
+    out = sh(TREE / "tests/guest" / f"build-{kind}.sh", stdin=subprocess.DEVNULL)
+    folder = pathlib.Path(out.stdout.strip().splitlines()[-1])
+    settings = {}
+    for line in (folder / "guest.env").read_text().splitlines():
+        key, _, value = line.partition("=")
+        settings[key] = " ".join(shlex.split(value))
+    return settings
+
+
+class Machine:
+    """One relocated root with its bridge. `kind`: the guest that becomes its template."""
+
+    counter = 0
+
+    def __init__(self, kind="quick", ipv6=True, uri=None):
+        Machine.counter += 1
+        self.tag = f"{os.getpid() % 100000:05d}{Machine.counter}"
+        self.bridge = f"bht{self.tag}"
+        self.subnet = 1 + (os.getpid() * 7 + Machine.counter) % 250
+        self.root = pathlib.Path(tempfile.mkdtemp(prefix=f"blockhost-test-{self.tag}-", dir="/var/tmp"))
+        self.root.chmod(0o711)
+        self.uri = uri or "qemu:///system"
+        self.env = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": "/root", "BLOCKHOST_ROOT": str(self.root),
+                    "BLOCKHOST_LIBVIRT_URI": self.uri}
+        self.before = self.outside()
+        try:
+            self.configure(kind, ipv6)
+        except BaseException:
+            self.close()
+            raise
+
+    # making
+
+    def configure(self, kind, ipv6):
+        for folder, mode in (("etc/blockhost/network-modes.enabled", 0o755), ("var/lib/blockhost/templates", 0o711),
+                             ("run/blockhost", 0o755), ("usr/share/blockhost", 0o755)):
+            path = self.root / folder
+            path.mkdir(parents=True)
+            for each in (path, *path.parents):
+                if each == self.root:
+                    break
+                each.chmod(0o711)
+        (self.etc / "network-modes.enabled/none.json").write_text("{}")
+        self.settings = guest(kind)
+        shutil.copy(self.settings["GUEST_TEMPLATE"], self.state / "templates/blockhost-base.qcow2")
+        (self.state / "templates/blockhost-base.qcow2").chmod(0o644)
+        if ipv6:
+            (self.etc / "broker-allocation.json").write_text(json.dumps({"prefix": f"fd00:b10c:{self.subnet:x}::/120"}))
+        self.write_db_yaml()
+        sh("ip", "link", "add", self.bridge, "type", "bridge")
+        sh("ip", "addr", "add", f"10.213.{self.subnet}.1/24", "dev", self.bridge)
+        sh("ip", "link", "set", self.bridge, "up")
+
+    def write_db_yaml(self, extra=""):
+        kernel = ""
+        if self.settings.get("GUEST_KERNEL") and "quick" in self.settings["GUEST_TEMPLATE"]:
+            kernel = (f"boot_kernel: {self.settings['GUEST_KERNEL']}\nboot_initrd: {self.settings['GUEST_INITRD']}\n"
+                      f"boot_arguments: \"{self.settings['GUEST_ARGUMENTS']}\"\n")
+        (self.etc / "db.yaml").write_text(
+            f"db_file: {self.state}/vms.json\nbridge: {self.bridge}\n{kernel}{extra}"
+            f"ip_pool:\n  network: 10.213.{self.subnet}.0/24\n  start: 10\n  end: 60\n"
+            f"  gateway: 10.213.{self.subnet}.1\n")
+
+    @property
+    def etc(self):
+        return self.root / "etc/blockhost"
+
+    @property
+    def state(self):
+        return self.root / "var/lib/blockhost"
+
+    # using
+
+    def command(self, verb, *words):
+        return [str(BINARY), verb, *map(str, words)]
+
+    def run(self, verb, *words, **more):
+        return subprocess.run(self.command(verb, *words), env=self.env, capture_output=True, text=True,
+                              stdin=subprocess.DEVNULL, cwd=self.root, **more)
+
+    def start(self, verb, *words):
+        return subprocess.Popen(self.command(verb, *words), env=self.env, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL, cwd=self.root)
+
+    def create_words(self, name, *more):
+        return ("create", name, "--owner-wallet", WALLET, "--memory", "128", "--disk", "1", "--apply", *more)
+
+    def create(self, name, *more):
+        return self.run(*self.create_words(name, *more))
+
+    def result(self, run):
+        """What an engine of the newer generation reads."""
+        lines = [line for line in run.stdout.splitlines() if line.startswith("BLOCKHOST_RESULT: ")]
+        return json.loads(lines[0].split(": ", 1)[1])
+
+    def registry(self):
+        path = self.state / "vms.json"
+        return json.loads(path.read_text()) if path.exists() else {"vms": {}, "allocated_ips": [], "allocated_ipv6": []}
+
+    def virsh(self, *words, check=True):
+        return sh("virsh", "-c", self.uri, *words, check=check).stdout
+
+    def instance(self):
+        path = self.state / "instance-id"
+        return path.read_text().strip() if path.exists() else ""
+
+    def domains(self):
+        names = [n for n in self.virsh("list", "--all", "--name").split() if n]
+        mine = []
+        for name in names:
+            xml = sh("virsh", "-c", self.uri, "dumpxml", name, check=False).stdout
+            if str(self.root) in xml:
+                mine.append(name)
+        return sorted(mine)
+
+    def volumes(self):
+        folder = self.state / "vms"
+        return sorted(p.name for p in folder.iterdir()) if folder.exists() else []
+
+    # judging
+
+    def outside(self):
+        """What of ours could be left in the kernel and in libvirt, beyond this machine's own furniture."""
+        routes = sh("ip", "-6", "route", "show", check=False).stdout.splitlines()
+        neighbours = sh("ip", "neigh", "show", "nud", "permanent", check=False).stdout.splitlines()
+        bindings = sh("virsh", "-c", self.uri, "nwfilter-binding-list", check=False).stdout.split()
+        return {"routes": sorted(r for r in routes if self.bridge in r and "/" not in r.split()[0]),
+                "neighbours": sorted(n for n in neighbours if self.bridge in n),
+                "bindings": sorted(b for b in bindings if b.startswith("vnet"))}
+
+    def leftovers(self, survivors=()):
+        """Everything that belongs to no surviving VM; an empty dictionary is what a test wants to see."""
+        found = {}
+
+        def note(what, things):
+            things = sorted(things)
+            if things:
+                found[what] = things
+
+        note("domains", set(self.domains()) - set(survivors))
+        note("volumes", [v for v in self.volumes() if not any(v.startswith(s + ".") for s in survivors)])
+        for folder, key in (("cloud-init", "seeds"), ("console", "consoles"), ("metrics", "samples")):
+            path = self.state / folder
+            if path.exists():
+                note(key, [p.name for p in path.iterdir() if not any(p.name == s or p.name.startswith(s + ".")
+                                                                     for s in survivors)])
+        journal = self.state / "journal"
+        if journal.exists():
+            note("journal entries", [p.name for p in journal.glob("*.journal")])
+        note("locks", [p.name for p in (self.root / "run/blockhost").iterdir()])
+        registry = self.registry()
+        live = [r for r in registry["vms"].values() if r["status"] != "destroyed"]
+        note("records", {r["vm_name"] for r in live} - set(survivors))
+        note("addresses", set(registry.get("allocated_ips", [])) - {r["ip_address"] for r in live})
+        note("IPv6 addresses", set(registry.get("allocated_ipv6", [])) - {r["ipv6_address"] for r in live})
+        now = self.outside()
+        own = {r["ip_address"] for r in live} | {r["ipv6_address"] for r in live}
+        note("routes", [r for r in set(now["routes"]) - set(self.before["routes"]) if r.split()[0] not in own])
+        note("neighbours", [n for n in set(now["neighbours"]) - set(self.before["neighbours"])
+                            if n.split()[0] not in own])
+        return found
+
+    def temporary_files(self):
+        return sorted(str(p) for p in self.state.rglob(".*") if p.is_file())
+
+    # removing
+
+    def close(self):
+        for name in self.domains():
+            sh("virsh", "-c", self.uri, "destroy", name, check=False)
+            sh("virsh", "-c", self.uri, "undefine", name, "--nvram", check=False)
+        tag = self.instance()[:8]
+        if tag:
+            sh("virsh", "-c", self.uri, "pool-destroy", f"blockhost-{tag}", check=False)
+            sh("virsh", "-c", self.uri, "pool-undefine", f"blockhost-{tag}", check=False)
+            for line in sh("virsh", "-c", self.uri, "nwfilter-list", check=False).stdout.split():
+                if line.endswith(tag):
+                    sh("virsh", "-c", self.uri, "nwfilter-undefine", line, check=False)
+        sh("ip", "link", "del", self.bridge, check=False)
+        shutil.rmtree(self.root, ignore_errors=True)
+
+
+def wait_until(what, seconds, condition):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"not within {seconds} s: {what}")

@@ -1,0 +1,275 @@
+// Reading whole files and replacing them durably, with owners and modes.
+#include "base/error.hpp"
+#include "base/fault.hpp"
+#include "base/files.hpp"
+#include "tests/unit/base/scratch.hpp"
+
+#include <catch2/catch.hpp>
+#include <csignal>
+#include <fcntl.h>
+
+using namespace blockhost;
+using namespace blockhost::test;
+
+namespace {
+
+constexpr uid_t nobody = 65534, daemon_user = 1;
+constexpr gid_t nogroup = 65534, daemon_group = 1;
+constexpr files::Ownership fresh{.mode = 0640, .uid = {}, .gid = {}};
+
+bool is_root() {
+    if (geteuid() == 0) return true;
+    WARN("skipped: changing owners takes root");
+    return false;
+}
+
+/// What `work` answers as nobody, without any other group.
+template<typename Work>
+int as_nobody(Work work) {
+    return in_child([&] {
+        if (setgid(nogroup) != 0 || setuid(nobody) != 0) return 98;
+        return work();
+    });
+}
+
+std::string message_of(const std::function<void()>& work) {
+    try {
+        work();
+    } catch (const Error& e) {
+        CHECK(e.code() == Code::io);
+        return e.message();
+    }
+    return "";
+}
+
+} // namespace
+
+TEST_CASE("a descriptor is closed by its owner and by nobody else") {
+    int number;
+    {
+        Fd fd(open("/dev/null", O_RDONLY | O_CLOEXEC));
+        number = fd.get();
+        Fd moved = std::move(fd);
+        CHECK_FALSE(fd);
+        CHECK(moved.get() == number);
+        moved = Fd(open("/dev/null", O_RDONLY | O_CLOEXEC));
+        CHECK(fcntl(number, F_GETFD) == -1);
+        number = moved.get();
+    }
+    CHECK(fcntl(number, F_GETFD) == -1);
+    Fd kept(open("/dev/null", O_RDONLY | O_CLOEXEC));
+    number = kept.release();
+    CHECK_FALSE(kept);
+    CHECK(fcntl(number, F_GETFD) != -1);
+    close(number);
+}
+
+TEST_CASE("a missing file is nothing, everything else that cannot be read is an error") {
+    Scratch folder;
+    CHECK_FALSE(files::read(folder / "absent"));
+    CHECK(message_of([&] { files::read(folder.path()); }).find("Is a directory") != std::string::npos);
+    put(folder / "file", "x");
+    CHECK(message_of([&] { files::read(folder / "file/below"); }).find("Not a directory") !=
+          std::string::npos);
+}
+
+TEST_CASE("an unreadable file is an error that names it") {
+    Scratch folder;
+    if (!is_root()) return;
+    put(folder / "secret", "x");
+    chmod((folder / "secret").c_str(), 0600);
+    int status = as_nobody([&] {
+        return message_of([&] { files::read(folder / "secret"); }).find((folder / "secret").native()) !=
+                       std::string::npos
+                   ? 0
+                   : 1;
+    });
+    CHECK(ended_with(status, 0));
+}
+
+TEST_CASE("files are read whole up to the limit and refused beyond it") {
+    Scratch folder;
+    std::string big(100'000, 'b');
+    big[5] = '\0';
+    put(folder / "big", big);
+    CHECK(files::read(folder / "big") == big);
+    CHECK(files::read(folder / "big", 100'000) == big);
+    CHECK_THROWS_AS(files::read(folder / "big", 99'999), Error);
+    put(folder / "empty", "");
+    CHECK(files::read(folder / "empty", 0) == "");
+    CHECK_FALSE(files::read("/proc/self/status")->empty()); // tells size 0
+}
+
+TEST_CASE("an open file is read from its start wherever its offset is") {
+    Scratch folder;
+    put(folder / "file", "content");
+    Fd fd(open((folder / "file").c_str(), O_RDONLY | O_CLOEXEC));
+    lseek(fd.get(), 3, SEEK_SET);
+    CHECK(files::read_fd(fd.get(), "file") == "content");
+    CHECK(files::read_fd(fd.get(), "file") == "content");
+}
+
+TEST_CASE("a new file gets the mode asked for, whatever the umask, and leaves no temporary") {
+    Scratch folder;
+    mode_t before = umask(077);
+    files::replace(folder / "new", "content", fresh);
+    umask(before);
+    CHECK(get(folder / "new") == "content");
+    CHECK(mode_of(folder / "new") == 0640);
+    CHECK(entries(folder.path()) == 1);
+}
+
+TEST_CASE("a relative name without a folder is replaced in the current one") {
+    Scratch folder;
+    int status = in_child([&] {
+        if (chdir(folder.path().c_str()) != 0) return 1;
+        files::replace("here", "x", fresh);
+        return 0;
+    });
+    CHECK(ended_with(status, 0));
+    CHECK(get(folder / "here") == "x");
+}
+
+TEST_CASE("replacing keeps mode and owner of what was there, or overwrites both") {
+    Scratch folder;
+    put(folder / "file", "old");
+    chmod((folder / "file").c_str(), 0604);
+    bool root = geteuid() == 0;
+    if (root) CHECK(chown((folder / "file").c_str(), daemon_user, daemon_group) == 0);
+    ino_t old_inode = look(folder / "file").st_ino;
+
+    files::replace(folder / "file", "new", fresh);
+    CHECK(get(folder / "file") == "new");
+    CHECK(mode_of(folder / "file") == 0604);
+    CHECK(look(folder / "file").st_ino != old_inode);
+    if (root) CHECK(look(folder / "file").st_uid == daemon_user);
+    if (root) CHECK(look(folder / "file").st_gid == daemon_group);
+
+    files::replace(folder / "file", "newer", fresh, files::Existing::overwrite_owner_and_mode);
+    CHECK(mode_of(folder / "file") == 0640);
+    CHECK(look(folder / "file").st_uid == geteuid());
+}
+
+TEST_CASE("what root makes belongs to the folder's owner unless said otherwise") {
+    Scratch folder;
+    if (!is_root()) return;
+    REQUIRE(chown(folder.path().c_str(), daemon_user, daemon_group) == 0);
+    files::replace(folder / "file", "x", fresh);
+    CHECK(look(folder / "file").st_uid == daemon_user);
+    CHECK(look(folder / "file").st_gid == daemon_group);
+    files::replace(folder / "file", "x", {.mode = 0600, .uid = 0, .gid = nogroup},
+                   files::Existing::overwrite_owner_and_mode);
+    CHECK(look(folder / "file").st_uid == 0);
+    CHECK(look(folder / "file").st_gid == nogroup);
+}
+
+TEST_CASE("a user who cannot give files away replaces another's file without opening it to more people") {
+    Scratch folder;
+    if (!is_root()) return;
+    REQUIRE(chown(folder.path().c_str(), nobody, nogroup) == 0);
+    put(folder / "file", "old");
+    chmod((folder / "file").c_str(), 0664);
+    REQUIRE(chown((folder / "file").c_str(), 0, daemon_group) == 0);
+    int status = as_nobody([&] {
+        files::replace(folder / "file", "new", fresh);
+        return 0;
+    });
+    CHECK(ended_with(status, 0));
+    CHECK(get(folder / "file") == "new");
+    CHECK(look(folder / "file").st_uid == nobody);
+    CHECK(mode_of(folder / "file") == 0644); // not our group's to write: it was another group's
+}
+
+TEST_CASE("a link is replaced, not followed, and its target's mode is not taken over") {
+    Scratch folder;
+    put(folder / "target", "keep");
+    std::filesystem::create_symlink("target", folder / "link");
+    files::replace(folder / "link", "new", fresh);
+    CHECK(get(folder / "target") == "keep");
+    CHECK(S_ISREG(look(folder / "link").st_mode));
+    CHECK(mode_of(folder / "link") == 0640);
+}
+
+TEST_CASE("a replacement that fails leaves the old file and no temporary") {
+    Scratch folder;
+    put(folder / "file", "old");
+    int status = in_child([&] {
+        fault::arm("fail@1");
+        try {
+            files::replace(folder / "file", "new", fresh);
+        } catch (const Error& e) {
+            return e.message().find("files.replace,") != std::string::npos ? 0 : 2;
+        }
+        return 1;
+    });
+    CHECK(ended_with(status, 0));
+    CHECK(get(folder / "file") == "old");
+    CHECK(entries(folder.path()) == 1);
+
+    std::filesystem::create_directories(folder / "taken/by a folder");
+    CHECK_FALSE(message_of([&] { files::replace(folder / "taken", "x", fresh); }).empty());
+    CHECK(entries(folder.path()) == 2);
+    CHECK_FALSE(message_of([&] { files::replace(folder / "absent/file", "x", fresh); }).empty());
+}
+
+TEST_CASE("a process killed before the renaming leaves the old file, one killed after it the new one") {
+    Scratch folder;
+    auto killed_at = [&](const char* specification) {
+        return WIFSIGNALED(in_child([&] {
+            fault::arm(specification);
+            files::replace(folder / "file", "new", fresh);
+            return 0;
+        }));
+    };
+    put(folder / "file", "old");
+    CHECK(killed_at("kill@1"));
+    CHECK(get(folder / "file") == "old");
+    for (const auto& entry : std::filesystem::directory_iterator(folder.path())) {
+        std::string name = entry.path().filename();
+        if (name == "file") continue;
+        CHECK(name.starts_with(".file."));
+        CHECK_FALSE(name.ends_with(".tmp"));
+    }
+    CHECK(killed_at("kill@2"));
+    CHECK(get(folder / "file") == "new");
+}
+
+TEST_CASE("a full disk is an error and leaves nothing behind") {
+    if (access("/dev/full", W_OK) != 0) return;
+    Fd full(open("/dev/full", O_WRONLY | O_CLOEXEC));
+    try {
+        files::write_all(full.get(), "x", "/dev/full");
+        FAIL("written");
+    } catch (const Error& e) {
+        CHECK(e.message() == "cannot write /dev/full: No space left on device");
+        CHECK_FALSE(e.hint().empty());
+    }
+}
+
+TEST_CASE("the first folder on the way that a user may not pass is found") {
+    Scratch folder;
+    std::filesystem::create_directories(folder / "a/b/c");
+    put(folder / "a/b/c/file", "");
+    chmod((folder / "a").c_str(), 0711);
+    chmod((folder / "a/b").c_str(), 0750);
+    chmod((folder / "a/b/c").c_str(), 0700);
+    CHECK(files::first_untraversable(folder / "a/b/c/file", 12345, 12345) == folder / "a/b");
+    CHECK(files::first_untraversable(folder / "a/b", 12345, 12345) == folder / "a/b");
+    CHECK_FALSE(files::first_untraversable(folder / "a", 12345, 12345));
+    chmod((folder / "a/b/c").c_str(), 0600);
+    CHECK_FALSE(files::first_untraversable(folder / "a/b/c/file", 0, 0)); // root passes everywhere
+    chmod((folder / "a/b/c").c_str(), 0700);
+    if (geteuid() == 0) {
+        CHECK(chown((folder / "a/b").c_str(), 0, 12345) == 0);
+        CHECK(chown((folder / "a/b/c").c_str(), 12345, 0) == 0);
+        CHECK_FALSE(files::first_untraversable(folder / "a/b/c/file", 12345, 12345));
+        CHECK(files::first_untraversable(folder / "a/b/c/file", 54321, 12345) == folder / "a/b/c");
+        // The owner's own bits count, not what others may.
+        chmod((folder / "a/b/c").c_str(), 0077);
+        CHECK(files::first_untraversable(folder / "a/b/c", 12345, 12345) == folder / "a/b/c");
+    }
+    std::filesystem::create_symlink("a/b", folder / "shortcut");
+    chmod((folder / "a").c_str(), 0700);
+    CHECK(files::first_untraversable(folder / "shortcut", 54321, 12345) == folder / "a");
+    CHECK_FALSE(files::first_untraversable(folder / "absent/file", 12345, 12345));
+}

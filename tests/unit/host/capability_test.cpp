@@ -1,0 +1,76 @@
+// What the host can do, judged from files of a little host.
+#include "host/capability.hpp"
+
+#include "tests/unit/temporary_folder.hpp"
+
+#include <catch2/catch.hpp>
+#include <fstream>
+#include <grp.h>
+#include <pwd.h>
+
+using namespace blockhost;
+namespace fs = std::filesystem;
+
+namespace {
+
+void put(const fs::path& path, const std::string& content = "") {
+    fs::create_directories(path.parent_path());
+    std::ofstream(path) << content;
+}
+
+} // namespace
+
+TEST_CASE("KVM works where its device is there and the CPU has a virtualization flag") {
+    TemporaryFolder host;
+    std::string flag = GENERATE("vmx", "svm");
+    put(host.path / "dev/kvm");
+    put(host.path / "proc/cpuinfo",
+        "processor\t: 0\nmodel name\t: X flags: vmx\nflags\t\t: fpu " + flag + " sse\n\n");
+    CHECK(host::kvm_works(host.path));
+    fs::remove(host.path / "dev/kvm");
+    CHECK_FALSE(host::kvm_works(host.path));
+}
+
+TEST_CASE("this very host is looked at without an error") {
+    CHECK_NOTHROW(host::kvm_works());
+    CHECK_NOTHROW(host::libvirt_installed());
+}
+
+TEST_CASE("KVM's device alone proves nothing") {
+    TemporaryFolder host;
+    put(host.path / "dev/kvm");
+    CHECK_FALSE(host::kvm_works(host.path));
+    put(host.path / "proc/cpuinfo", "model name\t: svm\nflags\t\t: fpu vmxx sse\nvmx flags\t: vnmi vmx\n");
+    CHECK_FALSE(host::kvm_works(host.path));
+}
+
+TEST_CASE("libvirt is installed where its library and a daemon's socket are") {
+    TemporaryFolder host;
+    fs::path library =
+        host.path / GENERATE("usr/lib", "usr/lib64", "usr/lib/x86_64-linux-gnu") / "libvirt.so.0";
+    fs::path socket = host.path / "run/libvirt" / GENERATE("libvirt-sock", "virtqemud-sock");
+    CHECK_FALSE(host::libvirt_installed(host.path));
+    put(library);
+    CHECK_FALSE(host::libvirt_installed(host.path));
+    put(socket);
+    CHECK(host::libvirt_installed(host.path));
+    fs::remove(library);
+    CHECK_FALSE(host::libvirt_installed(host.path));
+}
+
+TEST_CASE("accounts and groups are what the system's own look-up says") {
+    for (const char* name : {"root", "libvirt-qemu", "libvirt", "blockhost", "no-such-group"}) {
+        const group* known = getgrnam(name);
+        auto found = host::group_id(name);
+        CAPTURE(name);
+        CHECK(found.has_value() == (known != nullptr));
+        if (found && known != nullptr) CHECK(*found == known->gr_gid);
+    }
+    const passwd* qemu = getpwnam("libvirt-qemu");
+    CHECK(host::qemu_account().has_value() == (qemu != nullptr));
+    if (qemu != nullptr) {
+        CHECK(host::qemu_account()->uid == qemu->pw_uid);
+        CHECK(host::qemu_account()->gid == qemu->pw_gid);
+    }
+    CHECK(host::blockhost_account().has_value() == (getpwnam("blockhost") != nullptr));
+}

@@ -1,0 +1,223 @@
+// Routes and neighbour entries, in a network namespace of the test's own.
+#include "host/network.hpp"
+
+#include "base/files.hpp"
+#include "base/process.hpp"
+#include "tests/unit/root_agent_double.hpp"
+#include "tests/unit/temporary_folder.hpp"
+
+#include <algorithm>
+#include <boost/json/parse.hpp>
+#include <catch2/catch.hpp>
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <thread>
+#include <unistd.h>
+
+using namespace blockhost;
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string ip(std::vector<std::string> arguments) {
+    auto result =
+        run({.program = "/usr/sbin/ip", .arguments = std::move(arguments), .environment = {}, .input = {}});
+    INFO(result.err);
+    REQUIRE(result.ok());
+    return result.out;
+}
+
+/// Moves this thread into an empty network namespace, and back at its end. `entered` says whether that went.
+class Namespace {
+  public:
+    Namespace() : home_(open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)) {
+        entered = home_ && unshare(CLONE_NEWNET) == 0;
+        if (!entered) WARN("skipped: a network namespace needs root");
+    }
+    Namespace(const Namespace&) = delete;
+    Namespace& operator=(const Namespace&) = delete;
+    ~Namespace() {
+        if (entered) setns(home_.get(), CLONE_NEWNET);
+    }
+    bool entered = false;
+
+  private:
+    Fd home_;
+};
+
+/// A bridge with an address, and nothing else.
+void make_bridge() {
+    ip({"link", "set", "lo", "up"});
+    ip({"link", "add", "br-test", "type", "bridge"});
+    ip({"link", "set", "br-test", "up"});
+    ip({"addr", "add", "169.254.7.7/16", "dev", "br-test"});
+    ip({"addr", "add", "10.9.8.1/24", "dev", "br-test"});
+}
+
+const host::Placement placement{.bridge = "br-test",
+                                .mac = *Mac::try_parse("52:54:00:12:34:56"),
+                                .ip = *Ipv4::try_parse("10.9.8.5"),
+                                .ipv6 = Ipv6::try_parse("2001:db8::202")};
+
+std::string neighbours() {
+    return ip({"-4", "neigh", "show", "dev", "br-test"}) + ip({"-6", "neigh", "show", "dev", "br-test"});
+}
+
+} // namespace
+
+TEST_CASE(
+    "a placed VM has its route and two permanent neighbour entries, and placing it again changes nothing") {
+    Namespace own;
+    if (!own.entered) return;
+    make_bridge();
+    host::KernelNetwork network{Paths()};
+    for (int time = 0; time < 2; ++time) {
+        CHECK(network.place(placement).empty());
+        CHECK_THAT(ip({"-6", "route", "show", "dev", "br-test"}), Catch::Contains("2001:db8::202 "));
+        CHECK_THAT(neighbours(), Catch::Contains("10.9.8.5 lladdr 52:54:00:12:34:56 PERMANENT") &&
+                                     Catch::Contains("2001:db8::202 lladdr 52:54:00:12:34:56 PERMANENT"));
+    }
+}
+
+TEST_CASE("a new VM with an old one's address gets the neighbour entry") {
+    Namespace own;
+    if (!own.entered) return;
+    make_bridge();
+    host::KernelNetwork network{Paths()};
+    auto other = placement;
+    other.mac = *Mac::try_parse("52:54:00:00:00:01");
+    CHECK(network.place(other).empty());
+    CHECK(network.place(placement).empty());
+    CHECK_THAT(neighbours(), !Catch::Contains("52:54:00:00:00:01") && Catch::Contains("52:54:00:12:34:56"));
+}
+
+TEST_CASE("removing a placement leaves nothing, and may be repeated") {
+    Namespace own;
+    if (!own.entered) return;
+    make_bridge();
+    host::KernelNetwork network{Paths()};
+    CHECK(network.place(placement).empty());
+    for (int time = 0; time < 2; ++time) {
+        CHECK(network.unplace("br-test", placement.ip, placement.ipv6).empty());
+        CHECK_THAT(neighbours(), !Catch::Contains("PERMANENT"));
+        CHECK_THAT(ip({"-6", "route", "show", "dev", "br-test"}), !Catch::Contains("2001:db8::202"));
+    }
+    CHECK(network.unplace("br-gone", placement.ip, placement.ipv6).empty());
+    CHECK(network.unplace("br-test", std::nullopt, std::nullopt).empty());
+}
+
+TEST_CASE("what cannot be set is said in one sentence each") {
+    Namespace own;
+    if (!own.entered) return;
+    host::KernelNetwork network{Paths()};
+    auto failures = network.place(placement);
+    REQUIRE(failures.size() == 3);
+    CHECK_THAT(failures[0], Catch::Contains("the route to 2001:db8::202 on br-test could not be set") &&
+                                Catch::Contains("Cannot find device"));
+    CHECK_THAT(failures[1], Catch::Contains("neighbour entry of 10.9.8.5"));
+    CHECK_THAT(failures[2], Catch::Contains("neighbour entry of 2001:db8::202"));
+}
+
+TEST_CASE(
+    "without root the routes go through the root agent, and the neighbour entries are said to need root") {
+    if (geteuid() != 0) {
+        WARN("skipped: changing the user needs root");
+        return;
+    }
+    bool removes = GENERATE(false, true);
+    std::string reply =
+        GENERATE(R"({"ok": true})", R"({"ok": false, "error": "RTNETLINK answers: No such process"})");
+    std::string request;
+    std::vector<std::string> failures;
+    {
+        root_agent_double::Agent agent([&](int fd) {
+            request = root_agent_double::receive_request(fd);
+            root_agent_double::send_bytes(fd, root_agent_double::frame(reply));
+        });
+        agent.open_to_all();
+        Paths paths;
+        paths.run = agent.socket.parent_path();
+        host::KernelNetwork network{paths};
+        REQUIRE(seteuid(65534) == 0);
+        failures =
+            removes ? network.unplace("br-test", placement.ip, placement.ipv6) : network.place(placement);
+        REQUIRE(seteuid(0) == 0);
+    }
+    auto asked = boost::json::parse(request);
+    CHECK(asked.at("action").as_string() == (removes ? "ip6-route-del" : "ip6-route-add"));
+    CHECK(asked.at("params").at("address").as_string() == "2001:db8::202/128");
+    CHECK(asked.at("params").at("dev").as_string() == "br-test");
+    bool refused = reply.find("false") != reply.npos;
+    // There are no neighbour entries to remove, and a route that is gone has been removed.
+    REQUIRE(failures.size() == (removes ? 0u : refused ? 3u : 2u));
+    if (!removes)
+        CHECK_THAT(failures.back(),
+                   Catch::Contains("neighbour entry of 2001:db8::202") && Catch::Contains("needs root"));
+}
+
+TEST_CASE("a bridge name that no interface can have goes nowhere near a program") {
+    host::KernelNetwork network{Paths()};
+    auto bad = placement;
+    bad.bridge = GENERATE("", "-4", "a/b", "..", "br 0", "sixteen-letters-", "br0\n", "br0;id");
+    CHECK(network.place(bad).size() == 1);
+    CHECK(network.unplace(bad.bridge, bad.ip, bad.ipv6).size() == 1);
+    CHECK_FALSE(network.is_bridge(bad.bridge));
+}
+
+TEST_CASE("the host's addresses are found, and an interface's first global one") {
+    Namespace own;
+    if (!own.entered) return;
+    make_bridge();
+    ip({"link", "add", "v0", "type", "veth", "peer", "name", "v1"});
+    host::KernelNetwork network{Paths()};
+    CHECK(network.address_of("br-test") == Ipv4::try_parse("10.9.8.1"));
+    CHECK(network.address_of("lo") == std::nullopt);
+    CHECK(network.address_of("v0") == std::nullopt);
+    auto addresses = network.own_addresses();
+    for (const char* address : {"127.0.0.1", "169.254.7.7", "10.9.8.1"})
+        CHECK(std::find(addresses.begin(), addresses.end(), *Ipv4::try_parse(address)) != addresses.end());
+}
+
+TEST_CASE("a bridge is told from other interfaces") {
+    host::KernelNetwork network{Paths()};
+    bool entered = false, made = false, bridge = false, veth = true;
+    // /sys shows the interfaces of the namespace it was mounted in; both namespaces end with the thread.
+    std::thread([&] {
+        entered = unshare(CLONE_NEWNET | CLONE_NEWNS) == 0 &&
+                  mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+                  mount("sysfs", "/sys", "sysfs", 0, nullptr) == 0;
+        if (!entered) return;
+        made = run({.program = "/usr/bin/sh",
+                    .arguments = {"-c",
+                                  "ip link add br-test type bridge && ip link add v0 type veth peer name v1"},
+                    .environment = {},
+                    .input = {}})
+                   .ok();
+        bridge = network.is_bridge("br-test");
+        veth = network.is_bridge("v0");
+    }).join();
+    CHECK_FALSE(network.is_bridge("br-test"));
+    CHECK_FALSE(network.is_bridge("lo"));
+    if (!entered) {
+        WARN("skipped: namespaces need root");
+        return;
+    }
+    REQUIRE(made);
+    CHECK(bridge);
+    CHECK_FALSE(veth);
+}
+
+TEST_CASE("the simulated network keeps its entries as files") {
+    TemporaryFolder folder;
+    fs::path world = folder.path / "mock-world";
+    host::SimulatedNetwork network(world);
+    CHECK(network.unplace("br0", placement.ip, placement.ipv6).empty());
+    for (int time = 0; time < 2; ++time) CHECK(network.place(placement).empty());
+    CHECK(files::read(world / "network/route-2001:db8::202") == "br-test\n");
+    CHECK(files::read(world / "network/neighbour-10.9.8.5") == "br-test 52:54:00:12:34:56\n");
+    CHECK(files::read(world / "network/neighbour-2001:db8::202") == "br-test 52:54:00:12:34:56\n");
+    for (int time = 0; time < 2; ++time)
+        CHECK(network.unplace("br-test", placement.ip, placement.ipv6).empty());
+    CHECK(fs::is_empty(world / "network"));
+}

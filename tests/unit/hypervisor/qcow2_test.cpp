@@ -1,0 +1,67 @@
+// The head of a qcow2 image.
+
+#include "hypervisor/qcow2.hpp"
+
+#include "base/error.hpp"
+#include "base/process.hpp"
+#include "hypervisor/simulated/image.hpp"
+#include "support.hpp"
+
+#include <catch2/catch.hpp>
+#include <fstream>
+#include <unistd.h>
+
+using namespace blockhost;
+using namespace hypervisor_test;
+
+namespace {
+
+Code code_for(const std::filesystem::path& image) {
+    try {
+        qcow2_virtual_size(image);
+    } catch (const Error& error) {
+        return error.code();
+    }
+    return Code::internal;
+}
+
+} // namespace
+
+TEST_CASE("the virtual size is read from the header") {
+    TemporaryFolder folder;
+    for (std::uint64_t size : {1ull << 20, 2ull << 30, 64ull << 40, (1ull << 30) + 512}) {
+        auto path = folder.path() / std::to_string(size);
+        simulated::make_qcow2(path, size, "");
+        CHECK(qcow2_virtual_size(path) == size);
+    }
+}
+
+TEST_CASE("no image, and an image of another kind, are told apart") {
+    TemporaryFolder folder;
+    CHECK(code_for(folder.path() / "nothing") == Code::not_found);
+    std::ofstream(folder.path() / "raw") << std::string(4096, 'x');
+    CHECK(code_for(folder.path() / "raw") == Code::config);
+    std::ofstream(folder.path() / "short") << "QFI\xfb";
+    CHECK(code_for(folder.path() / "short") == Code::config);
+    std::ofstream(folder.path() / "version-1") << std::string("QFI\xfb\0\0\0\1", 8) + std::string(64, '\0');
+    CHECK(code_for(folder.path() / "version-1") == Code::config);
+}
+
+TEST_CASE("the simulated world's images are good in QEMU's eyes") {
+    if (::access("/usr/bin/qemu-img", X_OK) != 0) {
+        WARN("SKIP: no qemu-img here");
+        return;
+    }
+    TemporaryFolder folder;
+    auto base = (folder.path() / "base.qcow2").string(), overlay = (folder.path() / "overlay.qcow2").string();
+    simulated::make_qcow2(base, 2ull << 30, "");
+    simulated::make_qcow2(overlay, 64ull << 40, base);
+    for (const auto& image : {base, overlay}) {
+        auto result = run({.program = "/usr/bin/qemu-img",
+                           .arguments = {"check", "-f", "qcow2", image},
+                           .environment = {},
+                           .input = {}});
+        INFO(result.out << result.err);
+        CHECK(result.ok());
+    }
+}
