@@ -133,10 +133,10 @@ with_progress() {
     local log=$1 ticker result=0
     shift
     (
-        while sleep 15 && kill -0 $$ 2>/dev/null; do
+        while sleep 15 >/dev/null 2>&1 && kill -0 $$ 2>/dev/null; do
             say "  ... $( [ -z "$log" ] || tail -n 1 "$log" 2>/dev/null | cut -c1-90)"
         done
-    ) >&2 </dev/null &
+    ) >&2 </dev/null 8>&- 9>&- &
     ticker=$!
     ("$@") || result=$?
     kill "$ticker" 2>/dev/null || true

@@ -42,7 +42,7 @@ build_program() {
     build=$tree/build-quickstart
     [ -w "$tree" ] || build=/var/cache/blockhost-quickstart-build
     say "building (a few minutes the first time)"
-    with_progress "$build.log" build_tree "$tree" "$build" -Dtests=false -Dbuildtype=debugoptimized
+    with_progress "$build.log" build_tree "$tree" "$build" -Dtests=false -Doptimization=1 -Ddebug=false
 }
 
 blockhost() { BLOCKHOST_ROOT=$root "$build/blockhost-libvirt" "$@" 8>&-; }
@@ -75,6 +75,7 @@ make_root() {
     mkdir -p "$root/etc/blockhost/network-modes.enabled" "$root/run/blockhost" "$root/usr/share/blockhost" "$state/templates"
     chmod 0711 "$state/templates"
     printf '{}\n' >"$root/etc/blockhost/network-modes.enabled/none.json"
+    printf 'auth: {otp_length: 6, otp_ttl_seconds: 300}\n' >"$root/etc/blockhost/web3-defaults.yaml"
     if [ ! -e "$root/etc/blockhost/db.yaml" ]; then
         network=$(free_network)
         cat >"$root/etc/blockhost/db.yaml.new" <<END
@@ -149,7 +150,7 @@ make_demo() {
 }
 
 remove_demo() {
-    local name
+    local name vms
     check_host
     take_turn
     if [ ! -e "$marker" ]; then
@@ -162,9 +163,12 @@ remove_demo() {
         build_program
         start_libvirt "$root.pids"
         blockhost recover --all || say "some unfinished work could not be finished; going on"
-        for name in $(blockhost list | awk -F'\t' 'NR > 1 && $2 != "destroyed" { print $1 }'); do
+        vms=$(blockhost list) || fail "the VMs cannot be listed; nothing was removed"
+        for name in $(awk -F'\t' 'NR > 1 && $2 != "destroyed" { print $1 }' <<<"$vms"); do
             say "destroying $name"
-            blockhost destroy "$name" || fail "$name could not be destroyed; nothing else was removed"
+            # Once libvirt knows no such domain, what is left of the VM goes with the root folder.
+            blockhost destroy "$name" || [ "$(blockhost status "$name")" = destroyed ] ||
+                fail "$name could not be destroyed; its disk and the rest stay"
         done
         remove_instance "$(head -c 8 "$state/instance-id")"
     fi

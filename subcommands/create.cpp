@@ -73,25 +73,20 @@ void print_result(cli::Printer& printer, const CreateResult& result) {
     printer.flush_answer();
 }
 
-void carry_out(cli::Call& call) {
+int run(cli::Call& call) {
     const CreateRequest request = request_from(call);
     if (!call.arguments.has("apply")) {
         World world = open_world(call, Intent::look);
         print_result(call.printer, preview_create(world, request));
-        return;
+        return 0;
     }
     World world = open_world(call, Intent::change);
     create(world, request, [&](const CreateResult& result) { print_result(call.printer, result); });
+    return 0;
 }
 
-int run(cli::Call& call) {
-    try {
-        carry_out(call);
-        return 0;
-    } catch (const Error& error) {
-        call.printer.answer(json::python_line(boost::json::object{{"status", "error"}, {"error", error.message()}}));
-        throw;
-    }
+void answer_failure(cli::Printer& printer, const Error& error) {
+    printer.answer(json::python_line(boost::json::object{{"status", "error"}, {"error", error.message()}}));
 }
 
 constexpr std::string_view details =
@@ -147,6 +142,7 @@ cli::Row create_row() {
         .exit = cli::Row::Exit::contract,
         .talk_prefix = "[vm-create] ",
         .run = run,
+        .answer_failure = answer_failure,
     };
 }
 

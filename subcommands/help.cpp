@@ -18,7 +18,7 @@ int run(cli::Call& call) {
         if (!row)
             throw Error(Code::usage, "there is no verb '" + text::printable(operands.front()) + "'",
                         "'blockhost-libvirt help' lists the verbs");
-        call.printer.answer_raw(cli::verb_help(*row, "blockhost-libvirt"));
+        call.printer.answer_raw(cli::verb_help(*row, "blockhost-libvirt " + std::string(row->verb)));
     }
     call.printer.flush_answer();
     return 0;

@@ -55,7 +55,7 @@ void arm(std::string_view specification) {
     std::string_view verb = specification.substr(0, at), operand = specification.substr(at + 1);
     passed = 0;
     if (verb == "count") {
-        static const int registered = std::atexit(write_count);
+        static const int registered = std::atexit(write_count) + std::at_quick_exit(write_count);
         if (registered != 0) throw Error(Code::internal, "no room to register the fault counter");
         count_file = operand;
         mode = Mode::count;

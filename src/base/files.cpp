@@ -155,10 +155,11 @@ void replace_at(int folder_fd, const std::string& name, std::string_view name_fo
 
     Temporary temporary(folder_fd, name, name_for_errors);
     write_all(temporary.fd(), content, name_for_errors);
-    if (there && S_ISREG(old.st_mode) && existing == Existing::keep_owner_and_mode)
+    if (there && S_ISREG(old.st_mode) && existing == Existing::keep_owner_and_mode) {
         give_as(temporary.fd(), old, name_for_errors);
-    else
+    } else {
         give(temporary.fd(), folder_fd, fresh, name_for_errors);
+    }
     sync(temporary.fd(), name_for_errors);
 
     fault::point("files.replace");

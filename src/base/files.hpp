@@ -65,7 +65,8 @@ void sync(int fd, std::string_view name_for_errors);
 void sync_folder(const std::filesystem::path& folder);
 
 /// The first parent of `path` (or `path` itself) that user `uid` without special groups may not traverse
-/// (needs the x bit for others, or ownership); nothing when all can be traversed.
+/// (by the owner's, else the group's, else the others' x bit); nothing when all can be traversed. Links are
+/// resolved; what does not exist, or we may not look at ourselves, ends the search.
 std::optional<std::filesystem::path> first_untraversable(const std::filesystem::path& path, uid_t uid,
                                                          gid_t gid);
 

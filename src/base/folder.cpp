@@ -67,7 +67,8 @@ void empty_out(int folder, const std::string& name_for_errors, int depth) {
     if (depth > deepest_tree)
         throw Error(Code::io, name_for_errors + " is nested too deeply to be one of our folders");
     for (const std::string& name : names_in(folder, name_for_errors)) {
-        std::string full = name_for_errors + "/" + name;
+        std::string full = name_for_errors;
+        full.append("/").append(name);
         if (unlinkat(folder, name.c_str(), 0) == 0 || errno == ENOENT) continue;
         if (errno != EISDIR) throw errno_error("cannot remove", full, errno);
         Fd sub = open_beneath(folder, name, O_RDONLY | O_DIRECTORY);

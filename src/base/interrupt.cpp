@@ -29,6 +29,8 @@ void install_signal_notes() {
     sigaction(SIGTERM, &action, nullptr);
     action.sa_handler = SIG_IGN;
     sigaction(SIGPIPE, &action, nullptr);
+    action.sa_handler = SIG_DFL; // were it ignored since our start, children's exit statuses would be lost
+    sigaction(SIGCHLD, &action, nullptr);
 }
 
 int noted_signal() {

@@ -6,14 +6,15 @@
 
 namespace blockhost {
 
-/// Installs handlers for SIGINT and SIGTERM that only note the signal; SIGPIPE is ignored. Call once, from main,
-/// before any thread starts.
+/// Installs handlers for SIGINT and SIGTERM that only note the signal; SIGPIPE is ignored, SIGCHLD not.
+/// Call once, from main, before any thread starts.
 void install_signal_notes();
 
 /// The first signal noted, or 0.
 int noted_signal();
 
-/// Why work should stop now, if it should. Looked at before each step and, at least every 200 ms, in each wait.
+/// Why work should stop now, if it should. Looked at before each step and, at least every 200 ms, in each
+/// wait.
 class Interruption {
   public:
     enum class Reason { none, signal, asked_to_give_up };

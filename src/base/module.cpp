@@ -54,7 +54,7 @@ void* load_symbol(const std::string& file_name, const char* symbol) {
     fs::path path = find("", file_name, BLOCKHOST_MODULE_FOLDER);
     if (!is_there(path))
         throw Error(Code::hypervisor_down, "module " + path.native() + " is missing", hint_for({}));
-    void* module = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+    void* module = dlopen(path.c_str(), RTLD_LAZY | RTLD_LOCAL);
     if (!module) {
         std::string words = dlerror();
         throw Error(Code::hypervisor_down, "module " + file_name + " cannot be loaded: " + words,

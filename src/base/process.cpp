@@ -72,6 +72,7 @@ void plan_attributes(posix_spawnattr_t& attributes) {
 
 std::vector<char*> pointers(std::vector<std::string>& words) {
     std::vector<char*> out;
+    out.reserve(words.size() + 1);
     for (std::string& word : words) out.push_back(word.data());
     out.push_back(nullptr);
     return out;
@@ -114,11 +115,14 @@ class Child {
     int ended_fd() const { return ended_.get(); }
     /// Before wait() only: the unreaped child keeps its group's number from being given to others.
     void kill_group() { kill(-pid_, SIGKILL); }
+    /// The exit status; 255 when it is lost, because whoever started us left SIGCHLD ignored.
     int wait() {
         int status = 0;
-        while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
-        }
+        pid_t waited;
+        do waited = waitpid(pid_, &status, 0);
+        while (waited < 0 && errno == EINTR);
         reaped_ = true;
+        if (waited < 0) return 255;
         return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
     }
 

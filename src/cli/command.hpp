@@ -2,6 +2,7 @@
 /// What a verb is: one row. Parser, help, man pages, completion, PROJECT.yaml's list, the links and the
 /// checks of the manifest are derived from the rows.
 
+#include "base/error.hpp"
 #include "base/talk.hpp"
 #include "config/paths.hpp"
 
@@ -95,6 +96,9 @@ struct Row {
     /// (malformed command line, refused value, unusable environment), prints that answer and returns the exit
     /// status. `words` are without the program's name and the verb.
     int (*on_usage_error)(Printer& printer, std::span<const std::string> words) = nullptr;
+    /// For verbs that also answer a failure on stdout in a form of their own: prints that answer. Not called for a
+    /// malformed command line.
+    void (*answer_failure)(Printer& printer, const Error& error) = nullptr;
 };
 
 /// The rows, in the order help shows them. Defined by the table in subcommands/.

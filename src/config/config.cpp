@@ -31,9 +31,10 @@ bool is_dns_zone(std::string_view text) {
 }
 
 std::string checked_mode(std::string_view mode, const std::filesystem::path& where) {
-    if (mode.empty() || mode.size() > 64 || !all_of_letters_digits_or(mode, "_-"))
+    if (mode.empty() || mode.size() > 64 || !all_of_letters_digits_or(mode, "_-")) {
         throw Error(Code::config,
                     where.native() + ": \"" + text::printable(mode, 80) + "\" is not a network mode");
+    }
     return std::string(mode);
 }
 
@@ -43,9 +44,10 @@ std::vector<std::string> enabled_modes(const std::filesystem::path& folder_path)
     std::vector<std::string> modes;
     auto folder = Folder::open(folder_path);
     if (!folder) return modes;
-    for (std::string_view name : folder->names())
+    for (std::string_view name : folder->names()) {
         if (name.size() > suffix.size() && name.ends_with(suffix))
             modes.emplace_back(name.substr(0, name.size() - suffix.size()));
+    }
     return modes;
 }
 
@@ -53,9 +55,10 @@ std::optional<InstanceId> read_id(const Folder& state) {
     auto text = state.read(id_file, 4096);
     if (!text) return std::nullopt;
     auto id = InstanceId::try_parse(text::trim(*text));
-    if (!id)
+    if (!id) {
         throw Error(Code::config, (state.path() / id_file).native() + " holds no instance id",
                     "restore it from a backup: VMs are recognised by it");
+    }
     return id;
 }
 

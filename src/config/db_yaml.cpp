@@ -29,7 +29,8 @@ bool is_absolute_path(const std::string& text) {
 }
 
 bool is_one_line(const std::string& text) {
-    return text.size() < 4096 && std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; });
+    return text.size() < 4096 &&
+           std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; });
 }
 
 /// 1 to `most` printable ASCII characters that neither make a path nor look like an option.
@@ -80,9 +81,10 @@ void read_ipv6_pool(const YamlSection& file, DbConfig& config) {
     YamlSection pool = file.section("ipv6_pool");
     config.ipv6_first = static_cast<std::uint64_t>(pool.integer("start", 1, most).value_or(2));
     config.ipv6_last = static_cast<std::uint64_t>(pool.integer("end", 1, most).value_or(254));
-    if (config.ipv6_first > config.ipv6_last)
+    if (config.ipv6_first > config.ipv6_last) {
         pool.refuse("start", std::to_string(config.ipv6_first) + " lies behind the end, " +
                                  std::to_string(config.ipv6_last));
+    }
 }
 
 DomainType read_domain_type(const YamlSection& file) {
@@ -120,7 +122,8 @@ DbConfig read_db_config(const Paths& paths) {
             .value_or(config.default_expiry_days);
     config.boot_kernel = file.text("boot_kernel", "an absolute path", is_absolute_path).value_or("");
     config.boot_initrd = file.text("boot_initrd", "an absolute path", is_absolute_path).value_or("");
-    config.boot_arguments = file.text("boot_arguments", "kernel arguments on one line", is_one_line).value_or("");
+    config.boot_arguments =
+        file.text("boot_arguments", "kernel arguments on one line", is_one_line).value_or("");
     read_ipv6_pool(file, config);
     config.domain_type = read_domain_type(file);
     config.memory_overcommit = file.number("memory_overcommit", 0.1, 100).value_or(config.memory_overcommit);

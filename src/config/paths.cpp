@@ -26,9 +26,10 @@ void lay_out_state(Paths& paths, const std::filesystem::path& state) {
 Paths paths_from_environment() {
     const char* set = std::getenv("BLOCKHOST_ROOT");
     std::filesystem::path root = set && *set ? set : "/";
-    if (!root.is_absolute())
+    if (!root.is_absolute()) {
         throw Error(Code::config,
                     "BLOCKHOST_ROOT is not an absolute path: " + text::printable(root.native()));
+    }
     root = root.lexically_normal();
     if (!root.has_filename() && root != root.root_path()) root = root.parent_path(); // a trailing slash
 

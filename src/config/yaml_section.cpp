@@ -5,7 +5,6 @@
 #include "base/text.hpp"
 
 #include <charconv>
-#include <cmath>
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/node/impl.h>
 #include <yaml-cpp/node/iterator.h>
@@ -38,9 +37,10 @@ void refuse_key_without_colon(const YAML::Node& map, const std::vector<std::stri
         auto line = static_cast<std::size_t>(mark.line);
         if (!member.second.IsNull() || !member.first.IsScalar() || mark.is_null() || line >= lines.size())
             continue;
-        if (lines[line].find(':', static_cast<std::size_t>(mark.column)) == std::string::npos)
+        if (lines[line].find(':', static_cast<std::size_t>(mark.column)) == std::string::npos) {
             throw Error(Code::config,
                         place(path, mark) + "not YAML: key " + found(member.first) + " has no colon");
+        }
     }
 }
 

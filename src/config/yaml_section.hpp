@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -38,8 +37,8 @@ class YamlSection {
     [[noreturn]] void refuse(const std::string& key, const std::string& what) const;
 
   private:
-    YamlSection(std::string path, std::string name, YAML::Node node)
-        : path_(std::move(path)), name_(std::move(name)), node_(std::move(node)) {}
+    YamlSection(std::string path, std::string name, const YAML::Node& node)
+        : path_(std::move(path)), name_(std::move(name)), node_(node) {}
     std::optional<YAML::Node> find(const std::string& key) const;
     std::string full_name(const std::string& key) const { return name_.empty() ? key : name_ + "." + key; }
     [[noreturn]] void refuse_value(const std::string& key, const YAML::Node& value,

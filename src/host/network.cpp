@@ -154,6 +154,19 @@ void set_neighbour(std::vector<std::string>& failures, const char* family, const
     note(failures, Change::set, neighbour_of(address), placement.bridge, reason);
 }
 
+/// A bridge that takes its address from its ports gets another one as ports come and go, and then the kernel drops all
+/// its neighbour entries, permanent ones too (neigh_changeaddr). Giving it the address it has fixes that address
+/// (linux/netdevice.h, NET_ADDR_SET).
+void fix_bridge_address(std::vector<std::string>& failures, const std::string& bridge) {
+    if (geteuid() != 0) return;
+    const fs::path folder = fs::path("/sys/class/net") / bridge;
+    const auto assigned = files::read(folder / "addr_assign_type"), address = files::read(folder / "address");
+    constexpr std::string_view set_by_user = "3";
+    if (!assigned || !address || text::trim(*assigned) == set_by_user) return;
+    auto reason = change_with_ip({"link", "set", "dev", bridge, "address", std::string(text::trim(*address))});
+    note(failures, Change::set, "its own hardware address", bridge, reason);
+}
+
 /// True when the kernel has such an entry; everyone may look. A host without `ip` has none of ours.
 bool has_neighbour(const char* family, const std::string& address, const std::string& bridge) {
     try {
@@ -197,6 +210,7 @@ std::optional<Ipv4> KernelNetwork::address_of(const std::string& interface) cons
 std::vector<std::string> KernelNetwork::place(const Placement& placement) {
     if (!is_interface_name(placement.bridge)) return {bad_bridge(placement.bridge)};
     std::vector<std::string> failures;
+    fix_bridge_address(failures, placement.bridge);
     if (placement.ipv6)
         change_route(failures, Change::set, *placement.ipv6, placement.bridge, paths_.root_agent_socket());
     set_neighbour(failures, "-4", placement.ip.str(), placement);

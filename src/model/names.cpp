@@ -62,9 +62,10 @@ bool matches_as_python(const std::string& text, const std::string& pattern) {
 
 VmName::VmName(std::string_view text) {
     auto name = try_parse(text);
-    if (!name)
+    if (!name) {
         throw Error(Code::invalid, "Invalid VM name: " + text::printable(text, quoted),
                     "a name is 1 to 64 letters, digits, '.', '_' or '-', the first one a letter or digit");
+    }
     *this = std::move(*name);
 }
 
@@ -79,19 +80,22 @@ std::optional<VmName> VmName::try_parse(std::string_view text) {
 }
 
 Username::Username(std::string_view text) : text_(text) {
-    if (!good_username(text))
+    if (!good_username(text)) {
         throw Error(
             Code::invalid, "Invalid username: " + text::printable(text, quoted),
             "a username is 1 to 32 lower-case letters, digits, '_' or '-', the first one a letter or '_'");
+    }
 }
 
 Wallet::Wallet(std::string_view text, const std::string& pattern) : text_(text) {
-    if (!good_wallet(text)) // also caps the length, before any regular expression looks at it
+    if (!good_wallet(text)) { // also caps the length, before any regular expression looks at it
         throw Error(Code::invalid, "Invalid wallet address: " + text::printable(text, quoted),
                     "a wallet address is 1 to 200 letters, digits, '_' or '-'");
-    if (!pattern.empty() && !matches_as_python(text_, pattern))
+    }
+    if (!pattern.empty() && !matches_as_python(text_, pattern)) {
         throw Error(Code::invalid, "Invalid wallet address: " + text::printable(text, quoted),
                     "the installed engine wants it to match " + text::printable(pattern));
+    }
 }
 
 std::optional<Wallet> Wallet::trusted(std::string_view text) {

@@ -33,11 +33,12 @@ class Username {
     std::string text_;
 };
 
-/// A wallet address: always `[A-Za-z0-9_-]{1,200}` (it goes into YAML and GECOS), and additionally whatever pattern
-/// the engine manifest declares, matched as Python's re.match does (anchored at the start only).
+/// A wallet address: always `[A-Za-z0-9_-]{1,200}` (it goes into YAML and GECOS), and additionally whatever
+/// pattern the engine manifest declares, matched as Python's re.match does (anchored at the start only).
 class Wallet {
   public:
-    /// `pattern`: the engine's regular expression, or empty for none; one that does not compile counts as none.
+    /// `pattern`: the engine's regular expression, or empty for none; one that does not compile counts as
+    /// none.
     Wallet(std::string_view text, const std::string& pattern); ///< throws Error{invalid}
     /// One read back from our own metadata or journal: only the always-rule applies.
     static std::optional<Wallet> trusted(std::string_view text);
@@ -91,8 +92,8 @@ class OperationId {
     std::string text_;
 };
 
-/// The file name of the volume that operation `op` makes for `name`: "<name>.<operation>.qcow2". The id in it proves
-/// later whose it is, even when libvirt made the volume after its operation's process had died.
+/// The file name of the volume that operation `op` makes for `name`: "<name>.<operation>.qcow2". The id in it
+/// proves later whose it is, even when libvirt made the volume after its operation's process had died.
 std::string volume_name(const VmName& name, const OperationId& op);
 /// The operation in such a file name, when it is one for `name`.
 std::optional<OperationId> operation_of_volume(const VmName& name, std::string_view file_name);

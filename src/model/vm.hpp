@@ -18,12 +18,12 @@ std::optional<RecordStatus> record_status(std::string_view text);
 
 /// What the hypervisor says of a domain (virDomainState, less what nobody here tells apart).
 enum class PowerState {
-    running,    ///< running or blocked
-    stopping,   ///< in shutdown
-    paused,     ///< paused or pm-suspended: memory is held, nothing runs
-    off,        ///< shut off
-    crashed,    ///< crashed, kept by on_crash=preserve
-    unknown,    ///< no state
+    running,  ///< running or blocked
+    stopping, ///< in shutdown
+    paused,   ///< paused or pm-suspended: memory is held, nothing runs
+    off,      ///< shut off
+    crashed,  ///< crashed, kept by on_crash=preserve
+    unknown,  ///< no state
 };
 std::string_view to_string(PowerState state);
 /// True where a QEMU process may still hold the disk: anything but off. Unknown counts as alive.
@@ -52,7 +52,7 @@ struct VmRecord {
 namespace limits {
 inline constexpr std::int64_t cpus_min = 1, cpus_max = 512;
 inline constexpr std::int64_t memory_min_mib = 64;
-inline constexpr std::int64_t disk_max_gib = 64 * 1024;
+inline constexpr std::int64_t disk_max_gib = 65'536; // 64 TiB
 inline constexpr std::int64_t expiry_days_min = 1, expiry_days_max = 3650;
 inline constexpr std::int64_t cloud_init_max_bytes = 1 << 20;
 } // namespace limits

@@ -17,7 +17,7 @@ packages=linux-image-cloud-amd64,systemd-sysv,udev,dbus,cloud-init,cloud-guest-u
 packages+=,openssh-server,sudo,netplan.io,iproute2,iputils-ping
 # The partition is found by label so that the same disk boots on virtio, SATA or by direct kernel boot.
 root_label=blockhost-root
-arguments="root=LABEL=$root_label ro console=tty0 console=ttyS0,115200 net.ifnames=0 quiet"
+arguments="root=LABEL=$root_label ro console=tty0 console=ttyS0,115200 net.ifnames=0 no_timer_check quiet"
 
 # In a mount namespace of its own: whatever ends this script, the kernel unmounts and frees the loop device.
 if [ -z "${BLOCKHOST_GUEST_NAMESPACE:-}" ]; then

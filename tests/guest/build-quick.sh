@@ -68,7 +68,7 @@ build() {
 GUEST_TEMPLATE=$final/template.qcow2
 GUEST_KERNEL=$final/vmlinuz
 GUEST_INITRD=$final/initrd
-GUEST_ARGUMENTS="console=ttyS0 quiet"
+GUEST_ARGUMENTS="console=ttyS0 no_timer_check quiet"
 END
     rm -rf "$work"
 }

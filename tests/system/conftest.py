@@ -18,7 +18,15 @@ def pytest_configure(config):
 
 
 @pytest.fixture(scope="module")
-def machine():
+def whole_module():
     made = Machine("quick")
     yield made
     made.close()
+
+
+@pytest.fixture()
+def machine(whole_module):
+    """The module's machine; what a failing test left does not fail the next one too."""
+    yield whole_module
+    if whole_module.leftovers():
+        whole_module.wipe()

@@ -192,10 +192,20 @@ class Machine:
 
     # removing
 
-    def close(self):
+    def wipe(self):
+        """Removes every VM by force, with all that is left of it."""
         for name in self.domains():
             sh("virsh", "-c", self.uri, "destroy", name, check=False)
             sh("virsh", "-c", self.uri, "undefine", name, "--nvram", check=False)
+        for folder in ("vms", "cloud-init", "console", "journal"):
+            for path in (self.state / folder).glob("*"):
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
+        (self.state / "vms.json").unlink(missing_ok=True)
+        sh("ip", "neigh", "flush", "dev", self.bridge, "nud", "permanent", check=False)
+        sh("ip", "-6", "route", "flush", "dev", self.bridge, "proto", "boot", check=False)
+
+    def close(self):
+        self.wipe()
         tag = self.instance()[:8]
         if tag:
             sh("virsh", "-c", self.uri, "pool-destroy", f"blockhost-{tag}", check=False)

@@ -322,7 +322,7 @@ def test_the_secret_is_nowhere_but_in_the_seed(machine):
     run = machine.create("secret-001")
     assert run.returncode == 0, run.stderr
     user_data = machine.state / "cloud-init/secret-001/user-data"
-    secret = user_data.read_text().split()[2]
+    secret = user_data.read_text().split()[3]
     assert len(secret) == 64
     holders = []
     for folder, _, files in os.walk(machine.root):

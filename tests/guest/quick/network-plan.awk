@@ -3,7 +3,7 @@
 function flush_route() {
     if (to != "") {
         if (to == "default") to = "0.0.0.0/0"
-        print "route", to, (via != "" ? via : "link")
+        print "route", to, (via != "" && via != "::" ? via : "link")
     }
     to = via = ""
 }
@@ -17,7 +17,8 @@ function flush_route() {
     if (in_nameservers && indent <= nameservers_indent) in_nameservers = 0
     if (mode == "routes" && starts_entry) flush_route()
     for (i = 1; i <= n; i++) {
-        if (word[i] == "macaddress:") print "mac", tolower(word[++i])
+        if (word[i] == "gateway6:") gateway6 = word[++i]
+        else if (word[i] == "macaddress:") print "mac", tolower(word[++i])
         else if (word[i] == "nameservers:") { flush_route(); in_nameservers = 1; nameservers_indent = indent; mode = "" }
         else if (word[i] == "addresses:") { flush_route(); mode = "addresses" }
         else if (word[i] == "routes:") { flush_route(); mode = "routes" }
@@ -26,4 +27,7 @@ function flush_route() {
         else if (mode == "addresses" && !in_nameservers && word[i] ~ /\//) print "address", word[i]
     }
 }
-END { flush_route() }
+END {
+    flush_route()
+    if (gateway6 != "") print "route ::/0", gateway6
+}

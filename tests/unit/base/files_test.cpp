@@ -269,6 +269,7 @@ TEST_CASE("the first folder on the way that a user may not pass is found") {
         CHECK(files::first_untraversable(folder / "a/b/c", 12345, 12345) == folder / "a/b/c");
     }
     std::filesystem::create_symlink("a/b", folder / "shortcut");
+    chmod((folder / "a/b").c_str(), 0711);
     chmod((folder / "a").c_str(), 0700);
     CHECK(files::first_untraversable(folder / "shortcut", 54321, 12345) == folder / "a");
     CHECK_FALSE(files::first_untraversable(folder / "absent/file", 12345, 12345));

@@ -74,7 +74,7 @@ TEST_CASE("only single names are names") {
     Place place;
     for (std::string_view bad :
          {std::string_view(""), std::string_view("."), std::string_view(".."), std::string_view("../secret"),
-          std::string_view("a/b"), std::string_view("/etc/passwd"), std::string_view("a/"),
+          std::string_view("a/b"), std::string_view("/nonexistent"), std::string_view("a/"),
           std::string_view("a\0b", 3)}) {
         CAPTURE(bad);
         CHECK(code_of([&] { place.folder.read(bad); }) == Code::invalid);

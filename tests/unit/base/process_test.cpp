@@ -1,6 +1,7 @@
 // Running other programs: streams, environment, deadline, caps, what is left behind.
 #include "base/error.hpp"
 #include "base/files.hpp"
+#include "base/interrupt.hpp"
 #include "base/process.hpp"
 #include "base/text.hpp"
 #include "tests/unit/base/scratch.hpp"
@@ -149,6 +150,19 @@ TEST_CASE("the child starts with SIGPIPE at its default though we ignore it") {
         return run(script("kill -PIPE $$; exit 0")).exit_status;
     });
     CHECK(ended_with(status, 128 + SIGPIPE));
+}
+
+TEST_CASE("a lost exit status is no success, and with our signal notes none is lost") {
+    int status = in_child([] {
+        signal(SIGCHLD, SIG_IGN); // as a careless parent leaves it
+        try {
+            if (run(script("exit 0")).ok()) return 1;
+        } catch (const Error&) {
+        } // it was gone before we could look
+        install_signal_notes();
+        return run(script("exit 0")).ok() && run(script("exit 7")).exit_status == 7 ? 0 : 2;
+    });
+    CHECK(ended_with(status, 0));
 }
 
 TEST_CASE("no descriptor of ours leaks into the child") {
