@@ -116,12 +116,15 @@ remove_instance() {
 # Of the names on stdin, those of the instance with tag $1.
 of_instance() { tr -d ' ' | grep -E -- "^blockhost.*-$1\$" || true; }
 
-# build_tree SOURCE BUILD MESON-OPTION...: configures once, then builds; the log is shown when that fails.
+# Where build_tree writes what meson and ninja say about build folder $1.
+build_log() { printf '%s/build-output.log\n' "$1"; }
+
+# build_tree SOURCE BUILD MESON-OPTION...: configures and builds; the log is shown when that fails.
 build_tree() {
     local source=$1 build=$2 log
+    log=$(build_log "$2")
     shift 2
-    log=$build.log
-    mkdir -p "$(dirname "$build")"
+    mkdir -p "$build"
     if [ -e "$build/build.ninja" ]; then meson configure "$build" "$@" >"$log" 2>&1
     else meson setup "$build" "$source" "$@" >"$log" 2>&1
     fi || { cat "$log" >&2; fail "meson refused (log: $log)"; }

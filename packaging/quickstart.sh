@@ -42,7 +42,7 @@ build_program() {
     build=$tree/build-quickstart
     [ -w "$tree" ] || build=/var/cache/blockhost-quickstart-build
     say "building (a few minutes the first time)"
-    with_progress "$build.log" build_tree "$tree" "$build" -Dtests=false -Doptimization=1 -Ddebug=false
+    with_progress "$(build_log "$build")" build_tree "$tree" "$build" -Dtests=false -Doptimization=1 -Ddebug=false
 }
 
 blockhost() { BLOCKHOST_ROOT=$root "$build/blockhost-libvirt" "$@" 8>&-; }

@@ -42,12 +42,12 @@ need_packages build libvirt test quick-guest debian-guest
 case $which_builds in
     plain | both)
         say "building, warnings are errors"
-        with_progress "$plain.log" build_tree "$tree" "$plain" -Dwerror=true -Dtests=true -Db_sanitize=none
+        with_progress "$(build_log "$plain")" build_tree "$tree" "$plain" -Dwerror=true -Dtests=true -Db_sanitize=none
         passed_on+=(--build "$plain")
         ;;&
     sanitized | both)
         say "building with ASan and UBSan"
-        with_progress "$sanitized.log" build_tree "$tree" "$sanitized" -Dwerror=true -Dtests=true \
+        with_progress "$(build_log "$sanitized")" build_tree "$tree" "$sanitized" -Dwerror=true -Dtests=true \
             -Db_sanitize=address,undefined -Db_lundef=false
         passed_on+=(--sanitized "$sanitized")
         ;;

@@ -48,6 +48,13 @@ std::string read_all(ReadSome read_some, std::string_view name, std::size_t max,
     return content;
 }
 
+constexpr std::size_t temporary_digits = 12;
+
+std::string temporary_prefix(std::string_view name) {
+    constexpr std::size_t longest = 200; // the whole stays below NAME_MAX
+    return "." + std::string(name.substr(0, longest)) + ".";
+}
+
 /// What fstat says, or an error.
 struct stat look(int fd, std::string_view name) {
     struct stat found {};
@@ -59,7 +66,7 @@ struct stat look(int fd, std::string_view name) {
 class Temporary {
   public:
     Temporary(int folder_fd, const std::string& final_name, std::string_view name_for_errors)
-        : folder_fd_(folder_fd), name_("." + final_name.substr(0, 200) + "." + random_hex(12)),
+        : folder_fd_(folder_fd), name_(temporary_prefix(final_name) + random_hex(temporary_digits)),
           fd_(openat(folder_fd, name_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)) {
         if (!fd_) throw errno_error("cannot make a temporary file for", name_for_errors, errno);
     }
@@ -121,6 +128,12 @@ std::optional<std::filesystem::path> untraversable_along(const std::filesystem::
 }
 
 } // namespace
+
+bool is_temporary_of(std::string_view file, std::string_view name) {
+    const std::string prefix = temporary_prefix(name);
+    return file.size() == prefix.size() + temporary_digits && file.starts_with(prefix) &&
+           file.find_first_not_of("0123456789abcdef", prefix.size()) == std::string_view::npos;
+}
 
 std::optional<std::string> read(const std::filesystem::path& path, std::size_t max) {
     Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));

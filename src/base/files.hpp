@@ -43,6 +43,9 @@ struct Ownership {
     std::optional<gid_t> gid; ///< nothing: the folder's group when we are root, else our own
 };
 
+/// Whether `file` is a name that replacing `name` gives its temporary file.
+bool is_temporary_of(std::string_view file, std::string_view name);
+
 /// Replaces `path` durably: a unique temporary file in the same folder (".<name>.<12 hex digits>", never
 /// `<name>.tmp`), written, fsynced, given its owner and mode, renamed over `path`, folder fsynced. With
 /// keep_owner_and_mode an existing regular file's owner, group and mode are kept (where we lack the
@@ -107,6 +110,8 @@ class Folder {
     bool remove(std::string_view name) const;
     /// Removes a sub-folder with everything in it, without following links; true when something was removed.
     bool remove_tree(std::string_view name) const;
+    /// Removes what killed processes left of replace(name). The caller knows that nobody is replacing it now.
+    void remove_temporaries(std::string_view name) const;
     void sync() const;
 
   private:

@@ -190,6 +190,11 @@ bool Folder::remove(std::string_view name) const {
     return true;
 }
 
+void Folder::remove_temporaries(std::string_view name) const {
+    for (const std::string& file : names())
+        if (files::is_temporary_of(file, name)) remove(file);
+}
+
 bool Folder::remove_tree(std::string_view name) const {
     std::string one = component(name);
     fault::point("folder.remove_tree");

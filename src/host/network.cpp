@@ -260,9 +260,13 @@ std::vector<std::string> SimulatedNetwork::unplace(const std::string&, const std
                                                    const std::optional<Ipv6>& ipv6) {
     fault::point("simulated.unplace");
     auto entries = entries_of(world_);
-    if (ipv6) entries.remove(route_file(*ipv6));
-    if (ip) entries.remove(neighbour_file(ip->str()));
-    if (ipv6) entries.remove(neighbour_file(ipv6->str()));
+    const auto remove = [&](const std::string& file) {
+        entries.remove(file);
+        entries.remove_temporaries(file);
+    };
+    if (ipv6) remove(route_file(*ipv6));
+    if (ip) remove(neighbour_file(ip->str()));
+    if (ipv6) remove(neighbour_file(ipv6->str()));
     fault::point("simulated.unplace.after");
     return {};
 }

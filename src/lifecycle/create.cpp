@@ -253,12 +253,6 @@ void undo(CreateOperation& op, const std::vector<std::string>& started) {
     run_back<CreateOperation>(steps, op, op.entry, started, op.world.talk);
 }
 
-/// The started steps of a live operation, as its own entry file has them.
-std::vector<std::string> started_steps(const CreateOperation& op) {
-    const auto view = op.world.journal.peek(op.name());
-    return view ? view->started : std::vector<std::string>{};
-}
-
 /// Closes an operation that was rolled back: from now on what of it arrives late is known for what it is.
 void close_rolled_back(CreateOperation& op) {
     op.world.journal.remember_rolled_back(op.id, op.name());
@@ -269,7 +263,7 @@ void close_rolled_back(CreateOperation& op) {
     op.world.talk.stage("undoing what was done");
     try {
         op.entry.rolling_back(reason.message());
-        undo(op, started_steps(op));
+        undo(op, op.entry.started());
         close_rolled_back(op);
     } catch (const Error& second) {
         throw Error(reason.code(), fmt::format("{} (and it could not be undone completely: {})", reason.message(),

@@ -32,15 +32,6 @@ constexpr off_t history_max = 1 << 20;
 
 std::string file_of(const VmName& name) { return name.str() + std::string(suffix); }
 
-/// New files of root's get the folder's owner, so that the services can open them.
-void give_to_folder_owner(const Folder& folder, int fd) {
-    if (geteuid() != 0) return;
-    struct stat of_folder {};
-    if (fstat(folder.fd(), &of_folder) != 0) return;
-    if (fchown(fd, of_folder.st_uid, of_folder.st_gid) != 0)
-        throw errno_error("cannot set the owner of a file in", folder.path().string(), errno);
-}
-
 void apply_line(EntryView& view, const bj::object& line) {
     const auto text = [&](std::string_view key) { return json::string_or(line, key, ""); };
     const auto when = [&] { return parse_instant(text("at")).value_or(view.since); };
@@ -82,6 +73,7 @@ std::optional<EntryView> parse_entry(const std::string& text, const VmName& name
         const bj::value line = bj::parse(text.substr(at, newline - at), error);
         at = newline + 1;
         if (error || !line.is_object()) break;
+        if (view && line.get_object().contains("ended")) return std::nullopt;
         if (view) {
             apply_line(*view, line.get_object());
         } else {
@@ -115,7 +107,7 @@ JournalEntry::~JournalEntry() {
     try {
         journal_->folder().remove(file_of(name_));
     } catch (const std::exception&) {
-        // An empty entry file says nothing; the next taker removes it.
+        // An entry that is clean or has ended says nothing; the next taker removes it.
     }
 }
 
@@ -134,6 +126,7 @@ void JournalEntry::begin(const OperationId& operation, const std::string& verb, 
                                                         {"since", format_instant(now())},
                                                         {"parameters", parameters}});
     const std::string text = std::string(clean_flag) + header + "\n";
+    started_.clear();
     fault::point("journal.begin");
     if (pwrite(lock_->fd(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()))
         throw errno_error("cannot write journal entry", file_of(name_), errno);
@@ -150,11 +143,15 @@ void JournalEntry::append(const bj::object& line) {
     if (pwrite(lock_->fd(), text.data(), text.size(), end_) != static_cast<ssize_t>(text.size()))
         throw errno_error("cannot write journal entry", file_of(name_), errno);
     files::sync(lock_->fd(), file_of(name_));
-    end_ += static_cast<off_t>(text.size());
     fault::point("journal.append.after");
+    end_ += static_cast<off_t>(text.size());
 }
 
-void JournalEntry::step_started(std::string_view step) { append({{"start", step}, {"at", format_instant(now())}}); }
+void JournalEntry::step_started(std::string_view step) {
+    started_.emplace_back(step);
+    append({{"start", step}, {"at", format_instant(now())}});
+}
+
 void JournalEntry::step_done(std::string_view step) { append({{"done", step}}); }
 void JournalEntry::rolling_back(std::string_view reason) { append({{"rollback", reason}}); }
 void JournalEntry::step_undone(std::string_view step) { append({{"undone", step}}); }
@@ -165,12 +162,10 @@ void JournalEntry::note_addresses(const Ipv4& ip, const std::optional<Ipv6>& ipv
 }
 
 void JournalEntry::end() {
-    fault::point("journal.end");
-    reset();
-    files::sync(lock_->fd(), file_of(name_));
+    append({{"ended", true}});
     open_ = false;
     left_.reset();
-    fault::point("journal.end.after");
+    started_.clear();
 }
 
 bool JournalEntry::asked_to_give_up() const {
@@ -211,7 +206,6 @@ JournalEntry Journal::take(const VmName& name, Manner manner, const Deadline& de
         if (!fd) continue;
         if (auto lock = FileLock::try_take(fd)) {
             if (!lock->still_named(journal.fd(), file)) continue;
-            give_to_folder_owner(journal, lock->fd());
             return JournalEntry(*this, name, std::move(*lock));
         }
         if (manner == Manner::ask_to_give_up) ask_holder(journal, file);
@@ -271,7 +265,6 @@ void Journal::remember_rolled_back(const OperationId& operation, const VmName& n
             throw errno_error("cannot turn over the journal's history in", path_.string(), errno);
         fd = journal.open_file(history_file, O_WRONLY | O_CREAT | O_APPEND, 0640);
     }
-    give_to_folder_owner(journal, fd.get());
     const std::string line =
         bj::serialize(bj::object{{"rolled_back", operation.str()}, {"name", name.str()}, {"at", format_instant(now())}});
     files::write_all(fd.get(), line + "\n", history_file);

@@ -2,8 +2,8 @@
 /// The journal: one file per VM with an operation under way, and the lock that proves its owner alive.
 ///
 /// `<journal>/<name>.journal` starts with one fixed-width line ("give-up 0"), which another operation may turn to 1;
-/// JSON lines follow: the header, then one line before a step starts, after it is done, when rolling back begins, and
-/// after a step is undone; each is synced before the next thing happens. Whoever works on the VM holds a flock(2) on
+/// JSON lines follow: the header, then one line before a step starts, after it is done, when rolling back begins, after
+/// a step is undone, and when all is over; each is synced before the next thing happens. Whoever works on the VM holds a flock(2) on
 /// the file; a free lock on a file with a header means that its owner died. Closing removes the file.
 /// The folder is outside text for root (the blockhost user can write it): names, never paths.
 
@@ -63,8 +63,12 @@ class JournalEntry {
     /// Notes that the addresses are taken for this VM: other operations then know whose they are.
     void note_addresses(const Ipv4& ip, const std::optional<Ipv6>& ipv6);
 
-    /// The operation has ended: the header and all lines go; the lock stays held.
+    /// The operation has ended, for good once this returns; when it throws, the entry is as open as before. The lock
+    /// stays held.
     void end();
+
+    /// The steps begun through this object, in order.
+    const std::vector<std::string>& started() const { return started_; }
 
     /// Another operation asked the owner of this entry to give up.
     bool asked_to_give_up() const;
@@ -81,6 +85,7 @@ class JournalEntry {
     VmName name_;
     std::unique_ptr<FileLock> lock_;
     std::optional<EntryView> left_;
+    std::vector<std::string> started_;
     off_t end_ = 0;
     bool open_ = false;
 };

@@ -13,7 +13,9 @@ constexpr int console_backups = 9;
 
 void remove_file(const std::filesystem::path& folder_path, const std::string& name) {
     const auto folder = Folder::open(folder_path);
-    if (folder && folder->kind(name) == Folder::Kind::file) folder->remove(name);
+    if (!folder) return;
+    if (folder->kind(name) == Folder::Kind::file) folder->remove(name);
+    folder->remove_temporaries(name);
 }
 
 } // namespace

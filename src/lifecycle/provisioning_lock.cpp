@@ -104,6 +104,7 @@ class ProvisioningLock::Presence {
             presences->remove(other);
         }
         run.remove(lock_file);
+        run.remove_temporaries(lock_file);
         run.remove_tree(presence_folder);
         run.remove(mutex_file);
     }

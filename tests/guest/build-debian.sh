@@ -19,10 +19,13 @@ packages+=,openssh-server,sudo,netplan.io,iproute2,iputils-ping
 root_label=blockhost-root
 arguments="root=LABEL=$root_label ro console=tty0 console=ttyS0,115200 net.ifnames=0 no_timer_check quiet"
 
-# In a mount namespace of its own: whatever ends this script, the kernel unmounts and frees the loop device.
+# In a mount namespace of its own: whatever ends this script, the kernel unmounts and frees the loop device. In a plain
+# chroot, whose root is no mount point, mounts cannot be made private.
 if [ -z "${BLOCKHOST_GUEST_NAMESPACE:-}" ]; then
     [ "$(id -u)" -eq 0 ] || fail "making the Debian guest needs root"
-    BLOCKHOST_GUEST_NAMESPACE=1 exec unshare --mount --propagation private "$0" "$@"
+    propagation=private
+    unshare --mount --propagation private true 2>/dev/null || propagation=unchanged
+    BLOCKHOST_GUEST_NAMESPACE=1 exec unshare --mount --propagation "$propagation" "$0" "$@"
 fi
 unset BLOCKHOST_GUEST_NAMESPACE
 

@@ -45,7 +45,10 @@ cached_guest() {
         flock -n 9 || { say "another process is making the $kind guest; waiting for it"; flock 9; }
         if [ ! -d "$folder" ]; then
             # What a killed builder left, and guests nobody has asked for in two weeks.
-            rm -rf "$cache/.$kind".*
+            for made in "$cache/.$kind".*; do
+                umount -R "$made/work/root" 2>/dev/null || true
+                rm -rf --one-file-system "$made"
+            done
             find "$cache" -maxdepth 1 -name "$kind-*" -mtime +14 -exec rm -rf {} +
             began=$SECONDS
             made=$(mktemp -d "$cache/.$kind.XXXXXX")

@@ -219,3 +219,30 @@ TEST_CASE("the history knows what was rolled back, and only that") {
     CHECK(journal.was_rolled_back(undone));
     CHECK_FALSE(journal.was_rolled_back(OperationId::make(instance)));
 }
+
+TEST_CASE("an entry that has ended is clean even where its file could not be removed") {
+    const Scratch scratch;
+    const Journal journal(scratch.path / "journal");
+    in_dying_child([&] {
+        JournalEntry entry = take(journal);
+        entry.begin(OperationId::make(instance), "create", {});
+        entry.step_started("one");
+        entry.end();
+        _exit(0);
+    });
+    REQUIRE(journal.names() == std::vector{name});
+    CHECK_FALSE(journal.peek(name));
+    CHECK_FALSE(take(journal).left());
+    CHECK(journal.names().empty());
+}
+
+TEST_CASE("an entry remembers what it started until it ends") {
+    const Scratch scratch;
+    const Journal journal(scratch.path / "journal");
+    JournalEntry entry = take(journal);
+    entry.begin(OperationId::make(instance), "create", {});
+    entry.step_started("one");
+    CHECK(entry.started() == std::vector<std::string>{"one"});
+    entry.end();
+    CHECK(entry.started().empty());
+}

@@ -49,7 +49,8 @@ class Mock:
         return sorted(p.name for p in path.iterdir()) if path.exists() else []
 
     def check(self, survivors):
-        """Exactly the survivors' things are there."""
+        """Exactly the survivors' things are there, and recover finds nothing more to do."""
+        assert self.run("recover", "--all").returncode == 0
         registry = self.registry()
         live = {n: r for n, r in registry["vms"].items() if r["status"] != "destroyed"}
         assert sorted(live) == sorted(survivors)
@@ -109,7 +110,7 @@ def in_worlds(job, cases):
 
 def test_a_create_killed_at_two_hundred_moments_can_be_repeated():
     points = points_of(CREATE)
-    kills = []
+    kills, late_kills = [], []
     moments = [(n, late) for late in (False, True) for n in spread(points, 100)]
 
     def job(world, case):
@@ -121,11 +122,17 @@ def test_a_create_killed_at_two_hundred_moments_can_be_repeated():
             world.check(["vm-1"])
             return
         again = world.create()
-        assert again.returncode == 0, again.stderr
+        if "already exists" in again.stderr:
+            # It died after the commit, with its result handed over: the VM is the caller's.
+            late_kills.append(n)
+            assert killed.stdout.count('"status": "ok"') == 2
+        else:
+            assert again.returncode == 0, again.stderr
         world.check(["vm-1"])
 
     assert in_worlds(job, moments) == []
-    assert kills.count(-signal.SIGKILL) >= min(points, 100)
+    assert len(kills) == kills.count(-signal.SIGKILL) >= 180
+    assert all(n > points - 3 for n in late_kills), "only removing the ended journal entry comes after the commit"
 
 
 def test_a_create_that_fails_at_any_point_leaves_nothing_and_can_be_repeated():
