@@ -47,8 +47,9 @@ case $which_builds in
         ;;&
     sanitized | both)
         say "building with ASan and UBSan"
+        # g++ 12 with ASan sees uninitialized values in the standard library's own <regex> and <functional>.
         with_progress "$(build_log "$sanitized")" build_tree "$tree" "$sanitized" -Dwerror=true -Dtests=true \
-            -Db_sanitize=address,undefined -Db_lundef=false
+            -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1 -Dcpp_args=-Wno-maybe-uninitialized
         passed_on+=(--sanitized "$sanitized")
         ;;
 esac

@@ -27,6 +27,8 @@ class Mock:
         (etc.parent / "db.yaml").write_text(
             "bridge: br0\nip_pool: {network: 10.9.9.0/24, start: 10, end: 40, gateway: 10.9.9.1}\n")
         (etc.parent / "broker-allocation.json").write_text('{"prefix": "fd00:9::/120"}')
+        (self.folder / "mock-world").mkdir()
+        (self.folder / "mock-world/behaviour.json").write_text('{"boot_ms": 0, "shutdown_ms": 0}')
 
     def run(self, *words, fault=None, late=False):
         env = {"PATH": os.environ["PATH"], "BLOCKHOST_ROOT": str(self.folder / "root")}

@@ -35,18 +35,20 @@ def guest(kind):
 
 
 class Machine:
-    """One relocated root with its bridge. `kind`: the guest that becomes its template."""
+    """One relocated root with its bridge. `kind`: the guest that becomes its template. `prefix`: words before every
+    command, for a machine that lives in namespaces of its own."""
 
     counter = 0
 
-    def __init__(self, kind="quick", ipv6=True, uri=None):
+    def __init__(self, kind="quick", ipv6=True, prefix=()):
         Machine.counter += 1
         self.tag = f"{os.getpid() % 100000:05d}{Machine.counter}"
         self.bridge = f"bht{self.tag}"
         self.subnet = 1 + (os.getpid() * 7 + Machine.counter) % 250
         self.root = pathlib.Path(tempfile.mkdtemp(prefix=f"blockhost-test-{self.tag}-", dir="/var/tmp"))
         self.root.chmod(0o711)
-        self.uri = uri or "qemu:///system"
+        self.uri = "qemu:///system"
+        self.prefix = list(prefix)
         self.env = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": "/root", "BLOCKHOST_ROOT": str(self.root),
                     "BLOCKHOST_LIBVIRT_URI": self.uri}
         self.before = self.outside()
@@ -74,9 +76,9 @@ class Machine:
         if ipv6:
             (self.etc / "broker-allocation.json").write_text(json.dumps({"prefix": f"fd00:b10c:{self.subnet:x}::/120"}))
         self.write_db_yaml()
-        sh("ip", "link", "add", self.bridge, "type", "bridge")
-        sh("ip", "addr", "add", f"10.213.{self.subnet}.1/24", "dev", self.bridge)
-        sh("ip", "link", "set", self.bridge, "up")
+        self.sh("ip", "link", "add", self.bridge, "type", "bridge")
+        self.sh("ip", "addr", "add", f"10.213.{self.subnet}.1/24", "dev", self.bridge)
+        self.sh("ip", "link", "set", self.bridge, "up")
 
     def write_db_yaml(self, extra=""):
         kernel = ""
@@ -98,8 +100,12 @@ class Machine:
 
     # using
 
+    def sh(self, *words, check=True):
+        """A command of the host, where this machine's libvirt and bridge are."""
+        return sh(*self.prefix, *words, check=check)
+
     def command(self, verb, *words):
-        return [str(BINARY), verb, *map(str, words)]
+        return [*self.prefix, str(BINARY), verb, *map(str, words)]
 
     def run(self, verb, *words, **more):
         return subprocess.run(self.command(verb, *words), env=self.env, capture_output=True, text=True,
@@ -125,7 +131,7 @@ class Machine:
         return json.loads(path.read_text()) if path.exists() else {"vms": {}, "allocated_ips": [], "allocated_ipv6": []}
 
     def virsh(self, *words, check=True):
-        return sh("virsh", "-c", self.uri, *words, check=check).stdout
+        return self.sh("virsh", "-c", self.uri, *words, check=check).stdout
 
     def instance(self):
         path = self.state / "instance-id"
@@ -135,7 +141,7 @@ class Machine:
         names = [n for n in self.virsh("list", "--all", "--name").split() if n]
         mine = []
         for name in names:
-            xml = sh("virsh", "-c", self.uri, "dumpxml", name, check=False).stdout
+            xml = self.sh("virsh", "-c", self.uri, "dumpxml", name, check=False).stdout
             if str(self.root) in xml:
                 mine.append(name)
         return sorted(mine)
@@ -148,9 +154,9 @@ class Machine:
 
     def outside(self):
         """What of ours could be left in the kernel and in libvirt, beyond this machine's own furniture."""
-        routes = sh("ip", "-6", "route", "show", check=False).stdout.splitlines()
-        neighbours = sh("ip", "neigh", "show", "nud", "permanent", check=False).stdout.splitlines()
-        bindings = sh("virsh", "-c", self.uri, "nwfilter-binding-list", check=False).stdout.split()
+        routes = self.sh("ip", "-6", "route", "show", check=False).stdout.splitlines()
+        neighbours = self.sh("ip", "neigh", "show", "nud", "permanent", check=False).stdout.splitlines()
+        bindings = self.sh("virsh", "-c", self.uri, "nwfilter-binding-list", check=False).stdout.split()
         return {"routes": sorted(r for r in routes if self.bridge in r and "/" not in r.split()[0]),
                 "neighbours": sorted(n for n in neighbours if self.bridge in n),
                 "bindings": sorted(b for b in bindings if b.startswith("vnet"))}
@@ -195,25 +201,25 @@ class Machine:
     def wipe(self):
         """Removes every VM by force, with all that is left of it."""
         for name in self.domains():
-            sh("virsh", "-c", self.uri, "destroy", name, check=False)
-            sh("virsh", "-c", self.uri, "undefine", name, "--nvram", check=False)
+            self.sh("virsh", "-c", self.uri, "destroy", name, check=False)
+            self.sh("virsh", "-c", self.uri, "undefine", name, "--nvram", check=False)
         for folder in ("vms", "cloud-init", "console", "journal"):
             for path in (self.state / folder).glob("*"):
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
         (self.state / "vms.json").unlink(missing_ok=True)
-        sh("ip", "neigh", "flush", "dev", self.bridge, "nud", "permanent", check=False)
-        sh("ip", "-6", "route", "flush", "dev", self.bridge, "proto", "boot", check=False)
+        self.sh("ip", "neigh", "flush", "dev", self.bridge, "nud", "permanent", check=False)
+        self.sh("ip", "-6", "route", "flush", "dev", self.bridge, "proto", "boot", check=False)
 
     def close(self):
         self.wipe()
         tag = self.instance()[:8]
         if tag:
-            sh("virsh", "-c", self.uri, "pool-destroy", f"blockhost-{tag}", check=False)
-            sh("virsh", "-c", self.uri, "pool-undefine", f"blockhost-{tag}", check=False)
-            for line in sh("virsh", "-c", self.uri, "nwfilter-list", check=False).stdout.split():
+            self.sh("virsh", "-c", self.uri, "pool-destroy", f"blockhost-{tag}", check=False)
+            self.sh("virsh", "-c", self.uri, "pool-undefine", f"blockhost-{tag}", check=False)
+            for line in self.sh("virsh", "-c", self.uri, "nwfilter-list", check=False).stdout.split():
                 if line.endswith(tag):
-                    sh("virsh", "-c", self.uri, "nwfilter-undefine", line, check=False)
-        sh("ip", "link", "del", self.bridge, check=False)
+                    self.sh("virsh", "-c", self.uri, "nwfilter-undefine", line, check=False)
+        self.sh("ip", "link", "del", self.bridge, check=False)
         shutil.rmtree(self.root, ignore_errors=True)
 
 

@@ -1,0 +1,142 @@
+"""Bad days of libvirtd: stopped, dead, back again. It is a libvirtd of our own, in namespaces of its own."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import time
+
+import pytest
+from machine import Machine, wait_until
+
+VERBS = ("start", "stop", "kill", "destroy")
+
+START = """
+set -e
+mount -t tmpfs none /run
+for d in /etc/libvirt /var/lib/libvirt /var/cache/libvirt /var/log/libvirt; do
+    [ "$d" != /etc/libvirt ] || { mkdir /run/kept; cp -a /etc/libvirt/. /run/kept/; }
+    mount -t tmpfs none $d
+done
+cp -a /run/kept/. /etc/libvirt/
+chmod 0711 /var/lib/libvirt /var/cache/libvirt
+mkdir -p /run/libvirt
+ip link set lo up
+virtlogd --daemon --pid-file /run/virtlogd.pid
+libvirtd --daemon --pid-file /run/libvirtd.pid
+cat /run/virtlogd.pid /run/libvirtd.pid
+exec sleep 1000
+"""
+
+
+class Daemon:
+    """A libvirtd in its own mount and network namespaces."""
+
+    def __init__(self):
+        self.holder = subprocess.Popen(["unshare", "-mn", "--propagation", "private", "sh", "-c", START],
+                                       stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
+        try:
+            self.virtlogd = int(self.holder.stdout.readline())
+            self.pid = int(self.holder.stdout.readline())
+        except ValueError:
+            self.close()
+            pytest.skip("a libvirtd of our own cannot be started in namespaces here")
+        self.prefix = ["nsenter", "-t", str(self.holder.pid), "-m", "-n"]
+        wait_until("the daemon to answer", 30, lambda: subprocess.run(
+            [*self.prefix, "virsh", "-c", "qemu:///system", "capabilities"], capture_output=True).returncode == 0)
+
+    def send(self, number):
+        os.kill(self.pid, number)
+
+    def restart(self):
+        subprocess.run([*self.prefix, "libvirtd", "--daemon", "--pid-file", "/run/libvirtd.pid"], check=True)
+        self.pid = int(subprocess.run([*self.prefix, "cat", "/run/libvirtd.pid"], check=True, capture_output=True,
+                                      text=True).stdout)
+
+    def close(self):
+        for pid in (getattr(self, "pid", 0), getattr(self, "virtlogd", 0)):
+            if pid:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+        self.holder.kill()
+        self.holder.wait()
+
+
+@pytest.fixture(scope="module")
+def daemon():
+    made = Daemon()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def machine(daemon):
+    made = Machine("quick", prefix=daemon.prefix)
+    run = made.create("bad-days")
+    assert run.returncode == 0, run.stderr
+    yield made
+    daemon.send(signal.SIGCONT)
+    made.close()
+
+
+def state_of(machine):
+    files = {}
+    for folder in ("vms", "cloud-init", "console", "journal"):
+        for path in sorted((machine.state / folder).rglob("*")):
+            files[str(path)] = path.stat().st_size if folder != "vms" else "disk"
+    return files, (machine.state / "vms.json").read_bytes()
+
+
+def each_verb_refuses(machine, seconds, words):
+    before = state_of(machine)
+    for verb in (*VERBS, "create"):
+        began = time.monotonic()
+        run = machine.create("another") if verb == "create" else machine.run(verb, "bad-days")
+        assert time.monotonic() - began < seconds, verb
+        assert run.returncode == 1 and words in run.stderr, (verb, run.stderr)
+    began = time.monotonic()
+    status = machine.run("status", "bad-days")
+    assert (status.returncode, status.stdout) == (0, "unknown\n")
+    assert time.monotonic() - began < seconds
+    listed = machine.run("list", "--json")
+    assert json.loads(listed.stdout)[0]["status"] == "active" and words in listed.stderr
+    assert state_of(machine) == before
+
+
+def test_a_stopped_daemon_is_given_up_by_every_verb_within_ten_seconds(daemon, machine):
+    daemon.send(signal.SIGSTOP)
+    try:
+        each_verb_refuses(machine, 12, "does not answer")
+    finally:
+        daemon.send(signal.SIGCONT)
+    assert machine.run("status", "bad-days").stdout == "active\n"
+
+
+def test_a_dead_daemon_is_said_at_once_and_nothing_is_concluded(daemon, machine):
+    daemon.send(signal.SIGKILL)
+    wait_until("the daemon's end", 5, lambda: not pathlib.Path(f"/proc/{daemon.pid}").exists()
+               or "Z" in pathlib.Path(f"/proc/{daemon.pid}/stat").read_text().split()[2])
+    try:
+        each_verb_refuses(machine, 4, "cannot be reached")
+    finally:
+        daemon.restart()
+    wait_until("the restarted daemon", 20, lambda: machine.run("status", "bad-days").stdout == "active\n")
+
+
+def test_a_create_whose_daemon_dies_is_undone_later(daemon, machine):
+    run = machine.start(*machine.create_words("orphan-to-be"))
+    wait_until("the domain", 30, lambda: "orphan-to-be" in machine.domains())
+    daemon.send(signal.SIGKILL)
+    out, err = run.communicate(timeout=60)
+    assert run.returncode == 1
+    assert "could not be undone completely" in err and "recover orphan-to-be" in err
+    daemon.restart()
+    wait_until("the restarted daemon", 20, lambda: machine.run("status", "bad-days").stdout == "active\n")
+    recovered = machine.run("recover", "--all")
+    assert recovered.returncode == 0, recovered.stderr
+    assert machine.leftovers(survivors=["bad-days"]) == {}
+    assert machine.run("destroy", "bad-days").returncode == 0
+    assert machine.leftovers() == {}
