@@ -22,10 +22,14 @@ done
 cp -a /run/kept/. /etc/libvirt/
 chmod 0711 /var/lib/libvirt /var/cache/libvirt
 mkdir -p /run/libvirt
+mkdir /run/cgroup
+mount --rbind /sys/fs/cgroup /run/cgroup
+mount -t sysfs none /sys
+mount --rbind /run/cgroup /sys/fs/cgroup
 ip link set lo up
-virtlogd --daemon --pid-file /run/virtlogd.pid
-libvirtd --daemon --pid-file /run/libvirtd.pid
-cat /run/virtlogd.pid /run/libvirtd.pid
+virtlogd >/dev/null 2>&1 --daemon --pid-file /run/virtlogd.pid
+libvirtd >/dev/null 2>&1 --daemon --pid-file /run/libvirtd.pid
+for d in virtlogd libvirtd; do echo "$(cat /run/$d.pid)"; done
 exec sleep 1000
 """
 
