@@ -2,4 +2,6 @@
 
 #include "cli/dispatch.hpp"
 
-int main(int argc, char** argv) { blockhost::cli::run_process(argc, argv); }
+int main(int argc, char** argv) {
+    blockhost::cli::run_process(argc, argv);
+}

@@ -1,9 +1,9 @@
 /// create: the row, and the two result lines that both generations of engines read.
 
+#include "lifecycle/create.hpp"
 #include "base/files.hpp"
 #include "base/json.hpp"
 #include "base/text.hpp"
-#include "lifecycle/create.hpp"
 #include "subcommands/verbs.hpp"
 
 #include <boost/json/object.hpp>
@@ -19,7 +19,8 @@ constexpr std::int64_t memory_cap_mib = 16ll << 20; ///< of the option; the host
 
 std::string read_content(const std::string& path) {
     auto content = files::read(path, limits::cloud_init_max_bytes);
-    if (!content) throw Error(Code::invalid, "there is no file " + path, "give --cloud-init-content an existing file");
+    if (!content)
+        throw Error(Code::invalid, "there is no file " + path, "give --cloud-init-content an existing file");
     return *content;
 }
 
@@ -36,17 +37,18 @@ CreateRequest request_from(const cli::Call& call) {
         return given.integer(option).value_or(fallback);
     };
     const EngineManifest engine = read_engine_manifest(call.paths);
-    CreateRequest request{.vm = {.name = vm_name(call),
-                                 .wallet = Wallet(given.text("owner-wallet").value_or(""), engine.address_pattern),
-                                 .username = Username(given.text("username").value_or("admin")),
-                                 .cpus = number("cpu", 1),
-                                 .memory_mib = number("memory", 2048),
-                                 .disk_gib = number("disk", 20),
-                                 .expiry_days = number("expiry-days", 30),
-                                 .nft_token_id = given.integer("nft-token-id")},
-                          .user_data = {},
-                          .ssh_key = {},
-                          .ready_timeout = std::chrono::seconds(number("ready-timeout", 180))};
+    CreateRequest request{
+        .vm = {.name = vm_name(call),
+               .wallet = Wallet(given.text("owner-wallet").value_or(""), engine.address_pattern),
+               .username = Username(given.text("username").value_or("admin")),
+               .cpus = number("cpu", 1),
+               .memory_mib = number("memory", 2048),
+               .disk_gib = number("disk", 20),
+               .expiry_days = number("expiry-days", 30),
+               .nft_token_id = given.integer("nft-token-id")},
+        .user_data = {},
+        .ssh_key = {},
+        .ready_timeout = std::chrono::seconds(number("ready-timeout", 180))};
     if (const auto path = given.text("cloud-init-content")) request.user_data = read_content(*path);
     if (const auto path = given.text("ssh-key")) request.ssh_key = read_ssh_key(*path);
     return request;
@@ -60,7 +62,8 @@ std::string result_json(const CreateResult& result) {
         {"ip", addresses.ip.str()},
         {"ipv6", addresses.ipv6 ? addresses.ipv6->str() : ""},
         {"vmid", result.name.str()},
-        {"nft_token_id", result.nft_token_id ? boost::json::value(*result.nft_token_id) : boost::json::value()},
+        {"nft_token_id",
+         result.nft_token_id ? boost::json::value(*result.nft_token_id) : boost::json::value()},
         {"username", result.username.str()},
     });
 }
@@ -90,10 +93,13 @@ void answer_failure(cli::Printer& printer, const Error& error) {
 }
 
 constexpr std::string_view details =
-    "Without --apply nothing is changed: the checks are made, the addresses it would take are shown and the steps are "
-    "named. With --apply the VM is made, started and waited for until its guest agent answers and cloud-init is done; "
+    "Without --apply nothing is changed: the checks are made, the addresses it would take are shown and the "
+    "steps are "
+    "named. With --apply the VM is made, started and waited for until its guest agent answers and cloud-init "
+    "is done; "
     "then it is registered and the result is printed, once behind 'BLOCKHOST_RESULT: ' and once bare.\n\n"
-    "Whatever fails, is signalled or killed on the way is undone, at the latest by the next create of that name; "
+    "Whatever fails, is signalled or killed on the way is undone, at the latest by the next create of that "
+    "name; "
     "the same name can be tried again at once. Several creates may run at the same time.";
 
 } // namespace
@@ -106,35 +112,81 @@ cli::Row create_row() {
         .contract_name = "blockhost-vm-create",
         .summary = "create a VM and wait until its guest is ready",
         .details = details,
-        .operands = {{.name = "NAME", .help = "the new VM's name: letters, digits, '.', '_', '-'; 64 at most"}},
+        .operands = {{.name = "NAME",
+                      .help = "the new VM's name: letters, digits, '.', '_', '-'; 64 at most"}},
         .options =
             {
-                {.name = "owner-wallet", .kind = Kind::text, .value = "ADDRESS", .help = "the owner's wallet address",
+                {.name = "owner-wallet",
+                 .kind = Kind::text,
+                 .value = "ADDRESS",
+                 .help = "the owner's wallet address",
                  .presence = Option::Presence::required},
                 {.name = "apply", .help = "carry it out; without it, a dry run"},
-                {.name = "expiry-days", .kind = Kind::integer, .value = "N", .default_text = "30",
-                 .min = limits::expiry_days_min, .max = limits::expiry_days_max, .help = "days until the VM expires"},
-                {.name = "cpu", .kind = Kind::integer, .value = "N", .default_text = "1", .min = limits::cpus_min,
-                 .max = limits::cpus_max, .help = "virtual CPUs, the host's at most"},
-                {.name = "memory", .kind = Kind::integer, .value = "MB", .default_text = "2048",
-                 .min = limits::memory_min_mib, .max = memory_cap_mib, .help = "memory in MiB, the host's at most"},
-                {.name = "disk", .kind = Kind::integer, .value = "GB", .default_text = "20", .min = 1,
-                 .max = limits::disk_max_gib, .help = "disk in GiB, the template's size at least"},
-                {.name = "username", .kind = Kind::text, .value = "USER", .default_text = "admin",
+                {.name = "expiry-days",
+                 .kind = Kind::integer,
+                 .value = "N",
+                 .default_text = "30",
+                 .min = limits::expiry_days_min,
+                 .max = limits::expiry_days_max,
+                 .help = "days until the VM expires"},
+                {.name = "cpu",
+                 .kind = Kind::integer,
+                 .value = "N",
+                 .default_text = "1",
+                 .min = limits::cpus_min,
+                 .max = limits::cpus_max,
+                 .help = "virtual CPUs, the host's at most"},
+                {.name = "memory",
+                 .kind = Kind::integer,
+                 .value = "MB",
+                 .default_text = "2048",
+                 .min = limits::memory_min_mib,
+                 .max = memory_cap_mib,
+                 .help = "memory in MiB, the host's at most"},
+                {.name = "disk",
+                 .kind = Kind::integer,
+                 .value = "GB",
+                 .default_text = "20",
+                 .min = 1,
+                 .max = limits::disk_max_gib,
+                 .help = "disk in GiB, the template's size at least"},
+                {.name = "username",
+                 .kind = Kind::text,
+                 .value = "USER",
+                 .default_text = "admin",
                  .help = "login made in the guest"},
-                {.name = "nft-token-id", .kind = Kind::integer, .value = "ID", .min = 0,
-                 .max = std::numeric_limits<std::int64_t>::max(), .help = "token id, passed on to the guest"},
-                {.name = "cloud-init-content", .kind = Kind::file, .value = "FILE",
+                {.name = "nft-token-id",
+                 .kind = Kind::integer,
+                 .value = "ID",
+                 .min = 0,
+                 .max = std::numeric_limits<std::int64_t>::max(),
+                 .help = "token id, passed on to the guest"},
+                {.name = "cloud-init-content",
+                 .kind = Kind::file,
+                 .value = "FILE",
                  .help = "user-data taken as it is, instead of the template"},
-                {.name = "ssh-key", .kind = Kind::file, .value = "FILE",
+                {.name = "ssh-key",
+                 .kind = Kind::file,
+                 .value = "FILE",
                  .help = "public key for the login, on hosts without an engine"},
-                {.name = "ready-timeout", .kind = Kind::integer, .value = "SECONDS", .default_text = "180", .min = 1,
-                 .max = 3600, .help = "how long the guest may take to be ready"},
+                {.name = "ready-timeout",
+                 .kind = Kind::integer,
+                 .value = "SECONDS",
+                 .default_text = "180",
+                 .min = 1,
+                 .max = 3600,
+                 .help = "how long the guest may take to be ready"},
                 {.name = "skip-mint", .help = "of earlier generations", .standing = Standing::ignored},
                 {.name = "no-mint", .help = "of earlier generations", .standing = Standing::ignored},
-                {.name = "user-signature", .kind = Kind::text, .value = "HEX", .help = "of earlier generations",
+                {.name = "user-signature",
+                 .kind = Kind::text,
+                 .value = "HEX",
+                 .help = "of earlier generations",
                  .standing = Standing::ignored},
-                {.name = "public-secret", .kind = Kind::text, .value = "TEXT", .help = "of earlier generations",
+                {.name = "public-secret",
+                 .kind = Kind::text,
+                 .value = "TEXT",
+                 .help = "of earlier generations",
                  .standing = Standing::ignored},
             },
         .needs = cli::Needs::hypervisor,

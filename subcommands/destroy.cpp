@@ -16,11 +16,13 @@ int run(cli::Call& call) {
     return 0;
 }
 
-constexpr std::string_view details =
-    "Forces the VM off, undefines it, deletes its disk, seed and logs, and releases its addresses, in that order: no "
-    "disk goes before its domain is gone, and nothing is touched when libvirt cannot be asked. An unknown or already "
-    "destroyed VM is success. A create of that name under way is asked to give up first. What fails half-way is "
-    "finished by the next destroy, or by recover.";
+constexpr std::string_view details = "Forces the VM off, undefines it, deletes its disk, seed and logs, and "
+                                     "releases its addresses, in that order: no "
+                                     "disk goes before its domain is gone, and nothing is touched when "
+                                     "libvirt cannot be asked. An unknown or already "
+                                     "destroyed VM is success. A create of that name under way is asked to "
+                                     "give up first. What fails half-way is "
+                                     "finished by the next destroy, or by recover.";
 
 } // namespace
 

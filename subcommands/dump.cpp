@@ -36,7 +36,8 @@ cli::Row dump_row() {
     return {
         .verb = "__dump",
         .summary = "print what is generated from the command table",
-        .operands = {{.name = "WHAT", .help = "json, states, man, bash, zsh or fish",
+        .operands = {{.name = "WHAT",
+                      .help = "json, states, man, bash, zsh or fish",
                       .count = cli::Operand::Count::optional},
                      {.name = "VERB", .help = "of a manual page", .count = cli::Operand::Count::optional}},
         .run = run,

@@ -1,7 +1,7 @@
 /// help: the overview, or one verb's help.
 
-#include "base/text.hpp"
 #include "cli/help.hpp"
+#include "base/text.hpp"
 #include "subcommands/verbs.hpp"
 
 namespace blockhost::subcommands {
@@ -30,7 +30,9 @@ cli::Row help_row() {
     return {
         .verb = "help",
         .summary = "show the verbs, or one verb's help",
-        .operands = {{.name = "VERB", .help = "the verb to explain", .count = cli::Operand::Count::optional,
+        .operands = {{.name = "VERB",
+                      .help = "the verb to explain",
+                      .count = cli::Operand::Count::optional,
                       .meaning = cli::Operand::Meaning::verb}},
         .run = run,
     };

@@ -17,24 +17,18 @@ int run(cli::Call& call) {
     return 0;
 }
 
-constexpr std::string_view details =
-    "Like pulling the plug: unsynced data in the guest is lost. A VM that is off or absent is success. A create of that "
-    "name under way is asked to give up.";
+constexpr std::string_view details = "Like pulling the plug: unsynced data in the guest is lost. A VM that "
+                                     "is off or absent is success. A create of that "
+                                     "name under way is asked to give up.";
 
 } // namespace
 
 cli::Row kill_row() {
-    return {
-        .verb = "kill",
-        .contract_name = "blockhost-vm-kill",
-        .summary = "force a VM off at once",
-        .details = details,
-        .operands = {vm_operand()},
-        .needs = cli::Needs::hypervisor,
-        .effect = cli::Effect::changes,
-        .exit = cli::Row::Exit::contract,
-        .run = run,
-    };
+    cli::Row row = power_row("kill", "blockhost-vm-kill");
+    row.summary = "force a VM off at once";
+    row.details = details;
+    row.run = run;
+    return row;
 }
 
 } // namespace blockhost::subcommands

@@ -47,8 +47,8 @@ std::vector<VmRecord> read_records(const cli::Call& call) {
     std::vector<std::string> bad;
     auto records = Registry(config.db_file).read().records(&bad);
     if (!bad.empty())
-        call.printer.warn("left out: " + std::to_string(bad.size()) + " unreadable record(s), the first is '" + bad.front() +
-                          "'");
+        call.printer.warn("left out: " + std::to_string(bad.size()) +
+                          " unreadable record(s), the first is '" + bad.front() + "'");
     return records;
 }
 
@@ -59,7 +59,8 @@ std::vector<Line> lines_of(const cli::Call& call) {
         if (records.empty()) return lines;
         const auto live = live_states(call);
         for (const VmRecord& record : records)
-            lines.push_back({record.name.str(), status_of(record, live), record.ip ? record.ip->str() : "", date_of(record)});
+            lines.push_back({record.name.str(), status_of(record, live), record.ip ? record.ip->str() : "",
+                             date_of(record)});
     } catch (const Error& error) {
         lines.clear();
         call.printer.error(error);
@@ -102,9 +103,10 @@ int answer_anyway(cli::Printer& printer, std::span<const std::string> words) {
     return 0;
 }
 
-constexpr std::string_view details =
-    "Every record of the VM database, destroyed ones included, with the state libvirt shows now. When libvirt cannot be "
-    "asked, the database's own status is shown and a line on stderr says so. Records that cannot be read are left out.";
+constexpr std::string_view details = "Every record of the VM database, destroyed ones included, with the "
+                                     "state libvirt shows now. When libvirt cannot be "
+                                     "asked, the database's own status is shown and a line on stderr says "
+                                     "so. Records that cannot be read are left out.";
 
 } // namespace
 
@@ -114,8 +116,12 @@ cli::Row list_row() {
         .contract_name = "blockhost-vm-list",
         .summary = "list the VMs with their state",
         .details = details,
-        .options = {{.name = "format", .kind = cli::Option::Kind::choice, .value = "FORMAT", .default_text = "table",
-                     .help = "how to print", .choices = {"table", "json"}},
+        .options = {{.name = "format",
+                     .kind = cli::Option::Kind::choice,
+                     .value = "FORMAT",
+                     .default_text = "table",
+                     .help = "how to print",
+                     .choices = {"table", "json"}},
                     {.name = "json", .help = "same as --format json"}},
         .needs = cli::Needs::registry,
         .effect = cli::Effect::reads,

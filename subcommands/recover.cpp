@@ -1,7 +1,7 @@
 /// recover: finishes what dead processes left.
 
-#include "base/json.hpp"
 #include "lifecycle/recover.hpp"
+#include "base/json.hpp"
 #include "subcommands/verbs.hpp"
 
 #include <algorithm>
@@ -17,7 +17,8 @@ std::optional<VmName> wanted(const cli::Call& call) {
     const bool all = call.arguments.has("all");
     const bool named = !call.arguments.operands().empty();
     if (all == named)
-        throw Error(Code::usage, all ? "recover takes a NAME or --all, not both" : "recover needs a NAME or --all",
+        throw Error(Code::usage,
+                    all ? "recover takes a NAME or --all, not both" : "recover needs a NAME or --all",
                     "'recover --all --dry-run' shows what there is");
     return named ? std::optional(vm_name(call)) : std::nullopt;
 }
@@ -55,13 +56,16 @@ int run(cli::Call& call) {
     else
         print_lines(call.printer, found, mode);
     call.printer.flush_answer();
-    return std::all_of(found.begin(), found.end(), [](const Recovery& each) { return each.failure.empty(); }) ? 0 : 1;
+    return std::all_of(found.begin(), found.end(), [](const Recovery& each) { return each.failure.empty(); })
+               ? 0
+               : 1;
 }
 
-constexpr std::string_view details =
-    "A create that was interrupted is undone, a destroy is finished, a start, stop or kill is closed without being "
-    "carried out. An operation whose process is alive is left alone. Every verb does the same for its own VM first, so "
-    "recover is only needed for VMs nobody touches again.";
+constexpr std::string_view details = "A create that was interrupted is undone, a destroy is finished, a "
+                                     "start, stop or kill is closed without being "
+                                     "carried out. An operation whose process is alive is left alone. Every "
+                                     "verb does the same for its own VM first, so "
+                                     "recover is only needed for VMs nobody touches again.";
 
 } // namespace
 
@@ -70,7 +74,9 @@ cli::Row recover_row() {
         .verb = "recover",
         .summary = "finish what interrupted operations left",
         .details = details,
-        .operands = {{.name = "NAME", .help = "the VM", .count = cli::Operand::Count::optional,
+        .operands = {{.name = "NAME",
+                      .help = "the VM",
+                      .count = cli::Operand::Count::optional,
                       .meaning = cli::Operand::Meaning::existing_vm}},
         .options = {{.name = "all", .help = "every VM with an open operation"},
                     {.name = "dry-run", .help = "only show what would be done"},

@@ -17,24 +17,18 @@ int run(cli::Call& call) {
     return 0;
 }
 
-constexpr std::string_view details =
-    "A running VM is success. Host routes and the network filter are set again first. A suspended VM is refused: it is "
-    "unpaid, and resuming it is the way.";
+constexpr std::string_view details = "A running VM is success. Host routes and the network filter are set "
+                                     "again first. A suspended VM is refused: it is "
+                                     "unpaid, and resuming it is the way.";
 
 } // namespace
 
 cli::Row start_row() {
-    return {
-        .verb = "start",
-        .contract_name = "blockhost-vm-start",
-        .summary = "start a stopped VM, or let a paused one run on",
-        .details = details,
-        .operands = {vm_operand()},
-        .needs = cli::Needs::hypervisor,
-        .effect = cli::Effect::changes,
-        .exit = cli::Row::Exit::contract,
-        .run = run,
-    };
+    cli::Row row = power_row("start", "blockhost-vm-start");
+    row.summary = "start a stopped VM, or let a paused one run on";
+    row.details = details;
+    row.run = run;
+    return row;
 }
 
 } // namespace blockhost::subcommands

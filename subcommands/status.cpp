@@ -33,9 +33,9 @@ int answer_anyway(cli::Printer& printer, std::span<const std::string>) {
     return 0;
 }
 
-constexpr std::string_view details =
-    "active: it runs. suspended: it is off or paused. destroyed: libvirt has no such domain. unknown: libvirt could not "
-    "be asked, or the name is no VM name; the reason is on stderr.";
+constexpr std::string_view details = "active: it runs. suspended: it is off or paused. destroyed: libvirt "
+                                     "has no such domain. unknown: libvirt could not "
+                                     "be asked, or the name is no VM name; the reason is on stderr.";
 
 } // namespace
 

@@ -18,24 +18,18 @@ int run(cli::Call& call) {
     return 0;
 }
 
-constexpr std::string_view details =
-    "Success also when the guest is still running after 30 seconds; then a line on stderr says so. A VM that is off is "
-    "success.";
+constexpr std::string_view details = "Success also when the guest is still running after 30 seconds; then a "
+                                     "line on stderr says so. A VM that is off is "
+                                     "success.";
 
 } // namespace
 
 cli::Row stop_row() {
-    return {
-        .verb = "stop",
-        .contract_name = "blockhost-vm-stop",
-        .summary = "ask the guest to shut down and wait for up to 30 seconds",
-        .details = details,
-        .operands = {vm_operand()},
-        .needs = cli::Needs::hypervisor,
-        .effect = cli::Effect::changes,
-        .exit = cli::Row::Exit::contract,
-        .run = run,
-    };
+    cli::Row row = power_row("stop", "blockhost-vm-stop");
+    row.summary = "ask the guest to shut down and wait for up to 30 seconds";
+    row.details = details;
+    row.run = run;
+    return row;
 }
 
 } // namespace blockhost::subcommands

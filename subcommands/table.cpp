@@ -10,7 +10,7 @@ namespace blockhost {
 std::span<const cli::Row> cli::rows() {
     using namespace subcommands;
     static const std::vector<Row> table{
-        create_row(), destroy_row(), start_row(),   stop_row(), kill_row(),    status_row(),
+        create_row(), destroy_row(), start_row(),   stop_row(), kill_row(), status_row(),
         list_row(),   recover_row(), version_row(), help_row(), dump_row(),
     };
     return table;
@@ -22,7 +22,18 @@ cli::Operand vm_operand() {
     return {.name = "NAME", .help = "the VM's name", .meaning = cli::Operand::Meaning::existing_vm};
 }
 
-VmName vm_name(const cli::Call& call) { return VmName(call.arguments.operands().front()); }
+cli::Row power_row(std::string_view verb, std::string_view contract_name) {
+    return {.verb = verb,
+            .contract_name = contract_name,
+            .operands = {vm_operand()},
+            .needs = cli::Needs::hypervisor,
+            .effect = cli::Effect::changes,
+            .exit = cli::Row::Exit::contract};
+}
+
+VmName vm_name(const cli::Call& call) {
+    return VmName(call.arguments.operands().front());
+}
 
 World open_world(const cli::Call& call, Intent intent) {
     return World(call.paths, call.mock ? Reality::simulated : Reality::real, intent, call.printer);

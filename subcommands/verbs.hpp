@@ -21,6 +21,8 @@ cli::Row dump_row();
 
 /// The operand that names an existing VM.
 cli::Operand vm_operand();
+/// What the rows of start, stop and kill share: a contract verb that changes one existing VM.
+cli::Row power_row(std::string_view verb, std::string_view contract_name);
 /// That operand's value. Throws Error{invalid}.
 VmName vm_name(const cli::Call& call);
 

@@ -63,7 +63,8 @@ class Error : public std::exception {
     std::string message_, hint_, what_;
 };
 
-/// An Error{Code::io} for the current errno: "`what` `path`: <strerror>". ENOSPC, EROFS and EACCES get a hint.
+/// An Error{Code::io} for the current errno: "`what` `path`: <strerror>". ENOSPC, EROFS and EACCES get a
+/// hint.
 Error errno_error(std::string_view what, std::string_view path, int error_number);
 
 } // namespace blockhost

@@ -1,5 +1,6 @@
 #pragma once
-/// JSON where Boost.JSON serves: documents of ours, agent messages, configuration. The registry has its own tree.
+/// JSON where Boost.JSON serves: documents of ours, agent messages, configuration. The registry has its own
+/// tree.
 
 #include <boost/json/value.hpp>
 #include <string>
@@ -7,7 +8,8 @@
 
 namespace blockhost::json {
 
-/// One line with Python's separators (", " and ": ") and \uXXXX for everything beyond ASCII, as json.dumps writes.
+/// One line with Python's separators (", " and ": ") and \uXXXX for everything beyond ASCII, as json.dumps
+/// writes.
 std::string python_line(const boost::json::value& value);
 
 /// Parses a whole text; throws Error{config} "NAME: line L, column C: <what>" on anything malformed.

@@ -1,5 +1,6 @@
 #pragma once
-/// flock(2) on a file, with a deadline. BSD locks only: they survive no exec (close-on-exec) and end with the process.
+/// flock(2) on a file, with a deadline. BSD locks only: they survive no exec (close-on-exec) and end with the
+/// process.
 
 #include "base/files.hpp"
 #include "base/time.hpp"
@@ -21,7 +22,8 @@ class FileLock {
                                         const std::function<bool()>& give_up = {});
 
     int fd() const { return fd_.get(); }
-    /// Whether the locked file still is the one named `name` in `folder` (it may have been unlinked meanwhile).
+    /// Whether the locked file still is the one named `name` in `folder` (it may have been unlinked
+    /// meanwhile).
     bool still_named(int folder_fd, const std::string& name) const;
 
   private:

@@ -1,17 +1,18 @@
 #pragma once
-/// Loading a module of ours at first need: from the folder of the running executable (build tree), else the installed one.
+/// Loading a module of ours at first need: from the folder of the running executable (build tree), else the
+/// installed one.
 
 #include <filesystem>
 #include <string>
 
 namespace blockhost {
 
-/// The address of `symbol` in module `file_name` ("hypervisor-libvirt.so"). The module stays loaded until exit.
-/// Throws Error{hypervisor_down} with the loader's own words and which package brings what is missing.
+/// The address of `symbol` in module `file_name` ("hypervisor-libvirt.so"). The module stays loaded until
+/// exit. Throws Error{hypervisor_down} with the loader's own words and which package brings what is missing.
 void* load_symbol(const std::string& file_name, const char* symbol);
 
-/// An installed data file of ours ("fallback-user-data.yaml"): from data/ beside the running executable (build tree),
-/// else from the installed data folder.
+/// An installed data file of ours ("fallback-user-data.yaml"): from data/ beside the running executable
+/// (build tree), else from the installed data folder.
 std::filesystem::path data_file(const std::string& file_name);
 
 } // namespace blockhost

@@ -1,6 +1,6 @@
 #pragma once
-/// The one way we run other programs: absolute program, argument vector, clean environment, deadline, output cap;
-/// never a shell, never libvirt's work.
+/// The one way we run other programs: absolute program, argument vector, clean environment, deadline, output
+/// cap; never a shell, never libvirt's work.
 
 #include "base/time.hpp"
 
@@ -9,7 +9,8 @@
 
 namespace blockhost {
 
-/// What to run. The child gets LC_ALL=C, a fixed PATH and `environment`, nothing else; stdin is /dev/null or `input`.
+/// What to run. The child gets LC_ALL=C, a fixed PATH and `environment`, nothing else; stdin is /dev/null or
+/// `input`.
 struct ProcessSpec {
     std::string program; ///< absolute path
     std::vector<std::string> arguments;
@@ -20,7 +21,7 @@ struct ProcessSpec {
 };
 
 struct ProcessResult {
-    int exit_status = 0; ///< 128+n when ended by signal n
+    int exit_status = 0;    ///< 128+n when ended by signal n
     bool timed_out = false; ///< it was killed (with its process group) at the deadline
     std::string out, err;
     bool ok() const { return exit_status == 0 && !timed_out; }

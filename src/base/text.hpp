@@ -19,8 +19,8 @@ std::optional<std::int64_t> parse_int(std::string_view s);
 
 std::string to_hex(std::span<const unsigned char> bytes);
 
-/// `s` made fit for one line of a terminal: control characters and non-UTF-8 bytes become \xNN, cut at `max` bytes
-/// with "…". For quoting outside text in a message.
+/// `s` made fit for one line of a terminal: control characters and non-UTF-8 bytes become \xNN, cut at `max`
+/// bytes with "…". For quoting outside text in a message.
 std::string printable(std::string_view s, std::size_t max = 200);
 
 /// The candidate nearest to `word` by edit distance, if near enough to be worth a "did you mean".

@@ -96,8 +96,8 @@ struct Row {
     /// (malformed command line, refused value, unusable environment), prints that answer and returns the exit
     /// status. `words` are without the program's name and the verb.
     int (*on_usage_error)(Printer& printer, std::span<const std::string> words) = nullptr;
-    /// For verbs that also answer a failure on stdout in a form of their own: prints that answer. Not called for a
-    /// malformed command line.
+    /// For verbs that also answer a failure on stdout in a form of their own: prints that answer. Not called
+    /// for a malformed command line.
     void (*answer_failure)(Printer& printer, const Error& error) = nullptr;
 };
 

@@ -61,7 +61,8 @@ int fail(const Command& command, Printer& printer, const Error& error) {
     int status = exit_status(command.row, error);
     try {
         if (wants_json(command)) printer.answer(Printer::error_json(error));
-        if (command.row.answer_failure && error.code() != Code::usage) command.row.answer_failure(printer, error);
+        if (command.row.answer_failure && error.code() != Code::usage)
+            command.row.answer_failure(printer, error);
         printer.flush_answer();
     } catch (const std::exception&) {
         if (status == 0) status = 1;

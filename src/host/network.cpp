@@ -154,16 +154,17 @@ void set_neighbour(std::vector<std::string>& failures, const char* family, const
     note(failures, Change::set, neighbour_of(address), placement.bridge, reason);
 }
 
-/// A bridge that takes its address from its ports gets another one as ports come and go, and then the kernel drops all
-/// its neighbour entries, permanent ones too (neigh_changeaddr). Giving it the address it has fixes that address
-/// (linux/netdevice.h, NET_ADDR_SET).
+/// A bridge that takes its address from its ports gets another one as ports come and go, and then the kernel
+/// drops all its neighbour entries, permanent ones too (neigh_changeaddr). Giving it the address it has fixes
+/// that address (linux/netdevice.h, NET_ADDR_SET).
 void fix_bridge_address(std::vector<std::string>& failures, const std::string& bridge) {
     if (geteuid() != 0) return;
     const fs::path folder = fs::path("/sys/class/net") / bridge;
     const auto assigned = files::read(folder / "addr_assign_type"), address = files::read(folder / "address");
     constexpr std::string_view set_by_user = "3";
     if (!assigned || !address || text::trim(*assigned) == set_by_user) return;
-    auto reason = change_with_ip({"link", "set", "dev", bridge, "address", std::string(text::trim(*address))});
+    auto reason =
+        change_with_ip({"link", "set", "dev", bridge, "address", std::string(text::trim(*address))});
     note(failures, Change::set, "its own hardware address", bridge, reason);
 }
 

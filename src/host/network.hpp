@@ -29,9 +29,9 @@ class Network {
     virtual std::vector<Ipv4> own_addresses() const = 0;
     /// The first global IPv4 address of that interface.
     virtual std::optional<Ipv4> address_of(const std::string& interface) const = 0;
-    /// Fixes the bridge's own hardware address (else entries on it are lost), sets the host route for the IPv6 address (/128) and permanent neighbour entries for both addresses.
-    /// Returns one sentence per thing that could not be done (none is fatal to a VM's life); empty when all
-    /// is set.
+    /// Fixes the bridge's own hardware address (else entries on it are lost), sets the host route for the
+    /// IPv6 address (/128) and permanent neighbour entries for both addresses. Returns one sentence per thing
+    /// that could not be done (none is fatal to a VM's life); empty when all is set.
     virtual std::vector<std::string> place(const Placement& placement) = 0;
     /// Removes them again; what is already gone is fine. Returns what could not be removed.
     virtual std::vector<std::string> unplace(const std::string& bridge, const std::optional<Ipv4>& ip,

@@ -61,7 +61,8 @@ struct CreateOperation {
     std::string volume() const { return volume_name(name(), id); }
     std::filesystem::path console() const { return world.paths.consoles / (name().str() + ".log"); }
     NewRecord record() const {
-        return {making->request.vm, addresses->ip, addresses->ipv6, making->settings.network_mode, created_at};
+        return {making->request.vm, addresses->ip, addresses->ipv6, making->settings.network_mode,
+                created_at};
     }
 };
 
@@ -107,14 +108,17 @@ void write_seed(CreateOperation& op) {
                                       settings.gateway,
                                       op.world.config.resolvers,
                                       op.addresses->ipv6,
-                                      settings.broker ? std::optional(settings.broker->gateway()) : std::nullopt};
+                                      settings.broker ? std::optional(settings.broker->gateway())
+                                                      : std::nullopt};
     const guest::Seed seed{guest::render_user_data(input, op.world.paths),
                            guest::render_meta_data(op.name(), op.making->uuid),
                            guest::render_network_config(network)};
     op.making->seed_path = guest::write_seed(op.world.paths.cloud_init, op.name(), seed).string();
 }
 
-void remove_seed(CreateOperation& op) { guest::remove_seed(op.world.paths.cloud_init, op.name()); }
+void remove_seed(CreateOperation& op) {
+    guest::remove_seed(op.world.paths.cloud_init, op.name());
+}
 
 // prepare-console
 
@@ -123,7 +127,9 @@ void prepare_console(CreateOperation& op) {
     folder.replace(op.console().filename().string(), "", {.mode = 0640, .uid = {}, .gid = {}});
 }
 
-void remove_console(CreateOperation& op) { remove_console_logs(op.world, op.name()); }
+void remove_console(CreateOperation& op) {
+    remove_console_logs(op.world, op.name());
+}
 
 // create-volume
 
@@ -135,7 +141,9 @@ void create_volume(CreateOperation& op) {
                              render_volume(op.volume(), bytes, op.making->settings.backing.string()));
 }
 
-void delete_volume(CreateOperation& op) { op.world.delete_volume(op.volume()); }
+void delete_volume(CreateOperation& op) {
+    op.world.delete_volume(op.volume());
+}
 
 // set-routes
 
@@ -147,7 +155,8 @@ void set_routes(CreateOperation& op) {
 
 void remove_routes(CreateOperation& op) {
     if (!op.addresses) return;
-    for (const std::string& problem : op.world.network->unplace(op.bridge, op.addresses->ip, op.addresses->ipv6))
+    for (const std::string& problem :
+         op.world.network->unplace(op.bridge, op.addresses->ip, op.addresses->ipv6))
         op.world.talk.warn("WARNING: " + problem);
 }
 
@@ -155,9 +164,12 @@ void remove_routes(CreateOperation& op) {
 
 bool wants_kvm(const World& world) {
     switch (world.config.domain_type) {
-    case DomainType::kvm: return true;
-    case DomainType::qemu: return false;
-    case DomainType::automatic: return host::kvm_works();
+    case DomainType::kvm:
+        return true;
+    case DomainType::qemu:
+        return false;
+    case DomainType::automatic:
+        return host::kvm_works();
     }
     return false;
 }
@@ -229,12 +241,13 @@ void register_vm(CreateOperation& op) {
 
 void unregister_vm(CreateOperation& op) {
     if (!op.addresses) return;
-    op.world.registry.change([&](Database& database) {
-        database.remove_exactly(op.name(), op.addresses->ip, op.created_at);
-    });
+    op.world.registry.change(
+        [&](Database& database) { database.remove_exactly(op.name(), op.addresses->ip, op.created_at); });
 }
 
-void deliver(CreateOperation& op) { op.making->deliver(result_of(op.making->request.vm, *op.addresses)); }
+void deliver(CreateOperation& op) {
+    op.making->deliver(result_of(op.making->request.vm, *op.addresses));
+}
 
 constexpr std::array<Step<CreateOperation>, 10> steps{{
     {"reserve-addresses", "reserving addresses", reserve_addresses, release_addresses},
@@ -266,16 +279,17 @@ void close_rolled_back(CreateOperation& op) {
         undo(op, op.entry.started());
         close_rolled_back(op);
     } catch (const Error& second) {
-        throw Error(reason.code(), fmt::format("{} (and it could not be undone completely: {})", reason.message(),
-                                               second.message()),
-                    fmt::format("'blockhost-libvirt recover {}' finishes that; the next create of that name does too",
-                                op.name().str()));
+        throw Error(
+            reason.code(),
+            fmt::format("{} (and it could not be undone completely: {})", reason.message(), second.message()),
+            fmt::format("'blockhost-libvirt recover {}' finishes that; the next create of that name does too",
+                        op.name().str()));
     }
     throw Error(reason);
 }
 
-/// Removes domains and volumes of that name that operations known to be rolled back left too late to be seen then.
-/// Any other volume of that name is a collision.
+/// Removes domains and volumes of that name that operations known to be rolled back left too late to be seen
+/// then. Any other volume of that name is a collision.
 void clear_late_arrivals(World& world, const VmName& name) {
     if (auto view = world.hypervisor().find(name.str())) {
         const auto mark = read_domain(view->xml).mark;
@@ -295,9 +309,10 @@ void clear_late_arrivals(World& world, const VmName& name) {
 void check_no_volume(World& world, const VmName& name) {
     for (const std::string& file : world.volume_files())
         if (file == name.str() + ".qcow2" || operation_of_volume(name, file))
-            throw Error(Code::exists, fmt::format("Disk already exists: {} (VM name collision?)",
-                                                  (world.storage / file).string()),
-                        "choose another name, or move that disk away");
+            throw Error(
+                Code::exists,
+                fmt::format("Disk already exists: {} (VM name collision?)", (world.storage / file).string()),
+                "choose another name, or move that disk away");
 }
 
 void check_all(World& world, const CreateRequest& request) {
@@ -327,9 +342,11 @@ std::vector<std::string> create_step_names() {
 CreateResult preview_create(World& world, const CreateRequest& request) {
     const Settings settings = read_settings(world, request.vm);
     if (const auto entry = world.journal.peek(request.vm.name))
-        throw Error(Code::busy, fmt::format("{} is busy: {} since {}", request.vm.name.str(), entry->verb,
-                                            format_instant(entry->since)),
-                    "try again when it is done, or 'blockhost-libvirt recover " + request.vm.name.str() + "'");
+        throw Error(Code::busy,
+                    fmt::format("{} is busy: {} since {}", request.vm.name.str(), entry->verb,
+                                format_instant(entry->since)),
+                    "try again when it is done, or 'blockhost-libvirt recover " + request.vm.name.str() +
+                        "'");
     check_all(world, request);
     check_room(world, request.vm);
     const Addresses addresses = choose(world, settings, world.registry.read());
@@ -338,7 +355,8 @@ CreateResult preview_create(World& world, const CreateRequest& request) {
     return result_of(request.vm, addresses);
 }
 
-void create(World& world, const CreateRequest& request, const std::function<void(const CreateResult&)>& deliver) {
+void create(World& world, const CreateRequest& request,
+            const std::function<void(const CreateResult&)>& deliver) {
     const Settings settings = read_settings(world, request.vm);
     world.registry.check_writable();
     std::optional<ProvisioningLock> provisioning;
@@ -351,7 +369,8 @@ void create(World& world, const CreateRequest& request, const std::function<void
 
     Interruption interruption([&entry] { return entry.asked_to_give_up(); });
     Making making{.request = request, .settings = settings, .interruption = interruption, .deliver = deliver};
-    CreateOperation op{world, entry, OperationId::make(world.instance), now(), world.config.bridge, {}, &making};
+    CreateOperation op{world, entry,  OperationId::make(world.instance), now(), world.config.bridge,
+                       {},    &making};
     admit(world, request, op);
     try {
         run_forward<CreateOperation>(steps, op, entry, interruption, world.talk);
@@ -376,19 +395,23 @@ bool has_arrived(CreateOperation& op, Late late) {
     return view && (late == Late::domain || is_alive(view->state));
 }
 
-/// Waits for the one libvirt call that the dead process may have left in flight: until its effect is seen, or can no
-/// longer come.
+/// Waits for the one libvirt call that the dead process may have left in flight: until its effect is seen, or
+/// can no longer come.
 void await_late(CreateOperation& op, const EntryView& left) {
     for (const auto& step : steps) {
         if (step.late == Late::nothing || step.name != left.in_flight()) continue;
-        const Instant over = *left.last_start + std::chrono::duration_cast<Instant::duration>(op.world.late_window);
+        const Instant over =
+            *left.last_start + std::chrono::duration_cast<Instant::duration>(op.world.late_window);
         while (now() < over && !has_arrived(op, step.late)) std::this_thread::sleep_for(100ms);
     }
 }
 
 CreateOperation operation_from(World& world, JournalEntry& entry, const EntryView& left) {
-    CreateOperation op{world, entry, left.operation, left.since, json::string_or(left.parameters, "bridge", ""), {}, nullptr};
-    if (const auto at = parse_instant(json::string_or(left.parameters, "created_at", ""))) op.created_at = *at;
+    CreateOperation op{
+        world, entry,  left.operation, left.since, json::string_or(left.parameters, "bridge", ""),
+        {},    nullptr};
+    if (const auto at = parse_instant(json::string_or(left.parameters, "created_at", "")))
+        op.created_at = *at;
     if (const auto ip = left.ip()) op.addresses = Addresses{*ip, left.ipv6()};
     return op;
 }
@@ -398,9 +421,10 @@ CreateOperation operation_from(World& world, JournalEntry& entry, const EntryVie
 void roll_back_create(World& world, JournalEntry& entry, const EntryView& left) {
     CreateOperation op = operation_from(world, entry, left);
     if (!left.operation.of(world.instance))
-        throw Error(Code::foreign, fmt::format("the journal entry of {} names an operation of another instance",
-                                               left.name.str()),
-                    "look at " + (world.journal.path() / (left.name.str() + ".journal")).string());
+        throw Error(
+            Code::foreign,
+            fmt::format("the journal entry of {} names an operation of another instance", left.name.str()),
+            "look at " + (world.journal.path() / (left.name.str() + ".journal")).string());
     await_late(op, left);
     undo(op, left.started);
     close_rolled_back(op);

@@ -1,8 +1,8 @@
 #pragma once
 /// Creating a VM: admission, the steps, their reverts, and what a dry run shows.
 
-#include "lifecycle/world.hpp"
 #include "lifecycle/steps.hpp"
+#include "lifecycle/world.hpp"
 
 #include <chrono>
 #include <functional>
@@ -26,12 +26,13 @@ struct CreateResult {
 /// Computes what create would do, writes nothing; the step texts go to the world's talk.
 CreateResult preview_create(World& world, const CreateRequest& request);
 
-/// Makes the VM. `deliver` hands the result to the caller and is the operation's last step: a result that cannot be
-/// delivered, like every failure, signal or request to give up before it, rolls everything back.
-void create(World& world, const CreateRequest& request, const std::function<void(const CreateResult&)>& deliver);
+/// Makes the VM. `deliver` hands the result to the caller and is the operation's last step: a result that
+/// cannot be delivered, like every failure, signal or request to give up before it, rolls everything back.
+void create(World& world, const CreateRequest& request,
+            const std::function<void(const CreateResult&)>& deliver);
 
-/// Rolls back a create whose process died; `entry` holds its journal entry. Looks again for what libvirt carries out
-/// late, until the world's late window is over.
+/// Rolls back a create whose process died; `entry` holds its journal entry. Looks again for what libvirt
+/// carries out late, until the world's late window is over.
 void roll_back_create(World& world, JournalEntry& entry, const EntryView& left);
 
 /// The steps' names in order.

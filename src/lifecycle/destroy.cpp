@@ -1,4 +1,5 @@
-/// Destroying a VM, step by step, in an order in which no disk goes before its domain and no address before its disk.
+/// Destroying a VM, step by step, in an order in which no disk goes before its domain and no address before
+/// its disk.
 
 #include "lifecycle/destroy.hpp"
 
@@ -17,8 +18,8 @@ namespace {
 
 namespace bj = boost::json;
 
-/// A destroy under way, or one being continued from its journal entry. What to remove was decided at the beginning,
-/// while the definition could still be read.
+/// A destroy under way, or one being continued from its journal entry. What to remove was decided at the
+/// beginning, while the definition could still be read.
 struct DestroyOperation {
     World& world;
     VmName name;
@@ -44,7 +45,8 @@ void undefine(DestroyOperation& op) {
     if (!is_there(op)) return;
     op.world.hypervisor().undefine(op.name.str());
     if (is_there(op))
-        throw Error(Code::hypervisor, fmt::format("libvirt still has {} after undefining it; its disk is kept", op.name.str()),
+        throw Error(Code::hypervisor,
+                    fmt::format("libvirt still has {} after undefining it; its disk is kept", op.name.str()),
                     "look at 'virsh dominfo " + op.name.str() + "', then destroy it again");
 }
 
@@ -87,8 +89,8 @@ constexpr std::array<Step<DestroyOperation>, 6> steps{{
     {"mark-destroyed", "marking the VM destroyed", mark_destroyed},
 }};
 
-/// The disks that are this VM's to delete: volumes that carry one of our operations' ids and its name, and, for an
-/// adopted VM, the one disk the 0.2.0 provisioner made. Others that are attached stay, with a warning.
+/// The disks that are this VM's to delete: volumes that carry one of our operations' ids and its name, and,
+/// for an adopted VM, the one disk the 0.2.0 provisioner made. Others that are attached stay, with a warning.
 std::vector<std::string> disks_of(World& world, const Observation& seen) {
     std::vector<std::string> disks;
     for (const std::string& file : world.volume_files()) {
@@ -101,22 +103,31 @@ std::vector<std::string> disks_of(World& world, const Observation& seen) {
         const std::filesystem::path path(attached);
         const bool listed = path.parent_path() == world.storage &&
                             std::find(disks.begin(), disks.end(), path.filename().string()) != disks.end();
-        if (!listed) world.talk.warn(fmt::format("WARNING: {} is attached to {} but was not made by us; it is kept", attached, seen.name.str()));
+        if (!listed)
+            world.talk.warn(fmt::format("WARNING: {} is attached to {} but was not made by us; it is kept",
+                                        attached, seen.name.str()));
     }
     return disks;
 }
 
-/// Addresses that the VM had and that are somebody else's by now are left out: their routes are not ours to remove.
+/// Addresses that the VM had and that are somebody else's by now are left out: their routes are not ours to
+/// remove.
 DestroyOperation operation_for(World& world, const Observation& seen) {
     const auto mark = seen.facts.mark.value_or(DomainMark{});
-    DestroyOperation op{world, seen.name, seen.domain ? seen.domain->uuid : "", disks_of(world, seen),
-                        seen.facts.bridge.empty() ? world.config.bridge : seen.facts.bridge, mark.ip, mark.ipv6};
+    DestroyOperation op{world,
+                        seen.name,
+                        seen.domain ? seen.domain->uuid : "",
+                        disks_of(world, seen),
+                        seen.facts.bridge.empty() ? world.config.bridge : seen.facts.bridge,
+                        mark.ip,
+                        mark.ipv6};
     if (seen.record && seen.record->ip) op.ip = seen.record->ip;
     if (seen.record && seen.record->ipv6) op.ipv6 = seen.record->ipv6;
     const bool released = seen.record && seen.record->status == RecordStatus::destroyed;
     const Database database = world.registry.read();
     const auto is_lost = [&](const auto& address) {
-        return address && (used_by_another(world, database, seen.name, *address) || (released && database.holds(*address)));
+        return address && (used_by_another(world, database, seen.name, *address) ||
+                           (released && database.holds(*address)));
     };
     if (is_lost(op.ip)) op.ip.reset();
     if (is_lost(op.ipv6)) op.ipv6.reset();
@@ -133,19 +144,28 @@ bj::object to_json(const DestroyOperation& op) {
             {"ipv6", op.ipv6 ? op.ipv6->str() : ""}};
 }
 
-std::string text_of(const bj::object& from, std::string_view key) { return json::string_or(from, key, ""); }
+std::string text_of(const bj::object& from, std::string_view key) {
+    return json::string_or(from, key, "");
+}
 
-/// The journal is outside text: a disk is taken from it only when its name is one we would have listed ourselves.
+/// The journal is outside text: a disk is taken from it only when its name is one we would have listed
+/// ourselves.
 DestroyOperation from_json(World& world, const EntryView& left) {
-    DestroyOperation op{world, left.name, text_of(left.parameters, "uuid"), {}, text_of(left.parameters, "bridge"),
-                        Ipv4::try_parse(text_of(left.parameters, "ip")), Ipv6::try_parse(text_of(left.parameters, "ipv6"))};
+    DestroyOperation op{world,
+                        left.name,
+                        text_of(left.parameters, "uuid"),
+                        {},
+                        text_of(left.parameters, "bridge"),
+                        Ipv4::try_parse(text_of(left.parameters, "ip")),
+                        Ipv6::try_parse(text_of(left.parameters, "ipv6"))};
     const bj::value* disks = left.parameters.if_contains("disks");
     if (!disks || !disks->is_array()) return op;
     for (const bj::value& disk : disks->get_array()) {
         if (!disk.is_string()) continue;
         const std::string file(disk.get_string());
         const auto operation = operation_of_volume(left.name, file);
-        if ((operation && operation->of(world.instance)) || file == left.name.str() + ".qcow2") op.disks.push_back(file);
+        if ((operation && operation->of(world.instance)) || file == left.name.str() + ".qcow2")
+            op.disks.push_back(file);
     }
     return op;
 }

@@ -30,7 +30,9 @@ constexpr const char* history_file = "history";
 constexpr const char* older_history_file = "history.1";
 constexpr off_t history_max = 1 << 20;
 
-std::string file_of(const VmName& name) { return name.str() + std::string(suffix); }
+std::string file_of(const VmName& name) {
+    return name.str() + std::string(suffix);
+}
 
 void apply_line(EntryView& view, const bj::object& line) {
     const auto text = [&](std::string_view key) { return json::string_or(line, key, ""); };
@@ -60,8 +62,8 @@ std::optional<EntryView> header_of(const bj::object& line, const VmName& name) {
     return view;
 }
 
-/// The entry's text as a view; nothing when no header was completely written. A last line without its newline was
-/// being written when the owner died and counts as not written.
+/// The entry's text as a view; nothing when no header was completely written. A last line without its newline
+/// was being written when the owner died and counts as not written.
 std::optional<EntryView> parse_entry(const std::string& text, const VmName& name) {
     std::optional<EntryView> view;
     std::size_t at = text.find('\n');
@@ -90,8 +92,12 @@ std::string EntryView::in_flight() const {
     return last_start && !started.empty() ? started.back() : std::string();
 }
 
-std::optional<Ipv4> EntryView::ip() const { return Ipv4::try_parse(json::string_or(notes, "ip", "")); }
-std::optional<Ipv6> EntryView::ipv6() const { return Ipv6::try_parse(json::string_or(notes, "ipv6", "")); }
+std::optional<Ipv4> EntryView::ip() const {
+    return Ipv4::try_parse(json::string_or(notes, "ip", ""));
+}
+std::optional<Ipv6> EntryView::ipv6() const {
+    return Ipv6::try_parse(json::string_or(notes, "ipv6", ""));
+}
 
 JournalEntry::JournalEntry(const Journal& journal, VmName name, FileLock lock)
     : journal_(&journal), name_(std::move(name)), lock_(std::make_unique<FileLock>(std::move(lock))) {
@@ -112,11 +118,13 @@ JournalEntry::~JournalEntry() {
 }
 
 void JournalEntry::reset() {
-    if (ftruncate(lock_->fd(), 0) != 0) throw errno_error("cannot reset journal entry", file_of(name_), errno);
+    if (ftruncate(lock_->fd(), 0) != 0)
+        throw errno_error("cannot reset journal entry", file_of(name_), errno);
     end_ = 0;
 }
 
-void JournalEntry::begin(const OperationId& operation, const std::string& verb, const bj::object& parameters) {
+void JournalEntry::begin(const OperationId& operation, const std::string& verb,
+                         const bj::object& parameters) {
     if (open_) throw Error(Code::internal, "a journal entry was begun while another operation is open in it");
     reset();
     const std::string header = bj::serialize(bj::object{{"operation", operation.str()},
@@ -152,10 +160,18 @@ void JournalEntry::step_started(std::string_view step) {
     append({{"start", step}, {"at", format_instant(now())}});
 }
 
-void JournalEntry::step_done(std::string_view step) { append({{"done", step}}); }
-void JournalEntry::rolling_back(std::string_view reason) { append({{"rollback", reason}}); }
-void JournalEntry::step_undone(std::string_view step) { append({{"undone", step}}); }
-void JournalEntry::note(const bj::object& notes) { append({{"note", notes}}); }
+void JournalEntry::step_done(std::string_view step) {
+    append({{"done", step}});
+}
+void JournalEntry::rolling_back(std::string_view reason) {
+    append({{"rollback", reason}});
+}
+void JournalEntry::step_undone(std::string_view step) {
+    append({{"undone", step}});
+}
+void JournalEntry::note(const bj::object& notes) {
+    append({{"note", notes}});
+}
 
 void JournalEntry::note_addresses(const Ipv4& ip, const std::optional<Ipv6>& ipv6) {
     note({{"ip", ip.str()}, {"ipv6", ipv6 ? ipv6->str() : ""}});
@@ -173,7 +189,9 @@ bool JournalEntry::asked_to_give_up() const {
     return pread(lock_->fd(), &digit, 1, flag_at) == 1 && digit == '1';
 }
 
-Folder Journal::folder() const { return Folder::open_or_make(path_, 0750); }
+Folder Journal::folder() const {
+    return Folder::open_or_make(path_, 0750);
+}
 
 namespace {
 
@@ -187,7 +205,8 @@ void ask_holder(const Folder& folder, const std::string& file) {
 
 [[noreturn]] void throw_busy(const VmName& name, const std::optional<EntryView>& holder) {
     if (!holder)
-        throw Error(Code::busy, fmt::format("{} is busy: another operation holds it", name.str()), "try again shortly");
+        throw Error(Code::busy, fmt::format("{} is busy: another operation holds it", name.str()),
+                    "try again shortly");
     throw Error(Code::busy,
                 fmt::format("{} is busy: {} since {} (process {})", name.str(), holder->verb,
                             format_instant(holder->since), holder->pid),
@@ -220,7 +239,8 @@ std::vector<VmName> Journal::names() const {
     if (!journal) return found;
     for (const std::string& file : journal->names()) {
         if (!std::string_view(file).ends_with(suffix)) continue;
-        if (auto name = VmName::try_parse(file.substr(0, file.size() - suffix.size()))) found.push_back(*name);
+        if (auto name = VmName::try_parse(file.substr(0, file.size() - suffix.size())))
+            found.push_back(*name);
     }
     return found;
 }
@@ -265,8 +285,8 @@ void Journal::remember_rolled_back(const OperationId& operation, const VmName& n
             throw errno_error("cannot turn over the journal's history in", path_.string(), errno);
         fd = journal.open_file(history_file, O_WRONLY | O_CREAT | O_APPEND, 0640);
     }
-    const std::string line =
-        bj::serialize(bj::object{{"rolled_back", operation.str()}, {"name", name.str()}, {"at", format_instant(now())}});
+    const std::string line = bj::serialize(
+        bj::object{{"rolled_back", operation.str()}, {"name", name.str()}, {"at", format_instant(now())}});
     files::write_all(fd.get(), line + "\n", history_file);
     files::sync(fd.get(), history_file);
 }

@@ -1,11 +1,12 @@
 #pragma once
 /// The journal: one file per VM with an operation under way, and the lock that proves its owner alive.
 ///
-/// `<journal>/<name>.journal` starts with one fixed-width line ("give-up 0"), which another operation may turn to 1;
-/// JSON lines follow: the header, then one line before a step starts, after it is done, when rolling back begins, after
-/// a step is undone, and when all is over; each is synced before the next thing happens. Whoever works on the VM holds a flock(2) on
-/// the file; a free lock on a file with a header means that its owner died. Closing removes the file.
-/// The folder is outside text for root (the blockhost user can write it): names, never paths.
+/// `<journal>/<name>.journal` starts with one fixed-width line ("give-up 0"), which another operation may
+/// turn to 1; JSON lines follow: the header, then one line before a step starts, after it is done, when
+/// rolling back begins, after a step is undone, and when all is over; each is synced before the next thing
+/// happens. Whoever works on the VM holds a flock(2) on the file; a free lock on a file with a header means
+/// that its owner died. Closing removes the file. The folder is outside text for root (the blockhost user can
+/// write it): names, never paths.
 
 #include "base/files.hpp"
 #include "base/interrupt.hpp"
@@ -29,8 +30,8 @@ struct EntryView {
     std::string verb;
     int pid = 0;
     Instant since;
-    boost::json::object parameters; ///< as its operation decided them
-    boost::json::object notes;      ///< what its steps learned (addresses taken, …)
+    boost::json::object parameters;   ///< as its operation decided them
+    boost::json::object notes;        ///< what its steps learned (addresses taken, …)
     std::vector<std::string> started; ///< steps, in order
     std::vector<std::string> done;
     bool rolling_back = false;
@@ -63,8 +64,8 @@ class JournalEntry {
     /// Notes that the addresses are taken for this VM: other operations then know whose they are.
     void note_addresses(const Ipv4& ip, const std::optional<Ipv6>& ipv6);
 
-    /// The operation has ended, for good once this returns; when it throws, the entry is as open as before. The lock
-    /// stays held.
+    /// The operation has ended, for good once this returns; when it throws, the entry is as open as before.
+    /// The lock stays held.
     void end();
 
     /// The steps begun through this object, in order.
@@ -96,11 +97,12 @@ class Journal {
 
     /// How a taker behaves towards a live holder.
     enum class Manner {
-        wait,             ///< waits for it
-        ask_to_give_up,   ///< asks it to give up, then waits
+        wait,           ///< waits for it
+        ask_to_give_up, ///< asks it to give up, then waits
     };
-    /// Takes the entry of `name`. Throws Error{busy} ("NAME is busy: create since …, process …") when `deadline` passes,
-    /// Error{interrupted} when `interruption` says so, Error{io} when the folder cannot be used.
+    /// Takes the entry of `name`. Throws Error{busy} ("NAME is busy: create since …, process …") when
+    /// `deadline` passes, Error{interrupted} when `interruption` says so, Error{io} when the folder cannot be
+    /// used.
     JournalEntry take(const VmName& name, Manner manner, const Deadline& deadline,
                       const Interruption& interruption) const;
 
@@ -119,7 +121,8 @@ class Journal {
     void remember_rolled_back(const OperationId& operation, const VmName& name) const;
     bool was_rolled_back(const OperationId& operation) const;
 
-    /// Serialises admission (a flock on the folder itself): held while a create counts what is promised and writes its own header.
+    /// Serialises admission (a flock on the folder itself): held while a create counts what is promised and
+    /// writes its own header.
     FileLock take_admission(const Deadline& deadline) const;
 
     const std::filesystem::path& path() const { return path_; }

@@ -11,12 +11,14 @@ void remove_console_logs(const World& world, const VmName& name);
 void remove_samples(const World& world, const VmName& name);
 
 /// Whether somebody else has the address now: another VM's live record, or another open operation's note.
-template <class Address>
-bool used_by_another(const World& world, const Database& database, const VmName& name, const Address& address) {
+template<class Address>
+bool used_by_another(const World& world, const Database& database, const VmName& name,
+                     const Address& address) {
     return database.held_by_another(name, address) || world.journal.claimed_by_another(name, address);
 }
 
-/// Takes `name`'s addresses out of the lists, except those that somebody else has by now. For Registry::change.
+/// Takes `name`'s addresses out of the lists, except those that somebody else has by now. For
+/// Registry::change.
 void free_addresses(const World& world, Database& database, const VmName& name, const std::optional<Ipv4>& ip,
                     const std::optional<Ipv6>& ipv6);
 

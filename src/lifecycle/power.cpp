@@ -50,7 +50,9 @@ void start_domain(PowerOperation& op) {
     op.world.hypervisor().start(op.name());
 }
 
-void unpause(PowerOperation& op) { op.world.hypervisor().unpause(op.name()); }
+void unpause(PowerOperation& op) {
+    op.world.hypervisor().unpause(op.name());
+}
 
 void signal_shutdown(PowerOperation& op) {
     op.world.hypervisor().watch(op.name());
@@ -71,7 +73,9 @@ void await_off(PowerOperation& op) {
     }
 }
 
-void power_off(PowerOperation& op) { op.world.hypervisor().power_off(op.name()); }
+void power_off(PowerOperation& op) {
+    op.world.hypervisor().power_off(op.name());
+}
 
 using PowerStep = Step<PowerOperation>;
 constexpr std::array<PowerStep, 3> start_steps{{
@@ -106,7 +110,8 @@ struct WishEnd {
 };
 
 /// A wish that ends badly, or is interrupted, is closed: nobody carries it out later.
-WishEnd carry_out(World& world, const VmName& name, Verb verb, Journal::Manner manner, std::chrono::seconds patience) {
+WishEnd carry_out(World& world, const VmName& name, Verb verb, Journal::Manner manner,
+                  std::chrono::seconds patience) {
     JournalEntry entry = take_entry(world, name, manner, Interruption());
     const Observation seen = observe(world, name);
     const Verdict& verdict = decide(seen, verb);

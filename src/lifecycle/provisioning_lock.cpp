@@ -27,7 +27,9 @@ constexpr const char* mutex_file = "provisioning.mutex";
 constexpr const char* presence_folder = "provisioning.d";
 constexpr auto watch_period = 1s;
 
-std::string own_pid() { return std::to_string(getpid()); }
+std::string own_pid() {
+    return std::to_string(getpid());
+}
 
 /// Whether the create of process `pid` still holds its presence file.
 bool is_present(const Folder& presences, const std::string& pid) {
@@ -61,13 +63,14 @@ class ProvisioningLock::Presence {
 
   private:
     /// Runs `work` with the folder open and its mutex held.
-    template <class Work> void with_folder(Work work) {
+    template<class Work>
+    void with_folder(Work work) {
         auto run = Folder::open(run_folder_);
         if (!run) throw Error(Code::io, "there is no folder " + run_folder_.string());
         const Deadline deadline = Deadline::in(5s);
         while (true) {
-            auto guard =
-                FileLock::take(run->open_file(mutex_file, O_RDWR | O_CREAT, 0660), FileLock::Mode::exclusive, deadline);
+            auto guard = FileLock::take(run->open_file(mutex_file, O_RDWR | O_CREAT, 0660),
+                                        FileLock::Mode::exclusive, deadline);
             if (!guard) throw Error(Code::busy, "another create holds the provisioning lock's mutex");
             if (!guard->still_named(run->fd(), mutex_file)) continue; // the last one left meanwhile
             work(*run);

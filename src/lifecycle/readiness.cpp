@@ -1,4 +1,5 @@
-/// Waiting for a guest: events first, then a look, always with a deadline and with evidence when it ends badly.
+/// Waiting for a guest: events first, then a look, always with a deadline and with evidence when it ends
+/// badly.
 
 #include "lifecycle/readiness.hpp"
 
@@ -14,7 +15,7 @@ namespace {
 using namespace std::chrono_literals;
 using guest::CloudInitState;
 
-constexpr auto look_again_after = 3s;      ///< without an event, the agent is tried this often
+constexpr auto look_again_after = 3s; ///< without an event, the agent is tried this often
 constexpr auto interruption_period = 200ms;
 constexpr int agent_seconds = 3;
 constexpr std::size_t evidence_lines = 5;
@@ -23,8 +24,8 @@ constexpr auto idle_means_over = 10s;
 
 class ReadyWait {
   public:
-    ReadyWait(World& world, const VmName& name, const std::filesystem::path& console, std::chrono::seconds limit,
-              const Interruption& interruption)
+    ReadyWait(World& world, const VmName& name, const std::filesystem::path& console,
+              std::chrono::seconds limit, const Interruption& interruption)
         : world_(world), name_(name), console_(console), limit_(limit), deadline_(Deadline::in(limit)),
           interruption_(interruption) {}
 
@@ -59,7 +60,8 @@ class ReadyWait {
         const Deadline end = Deadline::in(span).sooner(deadline_);
         while (!end.passed()) {
             interruption_.check();
-            const Wake wake = world_.hypervisor().wait(std::min<std::chrono::milliseconds>(end.left(), interruption_period));
+            const Wake wake = world_.hypervisor().wait(
+                std::min<std::chrono::milliseconds>(end.left(), interruption_period));
             if (wake == Wake::lifecycle) {
                 const auto state = world_.hypervisor().state(name_.str());
                 if (!state || !is_alive(*state)) fail("the guest stopped before it was ready,", stage);
@@ -93,7 +95,8 @@ class ReadyWait {
         }
     }
 
-    /// An agent that goes quiet in between (it may be restarted by cloud-init) is no verdict; it is asked again.
+    /// An agent that goes quiet in between (it may be restarted by cloud-init) is no verdict; it is asked
+    /// again.
     CloudInitState look() const {
         try {
             return guest::cloud_init_state(agent());
@@ -112,19 +115,24 @@ class ReadyWait {
             switch (seen.kind) {
             case CloudInitState::Kind::done:
                 if (!seen.detail.empty())
-                    world_.talk.warn(fmt::format("cloud-init of {} finished with errors: {}", name_.str(), seen.detail));
+                    world_.talk.warn(
+                        fmt::format("cloud-init of {} finished with errors: {}", name_.str(), seen.detail));
                 return;
-            case CloudInitState::Kind::disabled: fail("cloud-init is disabled in this guest,", stage);
-            case CloudInitState::Kind::failed: fail("cloud-init failed (" + seen.detail + "),", stage);
-            default: break;
+            case CloudInitState::Kind::disabled:
+                fail("cloud-init is disabled in this guest,", stage);
+            case CloudInitState::Kind::failed:
+                fail("cloud-init failed (" + seen.detail + "),", stage);
+            default:
+                break;
             }
             if (!seen.idle) busy_at = Deadline::clock::now();
             if (deadline_.passed()) {
                 if (seen.idle && Deadline::clock::now() - busy_at > idle_means_over)
                     fail("cloud-init failed (its final stage never ran),", stage);
-                world_.talk.warn(fmt::format("WARNING: the guest agent of {} answers, but cloud-init had not finished "
-                                             "after {} s; its login may not be there yet",
-                                             name_.str(), limit_.count()));
+                world_.talk.warn(
+                    fmt::format("WARNING: the guest agent of {} answers, but cloud-init had not finished "
+                                "after {} s; its login may not be there yet",
+                                name_.str(), limit_.count()));
                 return;
             }
             pause(1s, stage);
@@ -141,8 +149,8 @@ class ReadyWait {
 
 } // namespace
 
-void await_ready(World& world, const VmName& name, const std::filesystem::path& console, std::chrono::seconds limit,
-                 const Interruption& interruption) {
+void await_ready(World& world, const VmName& name, const std::filesystem::path& console,
+                 std::chrono::seconds limit, const Interruption& interruption) {
     ReadyWait(world, name, console, limit, interruption).run();
 }
 

@@ -11,9 +11,10 @@ namespace blockhost {
 /// Finishes what the dead owner of `entry` left, if anything; afterwards the entry is clean.
 void recover_left(World& world, JournalEntry& entry);
 
-/// Takes the entry of `name` for an operation: waits up to 20 s for a live holder (or asks it to give up, and goes on
-/// within 10 s), then recovers what a dead one left.
-JournalEntry take_entry(World& world, const VmName& name, Journal::Manner manner, const Interruption& interruption);
+/// Takes the entry of `name` for an operation: waits up to 20 s for a live holder (or asks it to give up, and
+/// goes on within 10 s), then recovers what a dead one left.
+JournalEntry take_entry(World& world, const VmName& name, Journal::Manner manner,
+                        const Interruption& interruption);
 
 /// One open entry, and what recover does or would do with it.
 struct Recovery {

@@ -50,20 +50,23 @@ void check_traversable(const World& world) {
     if (!qemu) return;
     std::error_code error;
     std::filesystem::path deepest = world.storage;
-    while (!std::filesystem::exists(deepest, error) && deepest.has_relative_path()) deepest = deepest.parent_path();
+    while (!std::filesystem::exists(deepest, error) && deepest.has_relative_path())
+        deepest = deepest.parent_path();
     const auto blocked = files::first_untraversable(deepest, qemu->uid, qemu->gid);
     if (blocked)
         throw Error(Code::config,
-                    fmt::format("QEMU's user cannot reach the disks: {} may not be traversed by others", blocked->string()),
+                    fmt::format("QEMU's user cannot reach the disks: {} may not be traversed by others",
+                                blocked->string()),
                     fmt::format("chmod o+x {}", blocked->string()));
 }
 
 void check_disk_size(const VmRequest& vm, const std::filesystem::path& backing) {
     const std::uint64_t least = qcow2_virtual_size(backing);
     if (static_cast<std::uint64_t>(vm.disk_gib) * gib >= least) return;
-    throw Error(Code::invalid,
-                fmt::format("--disk {} is smaller than the template's {}", vm.disk_gib, text::human_bytes(least)),
-                fmt::format("give at least --disk {}", (least + gib - 1) / gib));
+    throw Error(
+        Code::invalid,
+        fmt::format("--disk {} is smaller than the template's {}", vm.disk_gib, text::human_bytes(least)),
+        fmt::format("give at least --disk {}", (least + gib - 1) / gib));
 }
 
 } // namespace
@@ -72,9 +75,10 @@ Settings read_settings(World& world, const VmRequest& vm) {
     world.hypervisor(); // said first when it cannot be reached; the simulated one makes its template
     Web3Defaults web3 = read_web3_defaults(world.paths);
     if (!web3.found)
-        world.talk.warn(fmt::format("{} is missing; the defaults are used", world.paths.web3_defaults().string()));
-    Settings settings{read_network_mode(world.paths), template_of(world),
-                      read_engine_manifest(world.paths), web3,
+        world.talk.warn(
+            fmt::format("{} is missing; the defaults are used", world.paths.web3_defaults().string()));
+    Settings settings{read_network_mode(world.paths),      template_of(world),
+                      read_engine_manifest(world.paths),   web3,
                       read_broker_allocation(world.paths), gateway_of(world)};
     check_disk_size(vm, settings.backing);
     check_bridge(world);

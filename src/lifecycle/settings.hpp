@@ -14,8 +14,8 @@ struct Settings {
     Ipv4 gateway;
 };
 
-/// Throws Error{config}, {not_found} or {invalid} for whatever would keep `vm` from being made here: network mode,
-/// template, its size, bridge, gateway, a folder QEMU cannot walk through.
+/// Throws Error{config}, {not_found} or {invalid} for whatever would keep `vm` from being made here: network
+/// mode, template, its size, bridge, gateway, a folder QEMU cannot walk through.
 Settings read_settings(World& world, const VmRequest& vm);
 
 } // namespace blockhost

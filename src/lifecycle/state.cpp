@@ -51,7 +51,8 @@ constexpr std::string_view half_gone = "{name} is being destroyed";
 constexpr std::string_view domain_lost = "the domain of {name} is gone from libvirt";
 constexpr std::string_view ask_libvirt = "look at 'virsh list --all'; destroy it if it is not coming back";
 
-constexpr Verdict refuse(VmState state, Verb verb, Code code, std::string_view message, std::string_view hint) {
+constexpr Verdict refuse(VmState state, Verb verb, Code code, std::string_view message,
+                         std::string_view hint) {
     return {state, verb, Kind::refuse, "", code, message, hint};
 }
 constexpr Verdict run(VmState state, Verb verb, std::string_view plan) {
@@ -138,8 +139,12 @@ constexpr std::array<Verdict, 65> verdicts{{
 
 } // namespace
 
-std::span<const StateRow> state_table() { return states; }
-std::span<const Verdict> verdict_table() { return verdicts; }
+std::span<const StateRow> state_table() {
+    return states;
+}
+std::span<const Verdict> verdict_table() {
+    return verdicts;
+}
 
 VmState classify(RecordSeen record, DomainSeen domain, EntrySeen entry) {
     if (entry == EntrySeen::create) return VmState::creating;
@@ -157,51 +162,78 @@ const Verdict& verdict_of(VmState state, Verb verb) {
 
 std::string_view to_string(VmState state) {
     switch (state) {
-    case VmState::absent: return "absent";
-    case VmState::creating: return "creating";
-    case VmState::active: return "active";
-    case VmState::paused: return "paused";
-    case VmState::stopped: return "stopped";
-    case VmState::suspended: return "suspended";
-    case VmState::destroying: return "destroying";
-    case VmState::destroyed: return "destroyed";
-    case VmState::orphaned: return "orphaned";
-    case VmState::lost: return "lost";
-    case VmState::foreign: return "foreign";
-    case VmState::running_while_suspended: return "running-while-suspended";
-    case VmState::running_while_destroyed: return "running-while-destroyed";
+    case VmState::absent:
+        return "absent";
+    case VmState::creating:
+        return "creating";
+    case VmState::active:
+        return "active";
+    case VmState::paused:
+        return "paused";
+    case VmState::stopped:
+        return "stopped";
+    case VmState::suspended:
+        return "suspended";
+    case VmState::destroying:
+        return "destroying";
+    case VmState::destroyed:
+        return "destroyed";
+    case VmState::orphaned:
+        return "orphaned";
+    case VmState::lost:
+        return "lost";
+    case VmState::foreign:
+        return "foreign";
+    case VmState::running_while_suspended:
+        return "running-while-suspended";
+    case VmState::running_while_destroyed:
+        return "running-while-destroyed";
     }
     return "?";
 }
 
 std::string_view to_string(Verb verb) {
     switch (verb) {
-    case Verb::create: return "create";
-    case Verb::destroy: return "destroy";
-    case Verb::start: return "start";
-    case Verb::stop: return "stop";
-    case Verb::kill: return "kill";
+    case Verb::create:
+        return "create";
+    case Verb::destroy:
+        return "destroy";
+    case Verb::start:
+        return "start";
+    case Verb::stop:
+        return "stop";
+    case Verb::kill:
+        return "kill";
     }
     return "?";
 }
 
 std::string_view to_string(RecordSeen record) {
     switch (record) {
-    case RecordSeen::none: return "none";
-    case RecordSeen::active: return "active";
-    case RecordSeen::suspended: return "suspended";
-    case RecordSeen::destroyed: return "destroyed";
+    case RecordSeen::none:
+        return "none";
+    case RecordSeen::active:
+        return "active";
+    case RecordSeen::suspended:
+        return "suspended";
+    case RecordSeen::destroyed:
+        return "destroyed";
     }
     return "?";
 }
 
 std::string_view to_string(DomainSeen domain) {
     switch (domain) {
-    case DomainSeen::none: return "none";
-    case DomainSeen::running: return "running";
-    case DomainSeen::paused: return "paused";
-    case DomainSeen::off: return "off";
-    case DomainSeen::foreign: return "foreign";
+    case DomainSeen::none:
+        return "none";
+    case DomainSeen::running:
+        return "running";
+    case DomainSeen::paused:
+        return "paused";
+    case DomainSeen::off:
+        return "off";
+    case DomainSeen::foreign:
+        return "foreign";
     }
     return "?";
 }
@@ -233,9 +265,11 @@ std::string diagram() {
     for (const Verdict& v : verdicts) {
         if (v.kind != Kind::run) continue;
         const Transition& t = transitions[static_cast<std::size_t>(v.verb)];
-        const std::string_view suspended = v.state == VmState::running_while_suspended ? "suspended" : t.after;
+        const std::string_view suspended =
+            v.state == VmState::running_while_suspended ? "suspended" : t.after;
         const std::string_view unclaimed =
-            v.state == VmState::orphaned || v.state == VmState::running_while_destroyed ? "orphaned" : suspended;
+            v.state == VmState::orphaned || v.state == VmState::running_while_destroyed ? "orphaned"
+                                                                                        : suspended;
         const std::string_view to = t.during.empty() ? unclaimed : t.during;
         if (to != to_string(v.state))
             out += fmt::format("    {} --> {} : {}\n", node(to_string(v.state)), node(to), to_string(v.verb));
@@ -251,12 +285,14 @@ std::string state_machine_markdown() {
     std::string out = diagram();
     out += "\n| record | domain | state |\n|---|---|---|\n";
     for (const StateRow& row : states)
-        out += fmt::format("| {} | {} | {} |\n", to_string(row.record), to_string(row.domain), to_string(row.state));
+        out += fmt::format("| {} | {} | {} |\n", to_string(row.record), to_string(row.domain),
+                           to_string(row.state));
     out += "\n| state | verb | what happens |\n|---|---|---|\n";
     for (const Verdict& v : verdicts) {
-        std::string what = v.kind == Kind::run       ? fmt::format("runs `{}`", v.plan)
-                           : v.kind == Kind::nothing ? std::string("nothing to do")
-                                                     : fmt::format("refused ({}): {}", row_of(v.code).name, v.message);
+        std::string what = v.kind == Kind::run ? fmt::format("runs `{}`", v.plan)
+                           : v.kind == Kind::nothing
+                               ? std::string("nothing to do")
+                               : fmt::format("refused ({}): {}", row_of(v.code).name, v.message);
         out += fmt::format("| {} | {} | {} |\n", to_string(v.state), to_string(v.verb), what);
     }
     return out;

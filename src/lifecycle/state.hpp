@@ -1,6 +1,6 @@
 #pragma once
-/// The state machine, as data: what a VM is, and what each verb may do with it. Every verb, recover, the tests and the
-/// diagram in docs/architecture.md come from the two tables here.
+/// The state machine, as data: what a VM is, and what each verb may do with it. Every verb, recover, the
+/// tests and the diagram in docs/architecture.md come from the two tables here.
 
 #include "base/error.hpp"
 

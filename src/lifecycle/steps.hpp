@@ -16,7 +16,8 @@ namespace blockhost {
 enum class Late { nothing, volume, domain, running };
 
 /// One step of an operation of type `Operation`. Both functions may be repeated safely.
-template <class Operation> struct Step {
+template<class Operation>
+struct Step {
     std::string_view name; ///< stable: printed by dry runs, stored in the journal, compared by tests
     std::string_view text; ///< what a person reads while it runs
     void (*apply)(Operation&);
@@ -25,7 +26,7 @@ template <class Operation> struct Step {
 };
 
 /// Applies every step in order, journaled; interruptions are looked at before each. `done` are names to skip.
-template <class Operation>
+template<class Operation>
 void run_forward(std::span<const Step<Operation>> steps, Operation& operation, JournalEntry& entry,
                  const Interruption& interruption, Talk& talk, const std::vector<std::string>& done = {}) {
     for (const Step<Operation>& step : steps) {
@@ -38,9 +39,9 @@ void run_forward(std::span<const Step<Operation>> steps, Operation& operation, J
     }
 }
 
-/// Reverts, last first, every step that was started. A revert that fails stops it: the entry stays open and the next
-/// operation on that VM, or recover, goes on from there.
-template <class Operation>
+/// Reverts, last first, every step that was started. A revert that fails stops it: the entry stays open and
+/// the next operation on that VM, or recover, goes on from there.
+template<class Operation>
 void run_back(std::span<const Step<Operation>> steps, Operation& operation, JournalEntry& entry,
               const std::vector<std::string>& started, Talk& talk) {
     for (auto step = steps.rbegin(); step != steps.rend(); ++step) {

@@ -34,22 +34,26 @@ std::unique_ptr<host::Network> network_of(const Paths& paths, Reality reality) {
 
 } // namespace
 
-std::filesystem::path mock_database(const Paths& mock_paths) { return mock_paths.world.parent_path() / "mock-db.json"; }
+std::filesystem::path mock_database(const Paths& mock_paths) {
+    return mock_paths.world.parent_path() / "mock-db.json";
+}
 
 World::World(Paths given, Reality kind, Intent intent, Talk& listener)
     : paths(std::move(given)), reality(kind), talk(listener), config(config_of(paths, reality)),
       instance(instance_for(paths, intent)), registry(config.db_file), journal(paths.journal),
-      pool(pool_name(config, paths, instance)), storage(config.storage_path), network(network_of(paths, reality)),
-      late_window(reality == Reality::simulated ? 2s : 10s) {}
+      pool(pool_name(config, paths, instance)), storage(config.storage_path),
+      network(network_of(paths, reality)), late_window(reality == Reality::simulated ? 2s : 10s) {}
 
 Hypervisor& World::hypervisor() {
     if (!hypervisor_)
-        hypervisor_ =
-            reality == Reality::simulated ? open_simulated(paths.world) : open_libvirt(libvirt_uri(), Access::write);
+        hypervisor_ = reality == Reality::simulated ? open_simulated(paths.world)
+                                                    : open_libvirt(libvirt_uri(), Access::write);
     return *hypervisor_;
 }
 
-void World::delete_volume(const std::string& file_name) { hypervisor().delete_volume((storage / file_name).string()); }
+void World::delete_volume(const std::string& file_name) {
+    hypervisor().delete_volume((storage / file_name).string());
+}
 
 std::vector<std::string> World::volume_files() const {
     const auto folder = Folder::open(storage);
@@ -62,8 +66,8 @@ bool contains(const std::vector<std::string>& list, const std::string& wanted) {
     return std::find(list.begin(), list.end(), wanted) != list.end();
 }
 
-/// A VM of the 0.2.0 provisioner: nobody else's metadata, its disk where that one put it, and its seed or its MAC
-/// agreeing with what that one left in the seed folder. The record is the other half of the proof.
+/// A VM of the 0.2.0 provisioner: nobody else's metadata, its disk where that one put it, and its seed or its
+/// MAC agreeing with what that one left in the seed folder. The record is the other half of the proof.
 bool is_adoptable(const World& world, const VmName& name, const DomainFacts& facts) {
     if (facts.mark || facts.other_metadata) return false;
     if (!contains(facts.disks, (world.storage / (name.str() + ".qcow2")).string())) return false;
@@ -74,8 +78,9 @@ bool is_adoptable(const World& world, const VmName& name, const DomainFacts& fac
     const auto network = seed ? seed->read("network-config") : std::nullopt;
     if (!network) return false;
     const std::string lower = text::lower(*network);
-    return std::any_of(facts.macs.begin(), facts.macs.end(),
-                       [&](const std::string& mac) { return lower.find(text::lower(mac)) != std::string::npos; });
+    return std::any_of(facts.macs.begin(), facts.macs.end(), [&](const std::string& mac) {
+        return lower.find(text::lower(mac)) != std::string::npos;
+    });
 }
 
 DomainSeen seen_domain(const std::optional<DomainView>& view, Proof proof) {
@@ -83,18 +88,24 @@ DomainSeen seen_domain(const std::optional<DomainView>& view, Proof proof) {
     if (proof == Proof::none) return DomainSeen::foreign;
     switch (view->state) {
     case PowerState::off:
-    case PowerState::crashed: return DomainSeen::off;
-    case PowerState::paused: return DomainSeen::paused;
-    default: return DomainSeen::running;
+    case PowerState::crashed:
+        return DomainSeen::off;
+    case PowerState::paused:
+        return DomainSeen::paused;
+    default:
+        return DomainSeen::running;
     }
 }
 
 RecordSeen seen_record(const std::optional<VmRecord>& record) {
     if (!record) return RecordSeen::none;
     switch (record->status) {
-    case RecordStatus::active: return RecordSeen::active;
-    case RecordStatus::suspended: return RecordSeen::suspended;
-    case RecordStatus::destroyed: return RecordSeen::destroyed;
+    case RecordStatus::active:
+        return RecordSeen::active;
+    case RecordStatus::suspended:
+        return RecordSeen::suspended;
+    case RecordStatus::destroyed:
+        return RecordSeen::destroyed;
     }
     return RecordSeen::none;
 }
@@ -109,13 +120,15 @@ std::string filled(std::string_view sentence, const Observation& seen) {
     fill(text, "{name}", seen.name.str());
     fill(text, "{status}", seen.record ? to_string(seen.record->status) : "none");
     const bool dated = seen.record && seen.record->suspended_at;
-    fill(text, "{since}", dated ? format_instant(*seen.record->suspended_at) : std::string("an unknown time"));
+    fill(text, "{since}",
+         dated ? format_instant(*seen.record->suspended_at) : std::string("an unknown time"));
     return text;
 }
 
 } // namespace
 
-Proof proof_of(const World& world, const VmName& name, const std::optional<VmRecord>& record, const DomainFacts& facts) {
+Proof proof_of(const World& world, const VmName& name, const std::optional<VmRecord>& record,
+               const DomainFacts& facts) {
     if (facts.mark) return facts.mark->instance == world.instance.str() ? Proof::mark : Proof::none;
     const bool claimed = record && record->status != RecordStatus::destroyed;
     return claimed && is_adoptable(world, name, facts) ? Proof::adoptable : Proof::none;

@@ -32,8 +32,8 @@ class World {
     InstanceId instance;
     Registry registry;
     Journal journal;
-    std::string pool;               ///< the pool's name in libvirt
-    std::filesystem::path storage;  ///< its folder
+    std::string pool;              ///< the pool's name in libvirt
+    std::filesystem::path storage; ///< its folder
     std::unique_ptr<host::Network> network;
     /// How long after its caller's death a hypervisor's call may still take effect.
     std::chrono::milliseconds late_window;
@@ -55,9 +55,9 @@ std::filesystem::path mock_database(const Paths& mock_paths);
 
 /// Why a domain counts as ours.
 enum class Proof {
-    none,       ///< it does not
-    mark,       ///< our metadata with our instance's id
-    adoptable,  ///< a VM of the 0.2.0 provisioner: its record, disk path and seed path agree
+    none,      ///< it does not
+    mark,      ///< our metadata with our instance's id
+    adoptable, ///< a VM of the 0.2.0 provisioner: its record, disk path and seed path agree
 };
 
 /// One VM, looked at from three sides.
@@ -70,12 +70,13 @@ struct Observation {
     VmState state = VmState::absent;
 };
 
-/// Looks at the registry and at the hypervisor; the journal's side is the caller's, who holds the entry. Throws when
-/// either look fails: a failed look is not an empty look.
+/// Looks at the registry and at the hypervisor; the journal's side is the caller's, who holds the entry.
+/// Throws when either look fails: a failed look is not an empty look.
 Observation observe(World& world, const VmName& name, EntrySeen entry = EntrySeen::none);
 
 /// The domain of that name when it is provably ours: by our mark alone, or with the record as proof.
-Proof proof_of(const World& world, const VmName& name, const std::optional<VmRecord>& record, const DomainFacts& facts);
+Proof proof_of(const World& world, const VmName& name, const std::optional<VmRecord>& record,
+               const DomainFacts& facts);
 
 /// Finds what the verdict table says; throws its Error when it refuses.
 const Verdict& decide(const Observation& seen, Verb verb);

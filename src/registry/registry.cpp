@@ -132,7 +132,8 @@ void Registry::change(const std::function<void(Database&)>& mutate) const {
                         " s; nothing was changed",
                     "`fuser " + path.string() + "` shows which program that is");
 
-    if (const auto folder = Folder::open(folder_of(file_))) folder->remove_temporaries(file_.filename().string());
+    if (const auto folder = Folder::open(folder_of(file_)))
+        folder->remove_temporaries(file_.filename().string());
     Database database = read();
     const std::string before = database.tree().write();
     mutate(database);

@@ -101,8 +101,9 @@ class Registry {
     Database read() const;
 
     /// Reads, lets `mutate` change it, writes it back durably (an existing file keeps owner and mode), all in
-    /// one critical section; what killed writers of ours left beside the file goes. When `mutate` throws, or leaves the text as it was, nothing is written. Throws
-    /// Error{registry} when the lock is not had in time, the text is torn, or the file cannot be written.
+    /// one critical section; what killed writers of ours left beside the file goes. When `mutate` throws, or
+    /// leaves the text as it was, nothing is written. Throws Error{registry} when the lock is not had in
+    /// time, the text is torn, or the file cannot be written.
     void change(const std::function<void(Database&)>& mutate) const;
 
     /// Throws Error{registry} when a change could not be written: folder missing or not writable, lock not
