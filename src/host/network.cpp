@@ -9,6 +9,7 @@
 #include "base/text.hpp"
 
 #include <algorithm>
+#include <array>
 #include <boost/json/object.hpp>
 #include <ifaddrs.h>
 #include <memory>
@@ -46,10 +47,15 @@ struct InterfaceAddress {
     Ipv4 address;
 };
 
-std::vector<InterfaceAddress> ipv4_addresses() {
+using InterfaceList = std::unique_ptr<ifaddrs, void (*)(ifaddrs*)>;
+InterfaceList interface_addresses() {
     ifaddrs* first = nullptr;
     if (getifaddrs(&first) != 0) throw errno_error("cannot read", "the host's addresses", errno);
-    std::unique_ptr<ifaddrs, void (*)(ifaddrs*)> list(first, freeifaddrs);
+    return {first, freeifaddrs};
+}
+
+std::vector<InterfaceAddress> ipv4_addresses() {
+    const InterfaceList list = interface_addresses();
     std::vector<InterfaceAddress> found;
     for (const ifaddrs* entry = list.get(); entry != nullptr; entry = entry->ifa_next) {
         if (entry->ifa_addr == nullptr || entry->ifa_addr->sa_family != AF_INET) continue;
@@ -128,15 +134,21 @@ std::optional<std::string> change_route_by_agent(Change change, const Ipv6& addr
                         agent_deadline);
         return std::nullopt;
     } catch (const Error& error) {
+        // Only the agent's own refusal can mean that the route is gone; a missing socket says nothing about
+        // it.
+        const bool refused = error.code() == Code::hypervisor;
+        if (refused && change == Change::remove && is_already_gone(error.message())) return std::nullopt;
         return error.what();
     }
 }
 
 void change_route(std::vector<std::string>& failures, Change change, const Ipv6& address,
                   const std::string& bridge, const fs::path& agent_socket) {
-    auto reason = geteuid() == 0 ? change_route_as_root(change, address, bridge)
-                                 : change_route_by_agent(change, address, bridge, agent_socket);
-    note(failures, change, "the route to " + address.str(), bridge, reason);
+    const std::string what = "the route to " + address.str();
+    if (geteuid() == 0)
+        return note(failures, change, what, bridge, change_route_as_root(change, address, bridge));
+    if (auto reason = change_route_by_agent(change, address, bridge, agent_socket))
+        failures.push_back(sentence(change, what, bridge, *reason));
 }
 
 std::string neighbour_of(const std::string& address) {
@@ -199,6 +211,19 @@ bool KernelNetwork::is_bridge(const std::string& interface) const {
 std::vector<Ipv4> KernelNetwork::own_addresses() const {
     std::vector<Ipv4> addresses;
     for (const auto& found : ipv4_addresses()) addresses.push_back(found.address);
+    return addresses;
+}
+
+std::vector<Ipv6> KernelNetwork::own_addresses6() const {
+    std::vector<Ipv6> addresses;
+    const auto list = interface_addresses();
+    for (const ifaddrs* entry = list.get(); entry != nullptr; entry = entry->ifa_next) {
+        if (entry->ifa_addr == nullptr || entry->ifa_addr->sa_family != AF_INET6) continue;
+        const auto* socket_address = reinterpret_cast<const sockaddr_in6*>(entry->ifa_addr);
+        std::array<unsigned char, 16> bytes;
+        std::copy_n(socket_address->sin6_addr.s6_addr, bytes.size(), bytes.begin());
+        addresses.emplace_back(bytes);
+    }
     return addresses;
 }
 

@@ -25,8 +25,9 @@ class Network {
     virtual ~Network() = default;
     /// True when the interface exists and is a bridge.
     virtual bool is_bridge(const std::string& interface) const = 0;
-    /// Every IPv4 address of the host itself.
+    /// Every address of the host itself.
     virtual std::vector<Ipv4> own_addresses() const = 0;
+    virtual std::vector<Ipv6> own_addresses6() const = 0;
     /// The first global IPv4 address of that interface.
     virtual std::optional<Ipv4> address_of(const std::string& interface) const = 0;
     /// Fixes the bridge's own hardware address (else entries on it are lost), sets the host route for the
@@ -44,6 +45,7 @@ class KernelNetwork : public Network {
     explicit KernelNetwork(Paths paths) : paths_(std::move(paths)) {}
     bool is_bridge(const std::string& interface) const override;
     std::vector<Ipv4> own_addresses() const override;
+    std::vector<Ipv6> own_addresses6() const override;
     std::optional<Ipv4> address_of(const std::string& interface) const override;
     std::vector<std::string> place(const Placement& placement) override;
     std::vector<std::string> unplace(const std::string& bridge, const std::optional<Ipv4>& ip,
@@ -59,6 +61,7 @@ class SimulatedNetwork : public Network {
     explicit SimulatedNetwork(std::filesystem::path world) : world_(std::move(world)) {}
     bool is_bridge(const std::string&) const override { return true; }
     std::vector<Ipv4> own_addresses() const override { return {}; }
+    std::vector<Ipv6> own_addresses6() const override { return {}; }
     std::optional<Ipv4> address_of(const std::string&) const override { return std::nullopt; }
     std::vector<std::string> place(const Placement& placement) override;
     std::vector<std::string> unplace(const std::string& bridge, const std::optional<Ipv4>& ip,

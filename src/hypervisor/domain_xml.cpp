@@ -230,7 +230,11 @@ std::optional<DomainMark> read_mark(const std::string& xml) {
     const auto is_mark = [](pugi::xml_node node) {
         return local_name(node) == "vm" && namespace_of(node) == metadata_namespace;
     };
-    if (is_mark(document.document_element())) return mark_in(document.document_element());
+    const auto root = document.document_element();
+    // libvirt hands out a metadata element without the namespace it was asked by.
+    const bool bare = local_name(root) == "vm" && namespace_of(root).empty();
+    if (bare || is_mark(root)) return mark_in(root);
+
     for (auto element : document.child("domain").child("metadata").children())
         if (is_mark(element)) return mark_in(element);
     return std::nullopt;

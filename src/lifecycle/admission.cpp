@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 #include <limits>
-#include <set>
+#include <map>
 
 namespace blockhost {
 
@@ -19,23 +19,24 @@ std::string figure_mib(double amount) {
     return text::human_bytes(static_cast<std::uint64_t>(amount) * mib);
 }
 
-/// Memory of our domains and of creates that have not defined theirs yet.
+/// Memory of our domains and of creates that have not defined theirs yet. The journal is read first: a create
+/// that ends in between is then seen twice, and counted once by its name, never missed.
 std::uint64_t promised_mib(World& world, const VmName& newcomer) {
-    std::uint64_t sum = 0;
-    std::set<std::string> counted{newcomer.str()};
-    for (const DomainUse& use : world.hypervisor().uses()) {
-        const auto mark = read_mark(use.metadata);
-        if (!mark || mark->instance != world.instance.str()) continue;
-        if (counted.insert(use.name).second) sum += use.memory_mib;
-    }
+    std::map<std::string, std::uint64_t> promised;
     for (const VmName& name : world.journal.names()) {
-        if (counted.count(name.str())) continue;
         const auto entry = world.journal.peek(name);
-        if (!entry || entry->verb != to_string(Verb::create)) continue;
+        if (!entry || entry->seen() != EntrySeen::create) continue;
         const boost::json::value* memory = entry->parameters.if_contains("memory_mib");
         if (memory && memory->is_int64() && memory->get_int64() > 0)
-            sum += static_cast<std::uint64_t>(memory->get_int64());
+            promised[name.str()] = static_cast<std::uint64_t>(memory->get_int64());
     }
+    for (const DomainUse& use : world.hypervisor().uses()) {
+        const auto mark = read_mark(use.metadata);
+        if (mark && mark->instance == world.instance.str()) promised[use.name] = use.memory_mib;
+    }
+    promised.erase(newcomer.str());
+    std::uint64_t sum = 0;
+    for (const auto& [name, memory] : promised) sum += memory;
     return sum;
 }
 

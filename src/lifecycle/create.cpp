@@ -24,15 +24,17 @@ namespace {
 using namespace std::chrono_literals;
 constexpr std::uint64_t gib = 1ull << 30;
 
-std::vector<Ipv4> taken_by_host(const World& world, const Settings& settings) {
-    std::vector<Ipv4> taken = world.network->own_addresses();
-    taken.push_back(settings.gateway);
-    return taken;
-}
-
-Addresses choose(const World& world, const Settings& settings, const Database& database) {
+/// The first addresses that neither the database nor the host nor an operation under way has. What an
+/// operation noted counts although another program may have rewritten the database without it.
+Addresses choose(const World& world, const VmName& name, const Settings& settings, const Database& database) {
+    Journal::Claims taken = world.journal.claims_of_others(name);
+    const auto host4 = world.network->own_addresses();
+    const auto host6 = world.network->own_addresses6();
+    taken.ip.insert(taken.ip.end(), host4.begin(), host4.end());
+    taken.ip.push_back(settings.gateway);
+    taken.ipv6.insert(taken.ipv6.end(), host6.begin(), host6.end());
     const auto prefix = settings.broker ? std::optional(settings.broker->prefix) : std::nullopt;
-    return choose_addresses(database, world.config.ipv4, taken_by_host(world, settings), prefix,
+    return choose_addresses(database, world.config.ipv4, taken.ip, taken.ipv6, prefix,
                             world.config.ipv6_first, world.config.ipv6_last);
 }
 
@@ -60,6 +62,7 @@ struct CreateOperation {
     const VmName& name() const { return entry.name(); }
     std::string volume() const { return volume_name(name(), id); }
     std::filesystem::path console() const { return world.paths.consoles / (name().str() + ".log"); }
+    OwnAddresses own_addresses() const { return {addresses->ip, addresses->ipv6}; }
     NewRecord record() const {
         return {making->request.vm, addresses->ip, addresses->ipv6, making->settings.network_mode,
                 created_at};
@@ -74,7 +77,7 @@ CreateResult result_of(const VmRequest& vm, const Addresses& addresses) {
 
 void reserve_addresses(CreateOperation& op) {
     op.world.registry.change([&](Database& database) {
-        const Addresses chosen = choose(op.world, op.making->settings, database);
+        const Addresses chosen = choose(op.world, op.name(), op.making->settings, database);
         op.entry.note_addresses(chosen.ip, chosen.ipv6);
         op.addresses = chosen;
         database.allocate(chosen);
@@ -83,9 +86,8 @@ void reserve_addresses(CreateOperation& op) {
 
 void release_addresses(CreateOperation& op) {
     if (!op.addresses) return;
-    op.world.registry.change([&](Database& database) {
-        free_addresses(op.world, database, op.name(), op.addresses->ip, op.addresses->ipv6);
-    });
+    op.world.registry.change(
+        [&](Database& database) { free_addresses(op.world, database, op.name(), op.own_addresses()); });
 }
 
 // write-seed
@@ -150,14 +152,11 @@ void delete_volume(CreateOperation& op) {
 void set_routes(CreateOperation& op) {
     for (const std::string& problem :
          op.world.network->place({op.bridge, op.making->mac, op.addresses->ip, op.addresses->ipv6}))
-        op.world.talk.warn("WARNING: " + problem);
+        op.world.talk.warn(problem);
 }
 
 void remove_routes(CreateOperation& op) {
-    if (!op.addresses) return;
-    for (const std::string& problem :
-         op.world.network->unplace(op.bridge, op.addresses->ip, op.addresses->ipv6))
-        op.world.talk.warn("WARNING: " + problem);
+    if (op.addresses) blockhost::remove_routes(op.world, op.name(), op.bridge, op.own_addresses());
 }
 
 // define-domain
@@ -263,7 +262,7 @@ constexpr std::array<Step<CreateOperation>, 10> steps{{
 }};
 
 void undo(CreateOperation& op, const std::vector<std::string>& started) {
-    run_back<CreateOperation>(steps, op, op.entry, started, op.world.talk);
+    run_back<CreateOperation>(steps, op, started, op.world.talk);
 }
 
 /// Closes an operation that was rolled back: from now on what of it arrives late is known for what it is.
@@ -272,10 +271,40 @@ void close_rolled_back(CreateOperation& op) {
     op.entry.end();
 }
 
+/// Whether what was in flight when the process died is to be seen now.
+bool has_arrived(CreateOperation& op, Late late) {
+    if (late == Late::volume) {
+        const auto files = op.world.volume_files();
+        return std::find(files.begin(), files.end(), op.volume()) != files.end();
+    }
+    const auto view = domain_of(op.world, op.name(), op.id);
+    return view && (late == Late::domain || is_alive(view->state));
+}
+
+/// Waits for the one libvirt call that the dead process may have left in flight: until its effect is seen, or
+/// can no longer come.
+void await_late(CreateOperation& op, const EntryView& left) {
+    for (const auto& step : steps) {
+        if (step.late == Late::nothing || step.name != left.in_flight()) continue;
+        const Instant over = late_end(op.world, left);
+        while (now() < over && !has_arrived(op, step.late)) std::this_thread::sleep_for(100ms);
+    }
+}
+
+/// A call that was given up, or whose connection broke, may still be carried out: it is waited for on a new
+/// connection.
+void settle_lost_call(CreateOperation& op, const Error& reason) {
+    constexpr auto patience = 10s;
+    if (reason.code() != Code::no_answer && reason.code() != Code::hypervisor_down) return;
+    op.world.reconnect(patience);
+    if (const auto entry = op.world.journal.peek(op.name())) await_late(op, *entry);
+}
+
 [[noreturn]] void fail_and_undo(CreateOperation& op, const Error& reason) {
+    op.world.interruption = nullptr;
     op.world.talk.stage("undoing what was done");
     try {
-        op.entry.rolling_back(reason.message());
+        settle_lost_call(op, reason);
         undo(op, op.entry.started());
         close_rolled_back(op);
     } catch (const Error& second) {
@@ -315,15 +344,15 @@ void check_no_volume(World& world, const VmName& name) {
                 "choose another name, or move that disk away");
 }
 
-void check_all(World& world, const CreateRequest& request) {
+void check_all(World& world, const CreateRequest& request, EntrySeen entry) {
     check_host_bounds(world, request.vm);
-    decide(observe(world, request.vm.name), Verb::create);
+    decide(observe(world, request.vm.name, entry), Verb::create);
     check_no_volume(world, request.vm.name);
 }
 
 /// Counts, and writes the header that makes this create count for the others.
 void admit(World& world, const CreateRequest& request, CreateOperation& op) {
-    const FileLock admission = world.journal.take_admission(Deadline::in(20s));
+    const FileLock admission = world.journal.take_admission(Deadline::in(20s), op.making->interruption);
     check_room(world, request.vm);
     op.entry.begin(op.id, std::string(to_string(Verb::create)),
                    {{"memory_mib", request.vm.memory_mib},
@@ -341,15 +370,10 @@ std::vector<std::string> create_step_names() {
 
 CreateResult preview_create(World& world, const CreateRequest& request) {
     const Settings settings = read_settings(world, request.vm);
-    if (const auto entry = world.journal.peek(request.vm.name))
-        throw Error(Code::busy,
-                    fmt::format("{} is busy: {} since {}", request.vm.name.str(), entry->verb,
-                                format_instant(entry->since)),
-                    "try again when it is done, or 'blockhost-libvirt recover " + request.vm.name.str() +
-                        "'");
-    check_all(world, request);
+    const auto entry = world.journal.peek(request.vm.name);
+    check_all(world, request, entry ? entry->seen() : EntrySeen::none);
     check_room(world, request.vm);
-    const Addresses addresses = choose(world, settings, world.registry.read());
+    const Addresses addresses = choose(world, request.vm.name, settings, world.registry.read());
     world.talk.stage("dry run: nothing is changed; --apply would carry out:");
     for (const auto& step : steps) world.talk.stage(fmt::format("  {}", step.name));
     return result_of(request.vm, addresses);
@@ -362,21 +386,21 @@ void create(World& world, const CreateRequest& request,
     std::optional<ProvisioningLock> provisioning;
     if (world.reality == Reality::real) provisioning.emplace(world.paths.run, world.talk);
 
-    Interruption before;
-    JournalEntry entry = take_entry(world, request.vm.name, Journal::Manner::wait, before);
+    JournalEntry entry = take_entry(world, request.vm.name, Journal::Manner::wait, Interruption());
     clear_late_arrivals(world, request.vm.name);
-    check_all(world, request);
+    check_all(world, request, EntrySeen::none);
 
-    Interruption interruption([&entry] { return entry.asked_to_give_up(); });
+    const Interruption interruption([&entry] { return entry.asked_to_give_up(); });
     Making making{.request = request, .settings = settings, .interruption = interruption, .deliver = deliver};
     CreateOperation op{world, entry,  OperationId::make(world.instance), now(), world.config.bridge,
                        {},    &making};
     admit(world, request, op);
+    world.interruption = &interruption;
     try {
         run_forward<CreateOperation>(steps, op, entry, interruption, world.talk);
         entry.end();
+        world.interruption = nullptr;
     } catch (const Error& error) {
-        interruption.ignore_from_now();
         fail_and_undo(op, error);
     } catch (const std::exception& error) {
         fail_and_undo(op, Error(Code::internal, error.what()));
@@ -384,27 +408,6 @@ void create(World& world, const CreateRequest& request,
 }
 
 namespace {
-
-/// Whether what was in flight when the process died is to be seen now.
-bool has_arrived(CreateOperation& op, Late late) {
-    if (late == Late::volume) {
-        const auto files = op.world.volume_files();
-        return std::find(files.begin(), files.end(), op.volume()) != files.end();
-    }
-    const auto view = domain_of(op.world, op.name(), op.id);
-    return view && (late == Late::domain || is_alive(view->state));
-}
-
-/// Waits for the one libvirt call that the dead process may have left in flight: until its effect is seen, or
-/// can no longer come.
-void await_late(CreateOperation& op, const EntryView& left) {
-    for (const auto& step : steps) {
-        if (step.late == Late::nothing || step.name != left.in_flight()) continue;
-        const Instant over =
-            *left.last_start + std::chrono::duration_cast<Instant::duration>(op.world.late_window);
-        while (now() < over && !has_arrived(op, step.late)) std::this_thread::sleep_for(100ms);
-    }
-}
 
 CreateOperation operation_from(World& world, JournalEntry& entry, const EntryView& left) {
     CreateOperation op{
@@ -419,12 +422,8 @@ CreateOperation operation_from(World& world, JournalEntry& entry, const EntryVie
 } // namespace
 
 void roll_back_create(World& world, JournalEntry& entry, const EntryView& left) {
+    if (!left.operation.of(world.instance)) throw foreign_entry(world, left);
     CreateOperation op = operation_from(world, entry, left);
-    if (!left.operation.of(world.instance))
-        throw Error(
-            Code::foreign,
-            fmt::format("the journal entry of {} names an operation of another instance", left.name.str()),
-            "look at " + (world.journal.path() / (left.name.str() + ".journal")).string());
     await_late(op, left);
     undo(op, left.started);
     close_rolled_back(op);

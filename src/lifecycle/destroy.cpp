@@ -30,11 +30,39 @@ struct DestroyOperation {
     std::optional<Ipv6> ipv6;
 };
 
-/// Our domain, while it is there: the one whose uuid was seen when ours was proved.
+/// Our domain, while it is there: the one whose uuid was seen when ours was proved. The journal is outside
+/// text, so it is proved again each time.
 bool is_there(DestroyOperation& op) {
     if (op.uuid.empty()) return false;
     const auto view = op.world.hypervisor().find(op.name.str());
-    return view && view->uuid == op.uuid;
+    if (!view || view->uuid != op.uuid) return false;
+    const auto record = op.world.registry.read().find(op.name);
+    if (proof_of(op.world, op.name, record, read_domain(view->xml)) == Proof::none)
+        throw Error(
+            Code::foreign,
+            fmt::format("the domain {} is not provably ours any more; it is left untouched", op.name.str()),
+            "somebody has changed its metadata or disks: look at 'virsh dumpxml " + op.name.str() + "'");
+    return true;
+}
+
+/// A domain that uses one of the disks, under whatever name: one that carries the id of the operation that
+/// made the disk, or, for a disk without an id, one that names its path.
+std::optional<std::string> user_of(DestroyOperation& op) {
+    Hypervisor& hypervisor = op.world.hypervisor();
+    std::vector<std::string> paths;
+    for (const std::string& disk : op.disks) paths.push_back((op.world.storage / disk).string());
+    for (const DomainUse& use : hypervisor.uses()) {
+        const auto mark = read_mark(use.metadata);
+        const auto id = mark ? OperationId::try_parse(mark->operation) : std::nullopt;
+        if (id && std::find(op.disks.begin(), op.disks.end(), volume_name(op.name, *id)) != op.disks.end())
+            return use.name;
+        if (mark && mark->instance == op.world.instance.str()) continue;
+        const auto view = hypervisor.find(use.name);
+        const auto used = view ? read_domain(view->xml).disks : std::vector<std::string>{};
+        if (std::find_first_of(used.begin(), used.end(), paths.begin(), paths.end()) != used.end())
+            return use.name;
+    }
+    return std::nullopt;
 }
 
 void power_off(DestroyOperation& op) {
@@ -50,11 +78,14 @@ void undefine(DestroyOperation& op) {
                     "look at 'virsh dominfo " + op.name.str() + "', then destroy it again");
 }
 
-/// Only with the domain gone. A failing look keeps the disks.
+/// Only with no domain on them. A failing look keeps the disks.
 void delete_disks(DestroyOperation& op) {
-    if (is_there(op))
-        throw Error(Code::hypervisor, fmt::format("the domain {} is back; its disk is kept", op.name.str()),
-                    "destroy it again");
+    if (op.disks.empty()) return;
+    if (const auto user = user_of(op))
+        throw Error(
+            Code::hypervisor,
+            fmt::format("the domain {} stands on the disk of {}; the disk is kept", *user, op.name.str()),
+            fmt::format("undefine {} if it may go, then destroy {} again", *user, op.name.str()));
     for (const std::string& disk : op.disks) op.world.delete_volume(disk);
 }
 
@@ -65,8 +96,7 @@ void remove_files(DestroyOperation& op) {
 }
 
 void remove_routes(DestroyOperation& op) {
-    for (const std::string& problem : op.world.network->unplace(op.bridge, op.ip, op.ipv6))
-        op.world.talk.warn("WARNING: " + problem);
+    blockhost::remove_routes(op.world, op.name, op.bridge, {op.ip, op.ipv6});
 }
 
 /// A record that is destroyed already has given its addresses back: they may be anybody's now.
@@ -74,7 +104,7 @@ void mark_destroyed(DestroyOperation& op) {
     op.world.registry.change([&](Database& database) {
         const auto record = database.find(op.name);
         if (!record)
-            free_addresses(op.world, database, op.name, op.ip, op.ipv6);
+            free_addresses(op.world, database, op.name, {op.ip, op.ipv6});
         else if (record->status != RecordStatus::destroyed)
             database.mark_destroyed(op.name, now());
     });
@@ -101,17 +131,21 @@ std::vector<std::string> disks_of(World& world, const Observation& seen) {
     }
     for (const std::string& attached : seen.facts.disks) {
         const std::filesystem::path path(attached);
-        const bool listed = path.parent_path() == world.storage &&
-                            std::find(disks.begin(), disks.end(), path.filename().string()) != disks.end();
-        if (!listed)
-            world.talk.warn(fmt::format("WARNING: {} is attached to {} but was not made by us; it is kept",
-                                        attached, seen.name.str()));
+        const std::string file = path.filename().string();
+        const bool in_pool = path.parent_path() == world.storage;
+        if (in_pool && std::find(disks.begin(), disks.end(), file) != disks.end()) continue;
+        if (operation_of_volume(seen.name, file) && (!in_pool || !Folder::open(world.storage)))
+            throw Error(Code::io,
+                        fmt::format("the disk {} of {} cannot be seen; nothing was touched", attached,
+                                    seen.name.str()),
+                        "mount its file system, or set storage_path in db.yaml back to where it lies");
+        world.talk.warn(in_pool ? fmt::format("the disk {} of {} is gone already", attached, seen.name.str())
+                                : fmt::format("{} is attached to {} but was not made by us; it is kept",
+                                              attached, seen.name.str()));
     }
     return disks;
 }
 
-/// Addresses that the VM had and that are somebody else's by now are left out: their routes are not ours to
-/// remove.
 DestroyOperation operation_for(World& world, const Observation& seen) {
     const auto mark = seen.facts.mark.value_or(DomainMark{});
     DestroyOperation op{world,
@@ -123,14 +157,11 @@ DestroyOperation operation_for(World& world, const Observation& seen) {
                         mark.ipv6};
     if (seen.record && seen.record->ip) op.ip = seen.record->ip;
     if (seen.record && seen.record->ipv6) op.ipv6 = seen.record->ipv6;
-    const bool released = seen.record && seen.record->status == RecordStatus::destroyed;
+    if (!seen.record || seen.record->status != RecordStatus::destroyed) return op;
+    // They were given back when it was destroyed, and may be reserved by hand since.
     const Database database = world.registry.read();
-    const auto is_lost = [&](const auto& address) {
-        return address && (used_by_another(world, database, seen.name, *address) ||
-                           (released && database.holds(*address)));
-    };
-    if (is_lost(op.ip)) op.ip.reset();
-    if (is_lost(op.ipv6)) op.ipv6.reset();
+    if (op.ip && database.holds(*op.ip)) op.ip.reset();
+    if (op.ipv6 && database.holds(*op.ipv6)) op.ipv6.reset();
     return op;
 }
 
@@ -170,10 +201,11 @@ DestroyOperation from_json(World& world, const EntryView& left) {
     return op;
 }
 
-void run(DestroyOperation& op, JournalEntry& entry, const std::vector<std::string>& done) {
+/// Every step again, also after a death: what was off may have been started meanwhile.
+void run(DestroyOperation& op, JournalEntry& entry) {
     Interruption never;
     never.ignore_from_now();
-    run_forward<DestroyOperation>(steps, op, entry, never, op.world.talk, done);
+    run_forward<DestroyOperation>(steps, op, entry, never, op.world.talk);
     entry.end();
 }
 
@@ -191,12 +223,13 @@ void destroy(World& world, const VmName& name) {
     if (decide(seen, Verb::destroy).kind == Verdict::Kind::nothing) return;
     DestroyOperation op = operation_for(world, seen);
     entry.begin(OperationId::make(world.instance), std::string(to_string(Verb::destroy)), to_json(op));
-    run(op, entry, {});
+    run(op, entry);
 }
 
 void roll_destroy_forward(World& world, JournalEntry& entry, const EntryView& left) {
+    if (!left.operation.of(world.instance)) throw foreign_entry(world, left);
     DestroyOperation op = from_json(world, left);
-    run(op, entry, left.done);
+    run(op, entry);
 }
 
 } // namespace blockhost

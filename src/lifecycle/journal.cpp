@@ -26,6 +26,7 @@ constexpr std::string_view suffix = ".journal";
 constexpr std::string_view clean_flag = "give-up 0\n";
 constexpr off_t flag_at = 8; ///< where the digit stands
 constexpr std::size_t entry_max = 1 << 20;
+constexpr off_t reserved_bytes = 16 << 10;
 constexpr const char* history_file = "history";
 constexpr const char* older_history_file = "history.1";
 constexpr off_t history_max = 1 << 20;
@@ -43,8 +44,6 @@ void apply_line(EntryView& view, const bj::object& line) {
     } else if (line.contains("done")) {
         view.done.push_back(text("done"));
         view.last_start.reset();
-    } else if (line.contains("rollback")) {
-        view.rolling_back = true;
     } else if (const bj::value* notes = line.if_contains("note"); notes && notes->is_object()) {
         for (const auto& pair : notes->get_object()) view.notes[pair.key()] = pair.value();
     }
@@ -54,7 +53,7 @@ std::optional<EntryView> header_of(const bj::object& line, const VmName& name) {
     const auto operation = OperationId::try_parse(json::string_or(line, "operation", ""));
     const auto since = parse_instant(json::string_or(line, "since", ""));
     if (!operation || !since || json::string_or(line, "name", "") != name.str()) return std::nullopt;
-    EntryView view{*operation, name, json::string_or(line, "verb", ""), 0, *since, {}, {}, {}, {}, false, {}};
+    EntryView view{*operation, name, json::string_or(line, "verb", ""), 0, *since, {}, {}, {}, {}, {}};
     if (const bj::value* pid = line.if_contains("pid"); pid && pid->is_int64())
         view.pid = static_cast<int>(pid->get_int64());
     if (const bj::value* given = line.if_contains("parameters"); given && given->is_object())
@@ -90,6 +89,11 @@ std::optional<EntryView> parse_entry(const std::string& text, const VmName& name
 
 std::string EntryView::in_flight() const {
     return last_start && !started.empty() ? started.back() : std::string();
+}
+
+EntrySeen EntryView::seen() const {
+    if (verb == to_string(Verb::create)) return EntrySeen::create;
+    return verb == to_string(Verb::destroy) ? EntrySeen::destroy : EntrySeen::other;
 }
 
 std::optional<Ipv4> EntryView::ip() const {
@@ -135,6 +139,9 @@ void JournalEntry::begin(const OperationId& operation, const std::string& verb,
                                                         {"parameters", parameters}});
     const std::string text = std::string(clean_flag) + header + "\n";
     started_.clear();
+    // Room for all lines to come, so that a disk that fills up cannot keep the operation from ending.
+    if (fallocate(lock_->fd(), FALLOC_FL_KEEP_SIZE, 0, reserved_bytes) != 0 && errno == ENOSPC)
+        throw errno_error("cannot make room for journal entry", file_of(name_), errno);
     fault::point("journal.begin");
     if (pwrite(lock_->fd(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()))
         throw errno_error("cannot write journal entry", file_of(name_), errno);
@@ -162,12 +169,6 @@ void JournalEntry::step_started(std::string_view step) {
 
 void JournalEntry::step_done(std::string_view step) {
     append({{"done", step}});
-}
-void JournalEntry::rolling_back(std::string_view reason) {
-    append({{"rollback", reason}});
-}
-void JournalEntry::step_undone(std::string_view step) {
-    append({{"undone", step}});
 }
 void JournalEntry::note(const bj::object& notes) {
     append({{"note", notes}});
@@ -217,18 +218,15 @@ void ask_holder(const Folder& folder, const std::string& file) {
 
 JournalEntry Journal::take(const VmName& name, Manner manner, const Deadline& deadline,
                            const Interruption& interruption) const {
-    const Folder journal = folder();
     const std::string file = file_of(name);
     while (true) {
-        interruption.check();
+        const Folder journal = folder(); // it may have been removed meanwhile
         Fd fd = journal.open_file(file, O_RDWR | O_CREAT, 0640);
-        if (!fd) continue;
-        if (auto lock = FileLock::try_take(fd)) {
-            if (!lock->still_named(journal.fd(), file)) continue;
-            return JournalEntry(*this, name, std::move(*lock));
-        }
-        if (manner == Manner::ask_to_give_up) ask_holder(journal, file);
+        auto lock = fd ? FileLock::try_take(fd) : std::nullopt;
+        if (lock && lock->still_named(journal.fd(), file)) return JournalEntry(*this, name, std::move(*lock));
+        interruption.check();
         if (deadline.passed()) throw_busy(name, peek(name));
+        if (fd && manner == Manner::ask_to_give_up) ask_holder(journal, file);
         std::this_thread::sleep_for(std::chrono::milliseconds(20));
     }
 }
@@ -259,21 +257,15 @@ bool Journal::held(const VmName& name) const {
     return fd && !FileLock::try_take(fd);
 }
 
-bool Journal::noted_by_another(const VmName& name, std::string_view key, const std::string& value) const {
+Journal::Claims Journal::claims_of_others(const VmName& name) const {
+    Claims claims;
     for (const VmName& other : names()) {
-        if (other == name) continue;
-        const auto entry = peek(other);
-        if (entry && json::string_or(entry->notes, key, "") == value) return true;
+        const auto entry = other == name ? std::nullopt : peek(other);
+        if (!entry) continue;
+        if (const auto ip = entry->ip()) claims.ip.push_back(*ip);
+        if (const auto ipv6 = entry->ipv6()) claims.ipv6.push_back(*ipv6);
     }
-    return false;
-}
-
-bool Journal::claimed_by_another(const VmName& name, const Ipv4& ip) const {
-    return noted_by_another(name, "ip", ip.str());
-}
-
-bool Journal::claimed_by_another(const VmName& name, const Ipv6& ip) const {
-    return noted_by_another(name, "ipv6", ip.str());
+    return claims;
 }
 
 void Journal::remember_rolled_back(const OperationId& operation, const VmName& name) const {
@@ -302,11 +294,13 @@ bool Journal::was_rolled_back(const OperationId& operation) const {
     return false;
 }
 
-FileLock Journal::take_admission(const Deadline& deadline) const {
+FileLock Journal::take_admission(const Deadline& deadline, const Interruption& interruption) const {
     const Folder journal = folder();
     Fd self(openat(journal.fd(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!self) throw errno_error("cannot open", path_.string(), errno);
-    auto lock = FileLock::take(std::move(self), FileLock::Mode::exclusive, deadline);
+    auto lock = FileLock::take(std::move(self), FileLock::Mode::exclusive, deadline,
+                               [&] { return interruption.reason() != Interruption::Reason::none; });
+    interruption.check();
     if (!lock) throw Error(Code::busy, "another create is being admitted for too long", "try again shortly");
     return std::move(*lock);
 }

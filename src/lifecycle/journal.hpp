@@ -12,6 +12,7 @@
 #include "base/interrupt.hpp"
 #include "base/lock.hpp"
 #include "base/time.hpp"
+#include "lifecycle/state.hpp"
 #include "model/address.hpp"
 #include "model/names.hpp"
 
@@ -34,13 +35,15 @@ struct EntryView {
     boost::json::object notes;        ///< what its steps learned (addresses taken, …)
     std::vector<std::string> started; ///< steps, in order
     std::vector<std::string> done;
-    bool rolling_back = false;
+
     std::optional<Instant> last_start; ///< when the last started step began, if it isn't done
     /// The addresses noted as taken.
     std::optional<Ipv4> ip() const;
     std::optional<Ipv6> ipv6() const;
     /// The step that was begun and not finished; empty when there is none.
     std::string in_flight() const;
+    /// Its side of an observation.
+    EntrySeen seen() const;
 };
 
 class Journal;
@@ -58,8 +61,7 @@ class JournalEntry {
     void begin(const OperationId& operation, const std::string& verb, const boost::json::object& parameters);
     void step_started(std::string_view step);
     void step_done(std::string_view step);
-    void rolling_back(std::string_view reason);
-    void step_undone(std::string_view step);
+
     void note(const boost::json::object& notes);
     /// Notes that the addresses are taken for this VM: other operations then know whose they are.
     void note_addresses(const Ipv4& ip, const std::optional<Ipv6>& ipv6);
@@ -113,9 +115,12 @@ class Journal {
     /// Whether somebody holds the entry's lock now.
     bool held(const VmName& name) const;
 
-    /// Whether an open entry of another VM than `name` has noted this address as taken.
-    bool claimed_by_another(const VmName& name, const Ipv4& ip) const;
-    bool claimed_by_another(const VmName& name, const Ipv6& ip) const;
+    /// The addresses that open entries of other VMs than `name` have noted as taken.
+    struct Claims {
+        std::vector<Ipv4> ip;
+        std::vector<Ipv6> ipv6;
+    };
+    Claims claims_of_others(const VmName& name) const;
 
     /// Remembers that an operation was rolled back, so that what of it arrives late is known for what it is.
     void remember_rolled_back(const OperationId& operation, const VmName& name) const;
@@ -123,14 +128,14 @@ class Journal {
 
     /// Serialises admission (a flock on the folder itself): held while a create counts what is promised and
     /// writes its own header.
-    FileLock take_admission(const Deadline& deadline) const;
+    FileLock take_admission(const Deadline& deadline, const Interruption& interruption) const;
 
     const std::filesystem::path& path() const { return path_; }
 
   private:
     friend class JournalEntry;
     Folder folder() const;
-    bool noted_by_another(const VmName& name, std::string_view key, const std::string& value) const;
+
     std::filesystem::path path_;
 };
 

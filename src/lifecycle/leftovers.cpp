@@ -2,6 +2,7 @@
 
 #include "lifecycle/leftovers.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace blockhost {
@@ -31,10 +32,32 @@ void remove_samples(const World& world, const VmName& name) {
     remove_file(world.paths.disks, name.str() + ".xml");
 }
 
-void free_addresses(const World& world, Database& database, const VmName& name, const std::optional<Ipv4>& ip,
-                    const std::optional<Ipv6>& ipv6) {
-    if (ip && !used_by_another(world, database, name, *ip)) database.release(*ip);
-    if (ipv6 && !used_by_another(world, database, name, *ipv6)) database.release(*ipv6);
+OwnAddresses still_own(const World& world, const Database& database, const VmName& name,
+                       OwnAddresses addresses) {
+    const Journal::Claims claims = world.journal.claims_of_others(name);
+    const auto claimed = [](const auto& list, const auto& address) {
+        return std::find(list.begin(), list.end(), address) != list.end();
+    };
+    if (addresses.ip && (database.held_by_another(name, *addresses.ip) || claimed(claims.ip, *addresses.ip)))
+        addresses.ip.reset();
+    if (addresses.ipv6 &&
+        (database.held_by_another(name, *addresses.ipv6) || claimed(claims.ipv6, *addresses.ipv6)))
+        addresses.ipv6.reset();
+    return addresses;
+}
+
+void free_addresses(const World& world, Database& database, const VmName& name,
+                    const OwnAddresses& addresses) {
+    const OwnAddresses own = still_own(world, database, name, addresses);
+    if (own.ip) database.release(*own.ip);
+    if (own.ipv6) database.release(*own.ipv6);
+}
+
+void remove_routes(World& world, const VmName& name, const std::string& bridge,
+                   const OwnAddresses& addresses) {
+    const OwnAddresses own = still_own(world, world.registry.read(), name, addresses);
+    for (const std::string& problem : world.network->unplace(bridge, own.ip, own.ipv6))
+        world.talk.warn(problem);
 }
 
 } // namespace blockhost

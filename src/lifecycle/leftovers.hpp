@@ -10,16 +10,23 @@ void remove_console_logs(const World& world, const VmName& name);
 /// `<metrics>/<name>.json`, and `<vms>/<name>.xml` that the 0.2.0 provisioner leaves behind.
 void remove_samples(const World& world, const VmName& name);
 
-/// Whether somebody else has the address now: another VM's live record, or another open operation's note.
-template<class Address>
-bool used_by_another(const World& world, const Database& database, const VmName& name,
-                     const Address& address) {
-    return database.held_by_another(name, address) || world.journal.claimed_by_another(name, address);
-}
+/// The addresses of a VM that may go with it.
+struct OwnAddresses {
+    std::optional<Ipv4> ip;
+    std::optional<Ipv6> ipv6;
+};
+/// `addresses` without those that somebody else has by now: another VM's live record, or another open
+/// operation's note. Asked again right before routes or list entries are removed: an address may be given out
+/// meanwhile.
+OwnAddresses still_own(const World& world, const Database& database, const VmName& name,
+                       OwnAddresses addresses);
 
-/// Takes `name`'s addresses out of the lists, except those that somebody else has by now. For
-/// Registry::change.
-void free_addresses(const World& world, Database& database, const VmName& name, const std::optional<Ipv4>& ip,
-                    const std::optional<Ipv6>& ipv6);
+/// Takes them out of the lists. For Registry::change.
+void free_addresses(const World& world, Database& database, const VmName& name,
+                    const OwnAddresses& addresses);
+
+/// Removes their routes and neighbour entries; warns of what could not be removed.
+void remove_routes(World& world, const VmName& name, const std::string& bridge,
+                   const OwnAddresses& addresses);
 
 } // namespace blockhost

@@ -32,7 +32,7 @@ void set_routes(PowerOperation& op) {
     if (!mac || !record.ip) return;
     const std::string bridge = facts.bridge.empty() ? op.world.config.bridge : facts.bridge;
     for (const std::string& problem : op.world.network->place({bridge, *mac, *record.ip, record.ipv6}))
-        op.world.talk.warn("WARNING: " + problem);
+        op.world.talk.warn(problem);
 }
 
 /// A domain cannot start while a filter it names is missing; ours are made again.

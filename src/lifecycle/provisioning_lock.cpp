@@ -141,7 +141,7 @@ ProvisioningLock::ProvisioningLock(const std::filesystem::path& run_folder, Talk
     try {
         presence_ = std::make_unique<Presence>(run_folder);
     } catch (const Error& error) {
-        talk.warn(fmt::format("WARNING: going on without {}: {}; reconcilers will not see that a create runs",
+        talk.warn(fmt::format("going on without {}: {}; reconcilers will not see that a create runs",
                               (run_folder / lock_file).string(), error.message()));
     }
 }

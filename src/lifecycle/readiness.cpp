@@ -129,10 +129,9 @@ class ReadyWait {
             if (deadline_.passed()) {
                 if (seen.idle && Deadline::clock::now() - busy_at > idle_means_over)
                     fail("cloud-init failed (its final stage never ran),", stage);
-                world_.talk.warn(
-                    fmt::format("WARNING: the guest agent of {} answers, but cloud-init had not finished "
-                                "after {} s; its login may not be there yet",
-                                name_.str(), limit_.count()));
+                world_.talk.warn(fmt::format("the guest agent of {} answers, but cloud-init had not finished "
+                                             "after {} s; its login may not be there yet",
+                                             name_.str(), limit_.count()));
                 return;
             }
             pause(1s, stage);

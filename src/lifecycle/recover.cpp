@@ -5,6 +5,7 @@
 #include "lifecycle/create.hpp"
 #include "lifecycle/destroy.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <thread>
 
@@ -16,8 +17,7 @@ using namespace std::chrono_literals;
 using Direction = Recovery::Direction;
 
 constexpr auto patience = 20s;         ///< of a verb that waits for another to end
-constexpr auto give_up_patience = 10s; ///< of one that asked the other to give up
-constexpr auto destroy_patience = 45s; ///< a destroy cannot be asked to give up, but ends within this
+constexpr auto give_up_patience = 45s; ///< of one that asked the other to give up: to notice it, and to undo
 
 Direction direction_of(const std::string& verb) {
     if (verb == to_string(Verb::create)) return Direction::roll_back;
@@ -28,7 +28,7 @@ Direction direction_of(const std::string& verb) {
 /// A start that died may still be carried out; whoever comes next must not take the silence for its end.
 void await_late_start(World& world, const EntryView& left) {
     if (left.in_flight() != "start-domain") return;
-    const Instant over = *left.last_start + std::chrono::duration_cast<Instant::duration>(world.late_window);
+    const Instant over = late_end(world, left);
     while (now() < over) {
         const auto state = world.hypervisor().state(left.name.str());
         if (!state || is_alive(*state)) return;
@@ -41,6 +41,19 @@ Recovery describe(const EntryView& entry, Direction direction) {
 }
 
 } // namespace
+
+Instant late_end(const World& world, const EntryView& left) {
+    const auto window = std::chrono::duration_cast<Instant::duration>(world.late_window);
+    return std::max(left.last_start.value_or(left.since) + window,
+                    now() + std::min<Instant::duration>(window, 2s));
+}
+
+Error foreign_entry(const World& world, const EntryView& left) {
+    return Error(
+        Code::foreign,
+        fmt::format("the journal entry of {} names an operation of another instance", left.name.str()),
+        "look at " + (world.journal.path() / (left.name.str() + ".journal")).string());
+}
 
 void recover_left(World& world, JournalEntry& entry) {
     if (!entry.left()) return;
@@ -60,12 +73,7 @@ void recover_left(World& world, JournalEntry& entry) {
 
 JournalEntry take_entry(World& world, const VmName& name, Journal::Manner manner,
                         const Interruption& interruption) {
-    std::chrono::seconds wait = patience;
-    if (manner == Journal::Manner::ask_to_give_up) {
-        const auto holder = world.journal.peek(name);
-        const bool unstoppable = holder && direction_of(holder->verb) == Direction::roll_forward;
-        wait = unstoppable ? destroy_patience : give_up_patience;
-    }
+    const auto wait = manner == Journal::Manner::ask_to_give_up ? give_up_patience : patience;
     JournalEntry entry = world.journal.take(name, manner, Deadline::in(wait), interruption);
     if (entry.left())
         world.talk.warn(
@@ -88,32 +96,40 @@ std::string_view to_string(Direction direction) {
     return "?";
 }
 
-std::vector<Recovery> recover(World& world, const std::optional<VmName>& name, Mode mode) {
-    std::vector<Recovery> found;
-    for (const VmName& each : name ? std::vector<VmName>{*name} : world.journal.names()) {
-        const auto view = world.journal.peek(each);
-        if (view && (world.journal.held(each) || mode == Mode::look)) {
-            found.push_back(describe(*view, world.journal.held(each) ? Direction::owner_alive
-                                                                     : direction_of(view->verb)));
-            continue;
-        }
-        if (mode == Mode::look) continue;
-        try {
-            JournalEntry entry =
-                world.journal.take(each, Journal::Manner::wait, Deadline::in(100ms), Interruption());
-            if (!entry.left()) continue;
-            found.push_back(describe(*entry.left(), direction_of(entry.left()->verb)));
-            world.talk.stage(fmt::format("recovering {}: {}", each.str(), to_string(found.back().direction)));
-            recover_left(world, entry);
-        } catch (const Error& error) {
-            if (view) {
-                if (found.empty() || found.back().name != each)
-                    found.push_back(describe(*view, direction_of(view->verb)));
-                found.back().failure = error.what();
-            }
-        }
+namespace {
+
+/// Looks at, or finishes, one entry; nothing when there is nothing to do.
+std::optional<Recovery> recover_one(World& world, const VmName& name, Mode mode) {
+    const auto view = world.journal.peek(name);
+    const bool alive = view && world.journal.held(name);
+    if (alive) return describe(*view, Direction::owner_alive);
+    if (mode == Mode::look)
+        return view ? std::optional(describe(*view, direction_of(view->verb))) : std::nullopt;
+    JournalEntry entry = world.journal.take(name, Journal::Manner::wait, Deadline::in(100ms), Interruption());
+    if (!entry.left()) return std::nullopt;
+    Recovery found = describe(*entry.left(), direction_of(entry.left()->verb));
+    world.talk.stage(fmt::format("recovering {}: {}", name.str(), to_string(found.direction)));
+    try {
+        recover_left(world, entry);
+    } catch (const Error& error) {
+        found.failure = error.what();
     }
     return found;
+}
+
+} // namespace
+
+std::vector<Recovery> recover(World& world, const std::optional<VmName>& name, Mode mode) {
+    std::vector<Recovery> all;
+    for (const VmName& each : name ? std::vector<VmName>{*name} : world.journal.names()) {
+        try {
+            if (auto one = recover_one(world, each, mode)) all.push_back(std::move(*one));
+        } catch (const Error& error) {
+            all.push_back(
+                {each, "unreadable entry", format_instant(now()), Direction::owner_alive, "", error.what()});
+        }
+    }
+    return all;
 }
 
 } // namespace blockhost

@@ -8,6 +8,13 @@
 
 namespace blockhost {
 
+/// Until when a call that was in flight at its owner's death may still take effect; never less than two
+/// seconds from now, since libvirt may have been at it for long.
+Instant late_end(const World& world, const EntryView& left);
+
+/// The refusal of an entry that names an operation of another instance.
+Error foreign_entry(const World& world, const EntryView& left);
+
 /// Finishes what the dead owner of `entry` left, if anything; afterwards the entry is clean.
 void recover_left(World& world, JournalEntry& entry);
 

@@ -25,12 +25,11 @@ struct Step {
     Late late = Late::nothing;
 };
 
-/// Applies every step in order, journaled; interruptions are looked at before each. `done` are names to skip.
+/// Applies every step in order, journaled; interruptions are looked at before each.
 template<class Operation>
 void run_forward(std::span<const Step<Operation>> steps, Operation& operation, JournalEntry& entry,
-                 const Interruption& interruption, Talk& talk, const std::vector<std::string>& done = {}) {
+                 const Interruption& interruption, Talk& talk) {
     for (const Step<Operation>& step : steps) {
-        if (std::find(done.begin(), done.end(), step.name) != done.end()) continue;
         interruption.check();
         entry.step_started(step.name);
         talk.stage(step.text);
@@ -39,16 +38,16 @@ void run_forward(std::span<const Step<Operation>> steps, Operation& operation, J
     }
 }
 
-/// Reverts, last first, every step that was started. A revert that fails stops it: the entry stays open and
-/// the next operation on that VM, or recover, goes on from there.
+/// Reverts, last first, every step that was started. Nothing is written to the journal: a full disk must not
+/// keep what fills it. A revert that fails stops it: the entry stays open and the next operation on that VM,
+/// or recover, goes on from there.
 template<class Operation>
-void run_back(std::span<const Step<Operation>> steps, Operation& operation, JournalEntry& entry,
+void run_back(std::span<const Step<Operation>> steps, Operation& operation,
               const std::vector<std::string>& started, Talk& talk) {
     for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
         if (!step->revert || std::find(started.begin(), started.end(), step->name) == started.end()) continue;
         talk.detail(std::string("undoing: ") + std::string(step->text));
         step->revert(operation);
-        entry.step_undone(step->name);
     }
 }
 

@@ -5,7 +5,9 @@
 #include "base/text.hpp"
 #include "hypervisor/load.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
+#include <thread>
 
 namespace blockhost {
 
@@ -40,7 +42,7 @@ std::filesystem::path mock_database(const Paths& mock_paths) {
 
 World::World(Paths given, Reality kind, Intent intent, Talk& listener)
     : paths(std::move(given)), reality(kind), talk(listener), config(config_of(paths, reality)),
-      instance(instance_for(paths, intent)), registry(config.db_file), journal(paths.journal),
+      instance(instance_for(paths, intent)), registry(config.db_file, waits()), journal(paths.journal),
       pool(pool_name(config, paths, instance)), storage(config.storage_path),
       network(network_of(paths, reality)), late_window(reality == Reality::simulated ? 2s : 10s) {}
 
@@ -49,6 +51,26 @@ Hypervisor& World::hypervisor() {
         hypervisor_ = reality == Reality::simulated ? open_simulated(paths.world)
                                                     : open_libvirt(libvirt_uri(), Access::write);
     return *hypervisor_;
+}
+
+RegistryWaits World::waits() {
+    RegistryWaits waits;
+    waits.give_up = [this] { return interruption && interruption->reason() != Interruption::Reason::none; };
+    return waits;
+}
+
+void World::reconnect(std::chrono::seconds patience) {
+    const Deadline deadline = Deadline::in(patience);
+    hypervisor_.reset();
+    while (true) {
+        try {
+            hypervisor();
+            return;
+        } catch (const Error&) {
+            if (deadline.passed()) throw;
+        }
+        std::this_thread::sleep_for(500ms);
+    }
 }
 
 void World::delete_volume(const std::string& file_name) {

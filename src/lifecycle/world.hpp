@@ -21,6 +21,7 @@ enum class Intent { look, change };
 /// The world of one process: configuration read once, the hypervisor connected at first need.
 class World {
   public:
+    World(const World&) = delete;
     /// Reads db.yaml and this instance's id. With `simulated`, `paths` are the mock ones and the database is
     /// mock-db.json in the current folder. `talk` must outlive it.
     World(Paths paths, Reality reality, Intent intent, Talk& talk);
@@ -41,12 +42,21 @@ class World {
     /// Connects at first need; see open_libvirt and open_simulated for what it throws.
     Hypervisor& hypervisor();
 
+    /// Connects anew after a connection was lost or given up, trying for up to `patience`. Throws what the
+    /// last try threw.
+    void reconnect(std::chrono::seconds patience);
+
+    /// What ends waits for the registry's lock early; nothing while undoing. Owned by the operation that sets
+    /// it.
+    const Interruption* interruption = nullptr;
+
     /// Removes a disk volume by name of the pool's folder, through the hypervisor.
     void delete_volume(const std::string& file_name);
     /// The file names in the pool's folder; Error{io} when it cannot be read, empty when it does not exist.
     std::vector<std::string> volume_files() const;
 
   private:
+    RegistryWaits waits();
     std::unique_ptr<Hypervisor> hypervisor_;
 };
 

@@ -187,14 +187,16 @@ Ipv4 choose_ipv4(const Database& database, const Ipv4Pool& pool, const std::vect
                     " are all taken; widen ip_pool in db.yaml or destroy a VM that is no longer needed");
 }
 
-std::optional<Ipv6> choose_ipv6(const Database& database, const Ipv6Prefix& prefix, std::uint64_t first,
-                                std::uint64_t last) {
+std::optional<Ipv6> choose_ipv6(const Database& database, const Ipv6Prefix& prefix,
+                                const std::vector<Ipv6>& taken, std::uint64_t first, std::uint64_t last) {
     constexpr std::uint64_t first_for_vms = 2; // 0 is the network's, 1 the gateway's
     const std::vector<Ipv6> held_now = held<Ipv6>(database.tree());
     for (std::uint64_t offset = std::max(first, first_for_vms); offset <= last; ++offset) {
         const auto address = prefix.at(offset);
         if (!address) return std::nullopt;
-        if (!std::binary_search(held_now.begin(), held_now.end(), *address)) return address;
+        const bool is_taken =
+            contains(taken, *address) || std::binary_search(held_now.begin(), held_now.end(), *address);
+        if (!is_taken) return address;
         if (offset == last) break; // `last` may be the largest number there is
     }
     return std::nullopt;
@@ -274,6 +276,9 @@ void Database::add(const NewRecord& record) {
                     "VM already exists in database: " + name.str() +
                         " (status: " + std::string(to_string(existing->status)) + ")",
                     "choose another name, or destroy that VM first");
+    if (held_by_another(name, record.ip) || (record.ipv6 && held_by_another(name, *record.ipv6)))
+        throw Error(Code::exists, "an address of " + name.str() + " was given to another VM meanwhile",
+                    "another program has rewritten the VM database with an older copy; create it again");
     if (!tree_.get("vms")) tree_.set("vms", JsonTree::object());
     tree_.get("vms")->set(name.str(), record_tree(record));
     advance_next_vmid(tree_);
@@ -301,11 +306,11 @@ void Database::mark_destroyed(const VmName& name, Instant at) {
 }
 
 Addresses choose_addresses(const Database& database, const Ipv4Pool& pool, const std::vector<Ipv4>& taken4,
-                           const std::optional<Ipv6Prefix>& prefix, std::uint64_t ipv6_first,
-                           std::uint64_t ipv6_last) {
+                           const std::vector<Ipv6>& taken6, const std::optional<Ipv6Prefix>& prefix,
+                           std::uint64_t ipv6_first, std::uint64_t ipv6_last) {
     const Ipv4 ip = choose_ipv4(database, pool, taken4);
     if (!prefix) return {ip, std::nullopt};
-    return {ip, choose_ipv6(database, *prefix, ipv6_first, ipv6_last)};
+    return {ip, choose_ipv6(database, *prefix, taken6, ipv6_first, ipv6_last)};
 }
 
 } // namespace blockhost

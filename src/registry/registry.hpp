@@ -59,7 +59,8 @@ class Database {
     void release(const Ipv4& ip);
     void release(const Ipv6& ip);
     /// Adds the record and allocates its addresses, replacing a destroyed one whole; throws Error{exists} for
-    /// a live one.
+    /// a live one, and for an address
+    /// that another live record has.
     void add(const NewRecord& record);
     /// Removes the record when name, address and creation instant agree; false when there is no such record.
     bool remove_exactly(const VmName& name, const Ipv4& ip, Instant created_at);
@@ -75,12 +76,13 @@ class Database {
 };
 
 /// Picks the first free addresses without writing anything. Never handed out: what the database holds, the
-/// pool's gateway, network and broadcast address, and `taken4` (the host's own); of the prefix its first two
-/// addresses (network and gateway) and whatever lies outside of it. Throws Error{no_room} "No IPv4 addresses
-/// available in pool"; IPv6 is left out when the prefix is exhausted.
+/// pool's gateway, network and broadcast address, `taken4` and `taken6` (the host's own, and what operations
+/// under way have noted); of the prefix its first two addresses (network and gateway) and whatever lies
+/// outside of it. Throws Error{no_room} "No IPv4 addresses available in pool"; IPv6 is left out when the
+/// prefix is exhausted.
 Addresses choose_addresses(const Database& database, const Ipv4Pool& pool, const std::vector<Ipv4>& taken4,
-                           const std::optional<Ipv6Prefix>& prefix, std::uint64_t ipv6_first,
-                           std::uint64_t ipv6_last);
+                           const std::vector<Ipv6>& taken6, const std::optional<Ipv6Prefix>& prefix,
+                           std::uint64_t ipv6_first, std::uint64_t ipv6_last);
 
 /// How long an access to the file may take; the defaults are the contract's.
 struct RegistryWaits {

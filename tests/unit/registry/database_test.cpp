@@ -63,11 +63,11 @@ Ipv4Pool pool(const char* network, const char* first, const char* last, const ch
 }
 
 Ipv4 chosen4(const Database& db, const Ipv4Pool& pool, const std::vector<Ipv4>& taken = {}) {
-    return choose_addresses(db, pool, taken, std::nullopt, 2, 254).ip;
+    return choose_addresses(db, pool, taken, {}, std::nullopt, 2, 254).ip;
 }
 
 std::string chosen6(const Database& db, const char* prefix, std::uint64_t first, std::uint64_t last) {
-    const auto ipv6 = choose_addresses(db, pool("10.0.0.0/8", "10.0.0.1", "10.0.0.9"), {},
+    const auto ipv6 = choose_addresses(db, pool("10.0.0.0/8", "10.0.0.1", "10.0.0.9"), {}, {},
                                        Ipv6Prefix::try_parse(prefix).value(), first, last)
                           .ipv6;
     return ipv6 ? ipv6->str() : "none";
@@ -383,4 +383,20 @@ TEST_CASE("Choosing one after the other hands out each address of the pool once"
     }
     CHECK(seen.size() == 9);
     CHECK(code_of([&] { chosen4(db, ten); }) == Code::no_room);
+}
+
+TEST_CASE("An IPv6 address that is taken elsewhere is passed over") {
+    const Database db = Database::empty();
+    const auto prefix = Ipv6Prefix::try_parse("fd00::/120");
+    const auto chosen =
+        choose_addresses(db, pool("10.0.0.0/24", "10.0.0.5", "10.0.0.9"), {}, {v6("fd00::2")}, prefix, 2, 9);
+    CHECK(chosen.ipv6 == v6("fd00::3"));
+}
+
+TEST_CASE("A record is not added with an address that another live record has") {
+    Database db = Database::empty();
+    db.add(new_record("web-1"));
+    const std::string before = db.tree().write();
+    CHECK(code_of([&] { db.add(new_record("web-2")); }) == Code::exists);
+    CHECK(db.tree().write() == before);
 }

@@ -497,7 +497,7 @@ TEST_CASE("Twenty thousand records are all found, and one change leaves the rest
         if (const auto again = db.find(record.name); again && again->ip == record.ip) ++found;
     CHECK(found == 20'000);
     const Ipv4Pool pool{Ipv4Network::try_parse("10.0.0.0/8").value(), Ipv4(0x0A000000), Ipv4(0x0AFFFFFE), {}};
-    CHECK(choose_addresses(db, pool, {}, {}, 2, 254).ip == Ipv4(0x0A000000u + 20'000));
+    CHECK(choose_addresses(db, pool, {}, {}, {}, 2, 254).ip == Ipv4(0x0A000000u + 20'000));
     registry.change([](Database& changing) { changing.mark_destroyed(VmName("vm-19999"), now()); });
     const std::string after = test::content(folder / "vms.json");
     CHECK(after.substr(0, text.find("\"vm-19999\"")) == text.substr(0, text.find("\"vm-19999\"")));
