@@ -159,7 +159,7 @@ cli::Row create_row() {
                  .kind = Kind::integer,
                  .value = "ID",
                  .min = 0,
-                 .max = std::numeric_limits<std::int64_t>::max(),
+                 .max = std::numeric_limits<std::int64_t>::max() - 1,
                  .help = "token id, passed on to the guest"},
                 {.name = "cloud-init-content",
                  .kind = Kind::file,

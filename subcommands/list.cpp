@@ -22,7 +22,7 @@ std::optional<std::map<std::string, PowerState>> live_states(const cli::Call& ca
         std::map<std::string, PowerState> states;
         for (const DomainState& domain : open_observer(call)->states()) states[domain.name] = domain.state;
         return states;
-    } catch (const Error& error) {
+    } catch (const std::exception& error) {
         call.printer.warn(std::string("showing what the VM database says: ") + error.what());
         return std::nullopt;
     }

@@ -18,6 +18,9 @@ std::string status_of(const cli::Call& call) {
     } catch (const Error& error) {
         call.printer.error(error);
         return std::string(unknown);
+    } catch (const std::exception& error) {
+        call.printer.error(Error(Code::internal, error.what()));
+        return std::string(unknown);
     }
 }
 

@@ -136,10 +136,14 @@ bool is_temporary_of(std::string_view file, std::string_view name) {
 }
 
 std::optional<std::string> read(const std::filesystem::path& path, std::size_t max) {
-    Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    Fd fd(::open(path.c_str(),
+                 O_RDONLY | O_CLOEXEC | O_NONBLOCK)); // a FIFO would keep us waiting for its writer
     if (!fd && errno == ENOENT) return std::nullopt;
     if (!fd) throw errno_error("cannot open", path.native(), errno);
-    auto size = static_cast<std::size_t>(look(fd.get(), path.native()).st_size);
+    const struct stat found = look(fd.get(), path.native());
+    if (!S_ISREG(found.st_mode) && !S_ISDIR(found.st_mode))
+        throw Error(Code::io, path.native() + " is not a regular file", "put a regular file there");
+    auto size = static_cast<std::size_t>(found.st_size);
     auto some = [&](char* to, std::size_t n, std::size_t) { return ::read(fd.get(), to, n); };
     return read_all(some, path.native(), max, std::min(size, max));
 }

@@ -1,10 +1,11 @@
-// Notes of SIGINT and SIGTERM, and what asks whether to stop.
+// Notes of SIGINT, SIGTERM and SIGHUP, and what asks whether to stop.
 #include "base/interrupt.hpp"
 
 #include "base/error.hpp"
 
 #include <atomic>
 #include <csignal>
+#include <cstring>
 
 namespace blockhost {
 
@@ -27,6 +28,10 @@ void install_signal_notes() {
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, nullptr);
     sigaction(SIGTERM, &action, nullptr);
+    struct sigaction inherited {};
+    const bool keeps_running =
+        sigaction(SIGHUP, nullptr, &inherited) == 0 && inherited.sa_handler == SIG_IGN; // nohup
+    if (!keeps_running) sigaction(SIGHUP, &action, nullptr);
     action.sa_handler = SIG_IGN;
     sigaction(SIGPIPE, &action, nullptr);
     action.sa_handler = SIG_DFL; // were it ignored since our start, children's exit statuses would be lost
@@ -48,8 +53,7 @@ void Interruption::check() const {
     case Reason::none:
         return;
     case Reason::signal:
-        throw Error(Code::interrupted,
-                    std::string("interrupted by ") + (noted_signal() == SIGINT ? "SIGINT" : "SIGTERM"));
+        throw Error(Code::interrupted, std::string("interrupted by SIG") + sigabbrev_np(noted_signal()));
     case Reason::asked_to_give_up:
         throw Error(Code::interrupted, "another operation on this VM asked this one to give up");
     }

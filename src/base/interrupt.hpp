@@ -1,13 +1,14 @@
 #pragma once
-/// SIGINT and SIGTERM as something a step can look at, joined with another operation's wish that we give up.
+/// SIGINT, SIGTERM and SIGHUP as something a step can look at, joined with another operation's wish that we
+/// give up.
 
 #include <functional>
 #include <string>
 
 namespace blockhost {
 
-/// Installs handlers for SIGINT and SIGTERM that only note the signal; SIGPIPE is ignored, SIGCHLD not.
-/// Call once, from main, before any thread starts.
+/// Installs handlers for SIGINT, SIGTERM and (unless it is ignored) SIGHUP that only note the signal; SIGPIPE
+/// is ignored, SIGCHLD not. Call once, from main, before any thread starts.
 void install_signal_notes();
 
 /// The first signal noted, or 0.

@@ -126,11 +126,14 @@ void add_table_statuses(const Row& row, std::vector<std::pair<int, std::string>>
 std::vector<std::pair<std::string, std::string>> exit_statuses(const Row& row) {
     std::vector<std::pair<int, std::string>> statuses;
     bool forgiving = row.usage_status == 0;
-    statuses.emplace_back(0, forgiving ? "success, and a malformed command line too" : "success");
+    statuses.emplace_back(0, row.on_usage_error ? "always, with an answer"
+                             : forgiving        ? "success, and a malformed command line too"
+                                                : "success");
     if (row.exit == Row::Exit::table) {
         add_table_statuses(row, statuses);
     } else {
-        statuses.emplace_back(1, "failure; the last line on standard error says why");
+        statuses.emplace_back(1, row.on_usage_error ? "standard output could not be written"
+                                                    : "failure; the last line on standard error says why");
         if (!forgiving) statuses.emplace_back(row.usage_status, "the command line is malformed");
     }
     std::vector<std::pair<std::string, std::string>> texts;

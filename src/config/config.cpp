@@ -92,7 +92,8 @@ std::optional<BrokerAllocation> read_broker_allocation(const Paths& paths) {
         auto text = files::read(path);
         if (!text) return std::nullopt;
         boost::json::value allocation = json::parse(*text, path.native());
-        auto prefix = Ipv6Prefix::try_parse(json::string_or(allocation, "prefix", ""));
+        const std::string older = json::string_or(allocation, "ipv6_prefix", "");
+        auto prefix = Ipv6Prefix::try_parse(json::string_or(allocation, "prefix", older));
         if (!prefix) return std::nullopt;
         std::string zone = json::string_or(allocation, "dns_zone", "");
         return BrokerAllocation{*prefix, is_dns_zone(zone) ? zone : ""};

@@ -100,6 +100,9 @@ DbConfig read_db_config(const Paths& paths) {
     std::filesystem::path path = paths.db_yaml();
     auto text = read_text(path);
     if (!text) throw Error(Code::config, "Config not found: " + path.native() + " (run wizard first)");
+    if (text->empty())
+        throw Error(Code::config, path.native() + " is empty: a program may have died while writing it",
+                    "restore it, or run the wizard again");
     YamlSection file = YamlSection::parse(*text, path.native());
 
     auto is_bridge = [](const std::string& name) { return is_plain_name(name, 15); };

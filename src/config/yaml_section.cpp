@@ -61,15 +61,36 @@ YamlSection YamlSection::parse(const std::string& text, const std::string& path)
     }
 }
 
-std::optional<YAML::Node> YamlSection::find(const std::string& key) const {
+namespace {
+
+constexpr int deepest_merge = 16; ///< aliases cannot make a loop, but a chain of them can be long
+
+/// The member `key` of a mapping, null ones too; of what it merges in ("<<", YAML 1.1) only what it lacks
+/// itself, the first of several winning. yaml-cpp leaves merging to its users.
+std::optional<YAML::Node> member_of(const YAML::Node& mapping, const std::string& key, int depth = 0) {
     std::optional<YAML::Node> last;
-    if (!node_.IsDefined() || !node_.IsMap()) return last;
-    for (const auto& member : node_) {
-        if (!member.first.IsScalar() || member.first.Scalar() != key) continue;
-        last.reset();
-        if (!member.second.IsNull()) last.emplace(member.second);
+    if (!mapping.IsDefined() || !mapping.IsMap() || depth > deepest_merge) return last;
+    std::vector<YAML::Node> merged;
+    for (const auto& member : mapping) {
+        if (!member.first.IsScalar()) continue;
+        if (member.first.Scalar() == key) last.emplace(member.second);
+        if (member.first.Scalar() != "<<") continue;
+        const YAML::Node value = member.second;
+        if (!value.IsSequence()) merged.push_back(value);
+        if (value.IsSequence())
+            for (auto each = value.begin(); each != value.end(); ++each) merged.push_back(*each);
     }
+    for (const YAML::Node& other : merged)
+        if (!last) last = member_of(other, key, depth + 1);
     return last;
+}
+
+} // namespace
+
+std::optional<YAML::Node> YamlSection::find(const std::string& key) const {
+    auto found = member_of(node_, key);
+    if (found && found->IsNull()) found.reset();
+    return found;
 }
 
 YamlSection YamlSection::section(const std::string& key) const {

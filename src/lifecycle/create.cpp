@@ -92,18 +92,22 @@ void release_addresses(CreateOperation& op) {
 
 // write-seed
 
-void write_seed(CreateOperation& op) {
-    const CreateRequest& request = op.making->request;
-    const Settings& settings = op.making->settings;
+std::string user_data(const World& world, const CreateRequest& request, const Settings& settings,
+                      const Addresses& addresses) {
     const guest::UserDataInput input{.request = request.vm,
-                                     .ip = op.addresses->ip,
-                                     .ipv6 = op.addresses->ipv6,
+                                     .ip = addresses.ip,
+                                     .ipv6 = addresses.ipv6,
                                      .dns_zone = settings.broker ? settings.broker->dns_zone : "",
                                      .web3 = settings.web3,
                                      .engine_installed = settings.engine.found,
                                      .verbatim = request.user_data,
                                      .ssh_key = request.ssh_key,
                                      .secret_key = random_hex(64)};
+    return guest::render_user_data(input, world.paths);
+}
+
+void write_seed(CreateOperation& op) {
+    const Settings& settings = op.making->settings;
     const guest::NetworkInput network{op.making->mac,
                                       op.addresses->ip,
                                       op.world.config.ipv4.network.prefix_length(),
@@ -112,7 +116,7 @@ void write_seed(CreateOperation& op) {
                                       op.addresses->ipv6,
                                       settings.broker ? std::optional(settings.broker->gateway())
                                                       : std::nullopt};
-    const guest::Seed seed{guest::render_user_data(input, op.world.paths),
+    const guest::Seed seed{user_data(op.world, op.making->request, settings, *op.addresses),
                            guest::render_meta_data(op.name(), op.making->uuid),
                            guest::render_network_config(network)};
     op.making->seed_path = guest::write_seed(op.world.paths.cloud_init, op.name(), seed).string();
@@ -374,6 +378,7 @@ CreateResult preview_create(World& world, const CreateRequest& request) {
     check_all(world, request, entry ? entry->seen() : EntrySeen::none);
     check_room(world, request.vm);
     const Addresses addresses = choose(world, request.vm.name, settings, world.registry.read());
+    user_data(world, request, settings, addresses); // what it refuses, --apply would refuse too
     world.talk.stage("dry run: nothing is changed; --apply would carry out:");
     for (const auto& step : steps) world.talk.stage(fmt::format("  {}", step.name));
     return result_of(request.vm, addresses);

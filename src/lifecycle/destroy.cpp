@@ -30,14 +30,15 @@ struct DestroyOperation {
     std::optional<Ipv6> ipv6;
 };
 
-/// Our domain, while it is there: the one whose uuid was seen when ours was proved. The journal is outside
-/// text, so it is proved again each time.
+/// Our domain, while it is there: the one whose uuid was seen when ours was proved, or, where there was none
+/// then, one that carries our mark. The journal is outside text, so it is proved again each time.
 bool is_there(DestroyOperation& op) {
-    if (op.uuid.empty()) return false;
     const auto view = op.world.hypervisor().find(op.name.str());
-    if (!view || view->uuid != op.uuid) return false;
+    if (!view || (!op.uuid.empty() && view->uuid != op.uuid)) return false;
     const auto record = op.world.registry.read().find(op.name);
-    if (proof_of(op.world, op.name, record, read_domain(view->xml)) == Proof::none)
+    const Proof proof = proof_of(op.world, op.name, record, read_domain(view->xml));
+    if (op.uuid.empty()) return proof == Proof::mark;
+    if (proof == Proof::none)
         throw Error(
             Code::foreign,
             fmt::format("the domain {} is not provably ours any more; it is left untouched", op.name.str()),

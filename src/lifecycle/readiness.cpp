@@ -46,9 +46,9 @@ class ReadyWait {
             text += fmt::format("; {}", error.message());
         }
         const auto tail = console_tail(console_, evidence_lines);
-        text += tail.empty() ? "; its console showed nothing" : "; its console's last lines:";
-        for (const std::string& line : tail) text += "\n  | " + line;
-        return text;
+        for (const std::string& line : tail) world_.talk.warn("console | " + line);
+        return text +
+               (tail.empty() ? "; its console showed nothing" : "; its console's last lines are shown above");
     }
 
     [[noreturn]] void fail(std::string_view what, std::string_view stage) const {

@@ -24,7 +24,13 @@ DbConfig config_of(const Paths& paths, Reality reality) {
     return config;
 }
 
+/// A verb that changes something makes the state folder where no package did.
 InstanceId instance_for(const Paths& paths, Intent intent) {
+    std::error_code error;
+    if (intent == Intent::change) std::filesystem::create_directories(paths.state, error);
+    if (error)
+        throw Error(Code::io, fmt::format("cannot make {}: {}", paths.state.string(), error.message()),
+                    "make that folder, or run as a user who may");
     if (intent == Intent::change) return instance_id(paths);
     return existing_instance_id(paths).value_or(InstanceId::random());
 }

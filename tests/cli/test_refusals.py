@@ -324,3 +324,67 @@ def test_foreign_keys_survive_every_rewrite(host):
     assert host.run("destroy", "vm-1", "--mock").returncode == 0
     assert '"spelt": 1.10' in path.read_text()
     assert json.loads(path.read_text())["vms"]["vm-1"]["status"] == "destroyed"
+
+
+@pytest.mark.parametrize("place", ["db.yaml", "broker-allocation.json"])
+def test_a_fifo_in_place_of_a_file_keeps_nobody_waiting(host, place):
+    (host.etc / place).unlink(missing_ok=True)
+    os.mkfifo(host.etc / place)
+    run = subprocess.run([BINARY, "create", "vm-1", "--owner-wallet", WALLET, "--mock", "--disk", "4"], env=host.env,
+                         cwd=host.folder, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=10)
+    if place == "db.yaml":
+        refused(host, run, "not a regular file")
+    else:
+        assert run.returncode == 0, "an allocation that cannot be read means no IPv6"
+
+
+def test_an_empty_db_yaml_is_a_torn_one(host):
+    (host.etc / "db.yaml").write_text("")
+    refused(host, host.create(), "db.yaml", "empty")
+
+
+def test_merge_keys_count_as_other_yaml_readers_count_them(host):
+    (host.etc / "db.yaml").write_text("d: &d {network: 10.9.9.0/24, start: 10, end: 12, gateway: 10.9.9.1}\n"
+                                      "bridge: br0\nip_pool:\n  <<: *d\n  start: 11\n")
+    run = host.create()
+    assert run.returncode == 0, run.stderr
+    assert json.loads(run.stdout.splitlines()[-1])["ip"] == "10.9.9.11"
+
+
+def test_the_older_name_of_the_prefix_is_read(host):
+    (host.etc / "broker-allocation.json").write_text('{"ipv6_prefix": "2a11::/120"}')
+    assert json.loads(host.create().stdout.splitlines()[-1])["ipv6"] == "2a11::2"
+
+
+def test_a_bad_ssh_key_is_refused_by_a_dry_run_too(host):
+    run = host.run("create", "vm-1", "--owner-wallet", WALLET, "--mock", "--disk", "4", "--ssh-key", "/etc/passwd")
+    refused(host, run, "SSH key")
+
+
+def test_status_answers_unknown_where_it_may_not_write_its_simulated_world(host):
+    os.chmod(host.folder, 0o755)
+    for path in (host.folder / "root").rglob("*"):
+        path.chmod(0o755)
+    (host.folder / "root").chmod(0o755)
+    if subprocess.run(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "test", "-x", host.folder]
+                      ).returncode != 0:
+        pytest.skip("nobody cannot reach this folder")
+    run = subprocess.run(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", BINARY, "status", "x",
+                          "--mock"], env=host.env, cwd=host.folder, capture_output=True, text=True)
+    assert (run.returncode, run.stdout) == (0, "unknown\n")
+
+
+@pytest.mark.parametrize("number", [1, 2, 15])
+def test_a_create_that_is_hung_up_interrupted_or_terminated_is_undone(host, number):
+    behave(host, agent="silent")
+    run = subprocess.Popen([BINARY, "create", "vm-1", "--owner-wallet", WALLET, "--memory", "128", "--disk", "4", "--mock",
+                            "--apply"], env=host.env, cwd=host.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                           text=True)
+    for line in run.stderr:
+        if "waiting for the guest agent" in line:
+            break
+    run.send_signal(number)
+    out, _ = run.communicate()
+    assert run.returncode == 128 + number
+    assert json.loads(out)["status"] == "error"
+    assert not [p for p in host.everything() if "domains" in p or "vms/" in p or "cloud-init" in p]

@@ -2,6 +2,7 @@
 
 #include "stage.hpp"
 
+#include "hypervisor/domain_xml.hpp"
 #include "model/names.hpp"
 
 using namespace blockhost;
@@ -218,4 +219,24 @@ TEST_CASE("the host has memory and processors") {
     auto host = stage.hypervisor().host();
     CHECK(host.memory_mib > 0);
     CHECK(host.cpus > 0);
+}
+
+TEST_CASE("the uses show every domain's memory, and the mark of those that are marked") {
+    Stage stage;
+    auto marked = stage.name("marked"), plain = stage.name("plain");
+    std::string xml = stage.tiny_domain(marked, Uuid::random().str());
+    xml.insert(xml.find("<memory"), std::string("<metadata><bh:vm xmlns:bh='") + metadata_namespace +
+                                        "' instance='mine' operation='op'/></metadata>");
+    stage.hypervisor().define(xml);
+    stage.hypervisor().define(stage.tiny_domain(plain, Uuid::random().str()));
+    int seen = 0;
+    for (const DomainUse& use : stage.hypervisor().uses()) {
+        if (use.name != marked && use.name != plain) continue;
+        ++seen;
+        CHECK(use.memory_mib == 32);
+        const auto mark = read_mark(use.metadata);
+        CHECK(mark.has_value() == (use.name == marked));
+        if (mark) CHECK((mark->instance == "mine" && mark->operation == "op"));
+    }
+    CHECK(seen == 2);
 }

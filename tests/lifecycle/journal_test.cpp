@@ -37,7 +37,8 @@ JournalEntry take(const Journal& journal, std::chrono::milliseconds patience = 1
 }
 
 /// Runs `work` in a child that then dies without cleaning up; returns when it is dead.
-template <class Work> void in_dying_child(Work work) {
+template<class Work>
+void in_dying_child(Work work) {
     const pid_t child = fork();
     REQUIRE(child >= 0);
     if (child == 0) {
@@ -133,8 +134,9 @@ TEST_CASE("a last line that was being written when its owner died is not read") 
 TEST_CASE("an entry whose header was never completed counts as clean") {
     const Scratch scratch;
     std::filesystem::create_directories(scratch.path / "journal");
-    for (const char* text : {"", "give-up 0\n", "give-up 0\n{\"operation\":", "garbage", "give-up 0\n[]\n",
-                             "give-up 0\n{\"operation\":\"../../x\",\"name\":\"vm-1\",\"since\":\"now\"}\n"}) {
+    for (const char* text :
+         {"", "give-up 0\n", "give-up 0\n{\"operation\":", "garbage", "give-up 0\n[]\n",
+          "give-up 0\n{\"operation\":\"../../x\",\"name\":\"vm-1\",\"since\":\"now\"}\n"}) {
         append(scratch.path / "journal/vm-1.journal", text);
         const Journal journal(scratch.path / "journal");
         {
@@ -148,8 +150,9 @@ TEST_CASE("an entry whose header was never completed counts as clean") {
 TEST_CASE("an entry that speaks of another VM is not believed") {
     const Scratch scratch;
     std::filesystem::create_directories(scratch.path / "journal");
-    const std::string header = "give-up 0\n{\"operation\":\"" + OperationId::make(instance).str() +
-                               "\",\"verb\":\"destroy\",\"name\":\"other\",\"since\":\"2026-01-01T00:00:00+00:00\"}\n";
+    const std::string header =
+        "give-up 0\n{\"operation\":\"" + OperationId::make(instance).str() +
+        "\",\"verb\":\"destroy\",\"name\":\"other\",\"since\":\"2026-01-01T00:00:00+00:00\"}\n";
     append(scratch.path / "journal/vm-1.journal", header);
     CHECK_FALSE(take(Journal(scratch.path / "journal")).left());
 }

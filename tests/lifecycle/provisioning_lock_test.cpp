@@ -78,7 +78,8 @@ class Holder {
     int order = -1;
 };
 
-template <class Condition> bool soon(Condition condition) {
+template<class Condition>
+bool soon(Condition condition) {
     for (int i = 0; i < 100; ++i) {
         if (condition()) return true;
         std::this_thread::sleep_for(50ms);

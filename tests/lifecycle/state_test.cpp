@@ -9,13 +9,22 @@ using namespace blockhost;
 
 namespace {
 
-constexpr RecordSeen records[] = {RecordSeen::none, RecordSeen::active, RecordSeen::suspended, RecordSeen::destroyed};
+constexpr RecordSeen records[] = {RecordSeen::none, RecordSeen::active, RecordSeen::suspended,
+                                  RecordSeen::destroyed};
 constexpr DomainSeen domains[] = {DomainSeen::none, DomainSeen::running, DomainSeen::paused, DomainSeen::off,
                                   DomainSeen::foreign};
-constexpr VmState states[] = {VmState::absent,    VmState::creating,  VmState::active,
-                              VmState::paused,    VmState::stopped,   VmState::suspended,
-                              VmState::destroying, VmState::destroyed, VmState::orphaned,
-                              VmState::lost,      VmState::foreign,   VmState::running_while_suspended,
+constexpr VmState states[] = {VmState::absent,
+                              VmState::creating,
+                              VmState::active,
+                              VmState::paused,
+                              VmState::stopped,
+                              VmState::suspended,
+                              VmState::destroying,
+                              VmState::destroyed,
+                              VmState::orphaned,
+                              VmState::lost,
+                              VmState::foreign,
+                              VmState::running_while_suspended,
                               VmState::running_while_destroyed};
 constexpr Verb verbs[] = {Verb::create, Verb::destroy, Verb::start, Verb::stop, Verb::kill};
 

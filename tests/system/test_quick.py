@@ -177,7 +177,7 @@ def test_create_undoes_a_guest_whose_agent_never_answers_and_shows_its_console(m
     run = machine.create("mute-001", "--cloud-init-content", content, "--ready-timeout", "15")
     assert run.returncode == 1
     assert "waiting for its guest agent" in run.stderr and "console" in run.stderr
-    assert run.stderr.splitlines()[-1].startswith("[vm-create] ") or "|" in run.stderr.splitlines()[-1]
+    assert run.stderr.splitlines()[-1].startswith("[vm-create] ERROR: ")
     assert json.loads(run.stdout)["status"] == "error"
     assert machine.leftovers() == {}
 
@@ -257,6 +257,49 @@ def test_another_instances_vm_is_foreign(machine):
     finally:
         machine.run("destroy", "shared-001")
         other.close()
+    assert machine.leftovers() == {}
+
+
+def test_a_disk_is_kept_while_a_renamed_domain_stands_on_it(machine):
+    """Somebody renamed the domain and started it: the record's VM is lost, its disk is in use."""
+    assert machine.create("renamed-001").returncode == 0
+    assert machine.run("kill", "renamed-001").returncode == 0
+    machine.virsh("domrename", "renamed-001", "other-name-001")
+    try:
+        machine.virsh("start", "other-name-001")
+        disks = machine.volumes()
+        run = machine.run("destroy", "renamed-001")
+        assert run.returncode == 1 and "other-name-001 stands on the disk" in run.stderr
+        assert machine.volumes() == disks != []
+    finally:
+        machine.virsh("destroy", "other-name-001", check=False)
+        machine.virsh("domrename", "other-name-001", "renamed-001", check=False)
+    assert machine.run("destroy", "renamed-001").returncode == 0
+    assert machine.leftovers() == {}
+
+
+def test_a_destroy_is_finished_although_the_domain_was_started_meanwhile(machine):
+    assert machine.create("again-001").returncode == 0
+    run = machine.start("destroy", "again-001")
+    wait_until("the journal entry", 10, (machine.state / "journal/again-001.journal").exists)
+    run.send_signal(signal.SIGKILL)
+    run.communicate()
+    machine.virsh("start", "again-001", check=False)
+    assert machine.run("destroy", "again-001").returncode == 0
+    assert machine.leftovers() == {}
+
+
+def test_memory_promised_to_running_vms_counts(machine):
+    assert machine.create("counted-001").returncode == 0
+    machine.write_db_yaml("memory_overcommit: 0.1\n")
+    try:
+        host = int(sh("sh", "-c", "virsh -c qemu:///system nodeinfo | sed -n 's/^Memory size: *\\([0-9]*\\).*/\\1/p'").stdout) // 1024
+        room = int((host - 1024) * 0.1)
+        run = machine.create("counted-002", "--memory", str(room - 64))
+        assert run.returncode == 1 and "not enough memory" in run.stderr and "128 MiB promised" in run.stderr
+    finally:
+        machine.write_db_yaml()
+    assert machine.run("destroy", "counted-001").returncode == 0
     assert machine.leftovers() == {}
 
 

@@ -251,7 +251,8 @@ TEST_CASE("removing passes fault points before and after the work") {
 
 TEST_CASE("what killed writers left of one file is removed, and nothing else") {
     Place place;
-    for (const char* name : {".log.0123456789ab", ".log.0123456789aB", ".log.0123456789a", ".other.0123456789ab", "log"})
+    for (const char* name :
+         {".log.0123456789ab", ".log.0123456789aB", ".log.0123456789a", ".other.0123456789ab", "log"})
         place.folder.replace(name, "x", fresh);
     place.folder.remove_temporaries("log");
     CHECK(place.folder.kind(".log.0123456789ab") == Folder::Kind::absent);

@@ -39,9 +39,15 @@ TEST_CASE("a missing db.yaml sends people to the wizard") {
           "Config not found: " + root.paths.db_yaml().native() + " (run wizard first)");
 }
 
+TEST_CASE("a file without a single byte is a torn one") {
+    Root root;
+    put(root.paths.db_yaml(), "");
+    CHECK_THROWS_AS(read_db_config(root.paths), Error);
+}
+
 TEST_CASE("every key is optional") {
     for (const char* yaml :
-         {"", "# nothing\n", "{}", "~", "---\n", "other: 1\n", "ip_pool: ~\nbridge: null\nipv6_pool:\n"}) {
+         {"# nothing\n", "{}", "~", "---\n", "other: 1\n", "ip_pool: ~\nbridge: null\nipv6_pool:\n"}) {
         CAPTURE(yaml);
         Root root;
         put(root.paths.db_yaml(), yaml);
