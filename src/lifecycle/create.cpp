@@ -366,12 +366,6 @@ void admit(World& world, const CreateRequest& request, CreateOperation& op) {
 
 } // namespace
 
-std::vector<std::string> create_step_names() {
-    std::vector<std::string> names;
-    for (const auto& step : steps) names.emplace_back(step.name);
-    return names;
-}
-
 CreateResult preview_create(World& world, const CreateRequest& request) {
     const Settings settings = read_settings(world, request.vm);
     const auto entry = world.journal.peek(request.vm.name);

@@ -35,7 +35,4 @@ void create(World& world, const CreateRequest& request,
 /// carries out late, until the world's late window is over.
 void roll_back_create(World& world, JournalEntry& entry, const EntryView& left);
 
-/// The steps' names in order.
-std::vector<std::string> create_step_names();
-
 } // namespace blockhost

@@ -212,12 +212,6 @@ void run(DestroyOperation& op, JournalEntry& entry) {
 
 } // namespace
 
-std::vector<std::string> destroy_step_names() {
-    std::vector<std::string> names;
-    for (const auto& step : steps) names.emplace_back(step.name);
-    return names;
-}
-
 void destroy(World& world, const VmName& name) {
     JournalEntry entry = take_entry(world, name, Journal::Manner::ask_to_give_up, Interruption());
     const Observation seen = observe(world, name);

@@ -12,6 +12,4 @@ void destroy(World& world, const VmName& name);
 /// Goes on with a destroy whose process died or failed.
 void roll_destroy_forward(World& world, JournalEntry& entry, const EntryView& left);
 
-std::vector<std::string> destroy_step_names();
-
 } // namespace blockhost
