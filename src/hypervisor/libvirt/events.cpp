@@ -37,13 +37,6 @@ int listen(virConnectPtr connection, int id, virConnectDomainEventGenericCallbac
     return number;
 }
 
-bool listen_for_close(virConnectPtr connection, const Owner& events) {
-    auto owner = std::make_unique<Owner>(events);
-    if (virConnectRegisterCloseCallback(connection, on_close, owner.get(), release) < 0) return false;
-    owner.release();
-    return true;
-}
-
 } // namespace
 
 void Events::aim(const std::string& name) {
@@ -78,12 +71,13 @@ Wake Events::next(std::chrono::milliseconds span) {
 }
 
 Subscription::Subscription(virConnectPtr connection, const std::shared_ptr<Events>& events)
-    : connection_(connection), lifecycle_(listen(connection, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
-                                                 VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle), events)) {
+    : connection_(connection), closing_(std::make_unique<Owner>(events)),
+      lifecycle_(listen(connection, VIR_DOMAIN_EVENT_ID_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle),
+                        events)) {
     if (lifecycle_ < 0) throw last_failure(connection, "tell of events");
     agent_ =
         listen(connection, VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK(on_agent), events);
-    closing_ = listen_for_close(connection, events);
+    if (virConnectRegisterCloseCallback(connection, on_close, closing_.get(), nullptr) < 0) closing_.reset();
 }
 
 /// Each callback holds the connection, so that without this it would never be closed.

@@ -44,8 +44,10 @@ class Subscription {
 
   private:
     virConnectPtr connection_; ///< outlives this
-    int lifecycle_, agent_;    ///< callback ids; negative: none
-    bool closing_;
+    /// What the close callback is given; ours, since drivers without that callback accept and forget it.
+    /// Null: none.
+    std::unique_ptr<std::shared_ptr<Events>> closing_;
+    int lifecycle_, agent_; ///< callback ids; negative: none
 };
 
 } // namespace blockhost::libvirt

@@ -60,8 +60,8 @@ inline std::size_t entries(const std::filesystem::path& folder) {
 }
 
 /// Runs `work` in a forked child and returns waitpid's status; an exception ends the child with 99. The
-/// child's exit runs no destructors of ours; with `exit_normally` it runs atexit functions.
-enum class ChildEnd { at_once, exit_normally };
+/// child's exit runs no destructors of ours; with `exit_quickly` it leaves as our program does, by quick_exit.
+enum class ChildEnd { at_once, exit_quickly };
 template<typename Work>
 int in_child(Work work, ChildEnd end = ChildEnd::at_once) {
     pid_t child = fork();
@@ -71,7 +71,7 @@ int in_child(Work work, ChildEnd end = ChildEnd::at_once) {
             status = work();
         } catch (...) {
         }
-        if (end == ChildEnd::exit_normally) std::exit(status);
+        if (end == ChildEnd::exit_quickly) std::quick_exit(status);
         _exit(status);
     }
     int status = 0;
