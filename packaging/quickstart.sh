@@ -15,6 +15,7 @@ marker=$root/.blockhost-demo
 bridge=bhdemo0
 vm=demo-001
 wallet=0x00000000000000000000000000000000000000d1
+# shellcheck disable=SC2034 # packaging/lib.sh reads it
 package_log=/var/log/blockhost-quickstart-packages.log
 
 say() { printf '[quickstart %3d s] %s\n' "$SECONDS" "$*" >&2; }

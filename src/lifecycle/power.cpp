@@ -81,7 +81,7 @@ using PowerStep = Step<PowerOperation>;
 constexpr std::array<PowerStep, 3> start_steps{{
     {"set-routes", "setting routes and neighbour entries", set_routes},
     {"ensure-filters", "checking the network filter", ensure_filters},
-    {"start-domain", "starting the domain", start_domain, nullptr, Late::running},
+    {"start-domain", "starting the domain", start_domain},
 }};
 constexpr std::array<PowerStep, 2> unpause_steps{{
     {"set-routes", "setting routes and neighbour entries", set_routes},

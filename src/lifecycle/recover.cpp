@@ -92,6 +92,8 @@ std::string_view to_string(Direction direction) {
         return "close as abandoned";
     case Direction::owner_alive:
         return "left alone: its process is alive";
+    case Direction::unreadable:
+        return "left alone: it could not be taken or read";
     }
     return "?";
 }
@@ -126,7 +128,7 @@ std::vector<Recovery> recover(World& world, const std::optional<VmName>& name, M
             if (auto one = recover_one(world, each, mode)) all.push_back(std::move(*one));
         } catch (const Error& error) {
             all.push_back(
-                {each, "unreadable entry", format_instant(now()), Direction::owner_alive, "", error.what()});
+                {each, "unreadable entry", format_instant(now()), Direction::unreadable, "", error.what()});
         }
     }
     return all;

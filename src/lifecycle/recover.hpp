@@ -28,7 +28,7 @@ struct Recovery {
     VmName name;
     std::string verb;
     std::string since;
-    enum class Direction { roll_back, roll_forward, abandon, owner_alive } direction;
+    enum class Direction { roll_back, roll_forward, abandon, owner_alive, unreadable } direction;
     std::string in_flight; ///< the step that was begun and not finished; may be empty
     std::string failure;   ///< why it could not be finished; empty: it was (or would be)
 };

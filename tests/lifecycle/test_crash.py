@@ -217,3 +217,18 @@ def test_the_mock_writes_nothing_outside_its_folder(mock):
     before = sorted(str(p) for p in (mock.folder / "root").rglob("*"))
     prepared(mock)
     assert sorted(str(p) for p in (mock.folder / "root").rglob("*")) == before
+
+
+def test_an_entry_that_cannot_be_read_frees_nothing_and_is_reported(mock):
+    """Whose address it notes cannot be known, so none is given back: a failed look is not an empty look."""
+    points = points_of(CREATE)
+    assert mock.create(fault=f"kill@{points // 2}").returncode == -signal.SIGKILL
+    taken = mock.registry()["allocated_ips"]
+    (mock.folder / "mock-world/journal/aaa.journal").mkdir()
+    run = mock.run("recover", "--all")
+    assert run.returncode == 1
+    assert "aaa: unreadable entry" in run.stdout and "could not be taken or read" in run.stdout
+    assert "vm-1: create" in run.stdout, "the others are looked at all the same"
+    assert mock.registry()["allocated_ips"] == taken != []
+    (mock.folder / "mock-world/journal/aaa.journal").rmdir()
+    mock.check([])

@@ -60,7 +60,8 @@ inline std::size_t entries(const std::filesystem::path& folder) {
 }
 
 /// Runs `work` in a forked child and returns waitpid's status; an exception ends the child with 99. The
-/// child's exit runs no destructors of ours; with `exit_quickly` it leaves as our program does, by quick_exit.
+/// child's exit runs no destructors of ours; with `exit_quickly` it leaves as our program does, by
+/// quick_exit.
 enum class ChildEnd { at_once, exit_quickly };
 template<typename Work>
 int in_child(Work work, ChildEnd end = ChildEnd::at_once) {
