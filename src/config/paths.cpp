@@ -19,6 +19,8 @@ void lay_out_state(Paths& paths, const std::filesystem::path& state) {
     paths.consoles = state / "console";
     paths.metrics = state / "metrics";
     paths.journal = state / "journal";
+    paths.suspended = state / "suspended";
+    paths.kept_off = state / "kept-off";
 }
 
 } // namespace

@@ -29,19 +29,25 @@ pugi::xml_node add_text(pugi::xml_node parent, const char* name, const std::stri
     return node;
 }
 
-void add_metadata(pugi::xml_node domain, const DomainSpec& spec) {
-    auto vm = add(add(domain, "metadata"), "blockhost:vm",
+DomainMark mark_of(const DomainSpec& spec) {
+    return {spec.instance.str(), spec.operation.str(), spec.state_folder, spec.ip,         spec.ipv6,
+            spec.wallet,         spec.username,        spec.network_mode, spec.expires_at, spec.created_at};
+}
+
+void add_mark(pugi::xml_node parent, const VmName& name, const DomainMark& mark) {
+    auto vm = add(parent, "blockhost:vm",
                   {{"xmlns:blockhost", metadata_namespace},
-                   {"instance", spec.instance.str()},
-                   {"operation", spec.operation.str()}});
-    add_text(vm, "blockhost:name", spec.name.str());
-    add_text(vm, "blockhost:ip", spec.ip.str());
-    if (spec.ipv6) add_text(vm, "blockhost:ipv6", spec.ipv6->str());
-    add_text(vm, "blockhost:owner", spec.wallet);
-    add_text(vm, "blockhost:username", spec.username);
-    add_text(vm, "blockhost:network-mode", spec.network_mode);
-    add_text(vm, "blockhost:expires-at", spec.expires_at);
-    add_text(vm, "blockhost:created-at", spec.created_at);
+                   {"instance", mark.instance},
+                   {"operation", mark.operation},
+                   {"state", mark.state_folder}});
+    add_text(vm, "blockhost:name", name.str());
+    if (mark.ip) add_text(vm, "blockhost:ip", mark.ip->str());
+    if (mark.ipv6) add_text(vm, "blockhost:ipv6", mark.ipv6->str());
+    add_text(vm, "blockhost:owner", mark.wallet);
+    add_text(vm, "blockhost:username", mark.username);
+    add_text(vm, "blockhost:network-mode", mark.network_mode);
+    add_text(vm, "blockhost:expires-at", mark.expires_at);
+    add_text(vm, "blockhost:created-at", mark.created_at);
 }
 
 void add_machine(pugi::xml_node domain, const DomainSpec& spec) {
@@ -147,6 +153,7 @@ DomainMark mark_in(pugi::xml_node vm) {
     DomainMark mark;
     mark.instance = vm.attribute("instance").value();
     mark.operation = vm.attribute("operation").value();
+    mark.state_folder = vm.attribute("state").value();
     for (auto child : vm.children()) {
         auto key = local_name(child);
         std::string value = child.text().get();
@@ -213,7 +220,7 @@ std::string render_domain(const DomainSpec& spec) {
     auto domain = add(document, "domain", {{"type", spec.kvm ? "kvm" : "qemu"}});
     add_text(domain, "name", spec.name.str());
     add_text(domain, "uuid", spec.uuid.str());
-    add_metadata(domain, spec);
+    add_mark(add(domain, "metadata"), spec.name, mark_of(spec));
     add_text(domain, "memory", std::to_string(spec.memory_mib), {{"unit", "MiB"}});
     add_text(domain, "vcpu", std::to_string(spec.cpus), {{"placement", "static"}});
     add_machine(domain, spec);
@@ -238,6 +245,27 @@ std::optional<DomainMark> read_mark(const std::string& xml) {
     for (auto element : document.child("domain").child("metadata").children())
         if (is_mark(element)) return mark_in(element);
     return std::nullopt;
+}
+
+std::string render_mark(const VmName& name, const DomainMark& mark) {
+    pugi::xml_document document;
+    add_mark(document, name, mark);
+    return print_xml(document);
+}
+
+std::string with_metadata(const std::string& xml, const std::string& mark) {
+    pugi::xml_document document;
+    parse(document, xml, "domain");
+    auto domain = document.child("domain");
+    auto metadata = domain.child("metadata");
+    if (!metadata) metadata = domain.insert_child_after("metadata", domain.child("uuid"));
+    for (auto element = metadata.first_child(); element;) {
+        const auto next = element.next_sibling();
+        if (namespace_of(element) == metadata_namespace) metadata.remove_child(element);
+        element = next;
+    }
+    if (!mark.empty()) metadata.append_buffer(mark.data(), mark.size());
+    return print_xml(document);
 }
 
 DomainFacts read_domain(const std::string& xml) {

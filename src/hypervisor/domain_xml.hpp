@@ -30,6 +30,7 @@ struct DomainSpec {
     // metadata
     InstanceId instance;
     OperationId operation;
+    std::string state_folder; ///< where this instance keeps its state: the start veto looks there
     Ipv4 ip;
     std::optional<Ipv6> ipv6;
     std::string wallet, username, network_mode;
@@ -39,7 +40,7 @@ std::string render_domain(const DomainSpec& spec);
 
 /// Our metadata in a domain, as far as it can be read.
 struct DomainMark {
-    std::string instance, operation;
+    std::string instance, operation, state_folder;
     std::optional<Ipv4> ip;
     std::optional<Ipv6> ipv6;
     std::string wallet, username, network_mode, expires_at, created_at;
@@ -47,6 +48,10 @@ struct DomainMark {
 
 /// The mark in a domain's definition, or in its metadata element alone; nothing when there is none.
 std::optional<DomainMark> read_mark(const std::string& xml);
+/// The metadata element that says so much, for a domain named `name`.
+std::string render_mark(const VmName& name, const DomainMark& mark);
+/// The definition with that element instead of whatever mark it had; empty: without.
+std::string with_metadata(const std::string& xml, const std::string& mark);
 
 /// What a definition shows that matters to us.
 struct DomainFacts {
@@ -81,5 +86,6 @@ std::string render_filter(FilterKind kind, const std::string& name);
 
 /// Metadata namespace: part of what proves a domain ours. Never changes.
 inline constexpr const char* metadata_namespace = "https://blockhost.io/ns/blockhost-libvirt/1";
+inline constexpr const char* metadata_prefix = "blockhost";
 
 } // namespace blockhost

@@ -7,6 +7,7 @@
 /// caller's side too.
 
 #include "base/error.hpp"
+#include "hypervisor/figures.hpp"
 #include "model/vm.hpp"
 
 #include <chrono>
@@ -103,8 +104,22 @@ class Observer {
     }
     /// One guest agent command and its reply text. `seconds` bounds the agent's answer. Throws Error{guest}
     /// when no agent is connected or it does not answer, Error{wrong_state} when the domain does not run.
-    std::string agent(const std::string& name, const std::string& command, int seconds) {
-        return raised<std::string>([&](Failure& f) { return do_agent(name, command, seconds, f); });
+    /// `limit`, when given, ends the call whatever libvirt waits for (its own greeting, other conversations
+    /// with the same agent); a call that it ended leaves this connection without answers: Error{no_answer}.
+    std::string agent(const std::string& name, const std::string& command, int seconds,
+                      std::optional<std::chrono::milliseconds> limit = {}) {
+        return raised<std::string>([&](Failure& f) { return do_agent(name, command, seconds, limit, f); });
+    }
+    /// The figures of the domains named (those that do not exist are left out), or of all when `names` is
+    /// empty, in one call. A domain whose QEMU is busy or hangs need not answer: `complete` is false then.
+    /// A call that `limit` ended leaves this connection without answers: Error{no_answer}.
+    std::vector<DomainStats> stats(const std::vector<std::string>& names, std::chrono::milliseconds limit) {
+        return raised<std::vector<DomainStats>>([&](Failure& f) { return do_stats(names, limit, f); });
+    }
+    /// The limits of a domain. Fields that this host cannot tell stay empty. Error{not_found};
+    /// Error{wrong_state} for the running ones of a domain that does not run.
+    Tuning tuning(const std::string& name, TuningOf which) {
+        return raised<Tuning>([&](Failure& f) { return do_tuning(name, which, f); });
     }
     /// Waits for the next event of that domain since watch() or the last wait(); never longer than `span`.
     void watch(const std::string& name) {
@@ -138,7 +153,10 @@ class Observer {
     virtual std::optional<VolumeView> do_find_volume(const std::string& path, Failure& f) noexcept = 0;
     virtual HostView do_host(Failure& f) noexcept = 0;
     virtual std::string do_agent(const std::string& name, const std::string& command, int seconds,
-                                 Failure& f) noexcept = 0;
+                                 std::optional<std::chrono::milliseconds> limit, Failure& f) noexcept = 0;
+    virtual std::vector<DomainStats> do_stats(const std::vector<std::string>& names,
+                                              std::chrono::milliseconds limit, Failure& f) noexcept = 0;
+    virtual Tuning do_tuning(const std::string& name, TuningOf which, Failure& f) noexcept = 0;
     virtual void do_watch(const std::string& name, Failure& f) noexcept = 0;
     virtual Wake do_wait(std::chrono::milliseconds span, Failure& f) noexcept = 0;
 };
@@ -193,6 +211,17 @@ class Hypervisor : public Observer {
     void undefine(const std::string& name) {
         raised_void([&](Failure& f) { do_undefine(name, f); });
     }
+    /// Sets the fields of `wanted` that belong to one subsystem and are given (CPU: shares, period, quota;
+    /// network; disk), all of them or none; the others are left alone.
+    enum class Subsystem { cpu, network, disk };
+    void tune(const std::string& name, Subsystem subsystem, const Tuning& wanted, TuningOf which) {
+        raised_void([&](Failure& f) { do_tune(name, subsystem, wanted, which, f); });
+    }
+    /// Writes our metadata element (its XML, or empty: removes it) into the definition and, where it runs,
+    /// the running domain.
+    void set_metadata(const std::string& name, const std::string& xml) {
+        raised_void([&](Failure& f) { do_set_metadata(name, xml, f); });
+    }
     /// Stops and undefines it; folder and files stay.
     void remove_pool(const std::string& name) {
         raised_void([&](Failure& f) { do_remove_pool(name, f); });
@@ -214,6 +243,9 @@ class Hypervisor : public Observer {
     virtual void do_shutdown(const std::string& name, Failure& f) noexcept = 0;
     virtual void do_power_off(const std::string& name, Failure& f) noexcept = 0;
     virtual void do_undefine(const std::string& name, Failure& f) noexcept = 0;
+    virtual void do_tune(const std::string& name, Subsystem subsystem, const Tuning& wanted, TuningOf which,
+                         Failure& f) noexcept = 0;
+    virtual void do_set_metadata(const std::string& name, const std::string& xml, Failure& f) noexcept = 0;
     virtual void do_remove_pool(const std::string& name, Failure& f) noexcept = 0;
     virtual void do_remove_filter(const std::string& name, Failure& f) noexcept = 0;
 };

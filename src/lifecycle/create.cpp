@@ -198,6 +198,7 @@ void define_domain(CreateOperation& op) {
         .kernel_arguments = world.config.boot_arguments,
         .instance = world.instance,
         .operation = op.id,
+        .state_folder = world.paths.state.string(),
         .ip = op.addresses->ip,
         .ipv6 = op.addresses->ipv6,
         .wallet = vm.wallet.str(),

@@ -185,6 +185,7 @@ TEST_CASE("a domain as create renders it starts, with disk, seed, filter, consol
                     .kernel_arguments = {},
                     .instance = instance,
                     .operation = OperationId::make(instance),
+                    .state_folder = "/var/lib/blockhost",
                     .ip = *Ipv4::try_parse("192.0.2.7"),
                     .ipv6 = {},
                     .wallet = "0xabc",

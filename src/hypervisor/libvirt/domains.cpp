@@ -263,6 +263,15 @@ void undefine(virConnectPtr connection, const std::string& name) {
     throw last_failure(connection, "undefine " + name);
 }
 
+void set_metadata(virConnectPtr connection, const std::string& name, const std::string& xml) {
+    auto domain = must_find(connection, name);
+    unsigned scope = virDomainIsActive(domain.get()) == 1 ? VIR_DOMAIN_AFFECT_LIVE : 0;
+    if (virDomainIsPersistent(domain.get()) == 1) scope |= VIR_DOMAIN_AFFECT_CONFIG;
+    if (virDomainSetMetadata(domain.get(), VIR_DOMAIN_METADATA_ELEMENT, xml.empty() ? nullptr : xml.c_str(),
+                             metadata_prefix, metadata_namespace, scope) < 0)
+        throw last_failure(connection, "write our mark into " + name);
+}
+
 void ensure_filter(virConnectPtr connection, const std::string& name, const std::string& xml) {
     if (Filter(virNWFilterDefineXML(connection, xml.c_str()))) return;
     throw_as_exists_if_refused(last_failure(connection, "define network filter " + name));

@@ -20,6 +20,7 @@ void unpause(virConnectPtr connection, const std::string& name);
 void shutdown(virConnectPtr connection, const std::string& name);
 void power_off(virConnectPtr connection, const std::string& name);
 void undefine(virConnectPtr connection, const std::string& name);
+void set_metadata(virConnectPtr connection, const std::string& name, const std::string& xml);
 
 void ensure_filter(virConnectPtr connection, const std::string& name, const std::string& xml);
 void remove_filter(virConnectPtr connection, const std::string& name);

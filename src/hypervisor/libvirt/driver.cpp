@@ -10,7 +10,9 @@
 #include "hypervisor/libvirt/domains.hpp"
 #include "hypervisor/libvirt/errors.hpp"
 #include "hypervisor/libvirt/events.hpp"
+#include "hypervisor/libvirt/figures.hpp"
 #include "hypervisor/libvirt/storage.hpp"
+#include "hypervisor/libvirt/tuning.hpp"
 
 #include <type_traits>
 
@@ -100,8 +102,16 @@ class Driver final : public Hypervisor {
     }
     HostView do_host(Failure& f) noexcept override { return ask(look_span, f, domains::host); }
     std::string do_agent(const std::string& name, const std::string& command, int seconds,
-                         Failure& f) noexcept override {
-        return ask(std::chrono::seconds(seconds) + agent_extra, f, domains::agent, name, command, seconds);
+                         std::optional<std::chrono::milliseconds> limit, Failure& f) noexcept override {
+        return ask(limit.value_or(std::chrono::seconds(seconds) + agent_extra), f, domains::agent, name,
+                   command, seconds);
+    }
+    std::vector<DomainStats> do_stats(const std::vector<std::string>& names, std::chrono::milliseconds limit,
+                                      Failure& f) noexcept override {
+        return ask(limit, f, figures::stats, names);
+    }
+    Tuning do_tuning(const std::string& name, TuningOf which, Failure& f) noexcept override {
+        return ask(look_span, f, tuning::read, name, which);
     }
 
     void do_watch(const std::string& name, Failure& f) noexcept override {
@@ -148,6 +158,13 @@ class Driver final : public Hypervisor {
     }
     void do_undefine(const std::string& name, Failure& f) noexcept override {
         ask(change_span, f, domains::undefine, name);
+    }
+    void do_tune(const std::string& name, Subsystem subsystem, const Tuning& wanted, TuningOf which,
+                 Failure& f) noexcept override {
+        ask(change_span, f, tuning::set, name, subsystem, wanted, which);
+    }
+    void do_set_metadata(const std::string& name, const std::string& xml, Failure& f) noexcept override {
+        ask(change_span, f, domains::set_metadata, name, xml);
     }
     void do_remove_pool(const std::string& name, Failure& f) noexcept override {
         ask(change_span, f, storage::remove_pool, name);

@@ -171,6 +171,10 @@ std::string Store::domain_xml(const std::string& name) const {
     return files::read(file("domains", name, ".xml")).value_or("");
 }
 
+void Store::put_xml(const std::string& name, const std::string& xml) const {
+    write_file(file("domains", name, ".xml"), xml);
+}
+
 void Store::define(const std::string& xml) const {
     pugi::xml_document document;
     auto root = parse(document, xml, "domain");

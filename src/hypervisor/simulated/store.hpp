@@ -65,6 +65,7 @@ class Store {
     std::optional<DomainFile> domain(const std::string& name) const;
     void put(const std::string& name, const DomainFile& domain) const;
     std::string domain_xml(const std::string& name) const;
+    void put_xml(const std::string& name, const std::string& xml) const;
     void define(const std::string& xml) const;
     void start(const std::string& name) const;
     void power_off(const std::string& name, const std::string& reason) const;

@@ -164,8 +164,26 @@ class Simulated final : public Hypervisor {
         });
     }
 
+    std::vector<DomainStats> do_stats(const std::vector<std::string>&, std::chrono::milliseconds,
+                                      Failure& f) noexcept override {
+        return look("stats", f,
+                    []() -> std::vector<DomainStats> { throw Error(Code::internal, "not built yet"); });
+    }
+    Tuning do_tuning(const std::string&, TuningOf, Failure& f) noexcept override {
+        return look("tuning", f, []() -> Tuning { throw Error(Code::internal, "not built yet"); });
+    }
+    void do_tune(const std::string&, Subsystem, const Tuning&, TuningOf, Failure& f) noexcept override {
+        change("tune", f, [] { throw Error(Code::internal, "not built yet"); });
+    }
+    void do_set_metadata(const std::string& name, const std::string& xml, Failure& f) noexcept override {
+        change("set_metadata", f, [&] {
+            must_find(name);
+            store_.put_xml(name, with_metadata(store_.domain_xml(name), xml));
+        });
+    }
+
     std::string do_agent(const std::string& name, const std::string& command, int,
-                         Failure& f) noexcept override {
+                         std::optional<std::chrono::milliseconds>, Failure& f) noexcept override {
         return look("agent", f, [&] {
             auto domain = must_find(name);
             if (domain.state != PowerState::running)

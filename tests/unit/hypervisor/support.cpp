@@ -44,6 +44,7 @@ DomainSpec example_spec() {
             .kernel_arguments = {},
             .instance = *InstanceId::try_parse("0123456789abcdef0123456789abcdef"),
             .operation = *OperationId::try_parse("0123456789abcdef"),
+            .state_folder = "/var/lib/blockhost",
             .ip = *Ipv4::try_parse("192.168.122.5"),
             .ipv6 = {},
             .wallet = "0x00112233445566778899aabbccddeeff00112233",

@@ -1,0 +1,52 @@
+#pragma once
+/// What a domain uses, and what it may use: plain structs that cross the driver's border.
+
+#include "model/vm.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace blockhost {
+
+/// One domain's counters and sizes, as the bulk stats call gives them. Counters grow from the domain's start;
+/// a domain that is off has only its state (and what libvirt knows of its sizes).
+struct DomainStats {
+    std::string name, uuid;
+    int id = -1; ///< libvirt's number of this run of the domain; -1 when it is off
+    PowerState state = PowerState::unknown;
+    std::uint64_t cpu_time_ns = 0;
+    unsigned cpus = 1;                ///< current virtual CPUs, else the most it may have, else 1
+    std::uint64_t memory_max_kib = 0; ///< what the balloon may give it
+    std::optional<std::uint64_t> memory_available_kib, memory_unused_kib, memory_usable_kib; ///< guest's word
+    std::optional<std::uint64_t> rss_kib;  ///< of the QEMU process
+    std::uint64_t disk_capacity_bytes = 0; ///< of the first disk
+    std::uint64_t read_requests = 0, write_requests = 0, read_bytes = 0, write_bytes = 0; ///< all disks
+    std::uint64_t received_bytes = 0, sent_bytes = 0; ///< all interfaces, as the guest sees them
+    bool complete = true; ///< false: libvirt gave the state alone, because the domain's monitor is busy
+};
+
+/// Limits of one domain. Nothing in a field means: not asked for, or not known.
+struct Tuning {
+    /// Kilobytes (1024) a second and, for burst, kilobytes. All zero: no limit.
+    struct Bandwidth {
+        std::uint32_t average = 0, peak = 0, burst = 0;
+        bool operator==(const Bandwidth&) const = default;
+    };
+    struct Iops {
+        std::uint64_t read = 0, write = 0; ///< operations a second; 0: no limit
+        bool operator==(const Iops&) const = default;
+    };
+    std::optional<std::uint64_t> cpu_shares;
+    std::optional<std::uint64_t> cpu_period; ///< microseconds
+    std::optional<std::int64_t>
+        cpu_quota; ///< microseconds of each period, for each virtual CPU; -1: no limit
+    std::optional<Bandwidth> inbound, outbound; ///< of the first interface; inbound: towards the guest
+    std::optional<Iops> iops;                   ///< of the first disk
+    bool operator==(const Tuning&) const = default;
+};
+
+/// Which of a domain's two settings: those it runs with, or those of its definition.
+enum class TuningOf { running, definition };
+
+} // namespace blockhost

@@ -1,0 +1,12 @@
+#pragma once
+/// Figures of domains in one bulk call. Throws Failed; runs on the connection's worker.
+
+#include "hypervisor/hypervisor.hpp"
+
+#include <libvirt/libvirt.h>
+
+namespace blockhost::libvirt::figures {
+
+std::vector<DomainStats> stats(virConnectPtr connection, const std::vector<std::string>& names);
+
+} // namespace blockhost::libvirt::figures

@@ -1,0 +1,14 @@
+#pragma once
+/// A domain's limits, read and set. All throw Failed; they run on the connection's worker.
+
+#include "hypervisor/hypervisor.hpp"
+
+#include <libvirt/libvirt.h>
+
+namespace blockhost::libvirt::tuning {
+
+Tuning read(virConnectPtr connection, const std::string& name, TuningOf which);
+void set(virConnectPtr connection, const std::string& name, Hypervisor::Subsystem subsystem,
+         const Tuning& wanted, TuningOf which);
+
+} // namespace blockhost::libvirt::tuning
