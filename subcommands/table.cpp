@@ -1,5 +1,6 @@
 /// The table of verbs, in the order help shows them. A new verb is one line here and one file beside.
 
+#include "base/text.hpp"
 #include "hypervisor/load.hpp"
 #include "subcommands/verbs.hpp"
 
@@ -10,13 +11,20 @@ namespace blockhost {
 std::span<const cli::Row> cli::rows() {
     using namespace subcommands;
     static const std::vector<Row> table{
-        create_row(), destroy_row(), start_row(),   stop_row(), kill_row(), status_row(),
-        list_row(),   recover_row(), version_row(), help_row(), dump_row(),
+        create_row(), destroy_row(), start_row(),   stop_row(),   kill_row(),
+        status_row(), list_row(),    gc_row(),      resume_row(), extend_row(),
+        boot_row(),   recover_row(), version_row(), help_row(),   dump_row(),
     };
     return table;
 }
 
 namespace subcommands {
+
+namespace {
+
+constexpr std::string_view default_jobs = "4";
+
+} // namespace
 
 cli::Operand vm_operand() {
     return {.name = "NAME", .help = "the VM's name", .meaning = cli::Operand::Meaning::existing_vm};
@@ -33,6 +41,20 @@ cli::Row power_row(std::string_view verb, std::string_view contract_name) {
 
 VmName vm_name(const cli::Call& call) {
     return VmName(call.arguments.operands().front());
+}
+
+cli::Option jobs_option() {
+    return {.name = "jobs",
+            .kind = cli::Option::Kind::integer,
+            .value = "N",
+            .default_text = default_jobs,
+            .min = 1,
+            .max = 32,
+            .help = "how many VMs at a time"};
+}
+
+unsigned jobs(const cli::Call& call) {
+    return static_cast<unsigned>(call.arguments.integer("jobs").value_or(*text::parse_int(default_jobs)));
 }
 
 World open_world(const cli::Call& call, Intent intent) {

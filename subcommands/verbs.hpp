@@ -14,6 +14,10 @@ cli::Row stop_row();
 cli::Row kill_row();
 cli::Row status_row();
 cli::Row list_row();
+cli::Row gc_row();
+cli::Row resume_row();
+cli::Row extend_row();
+cli::Row boot_row();
 cli::Row recover_row();
 cli::Row help_row();
 cli::Row version_row();
@@ -25,6 +29,10 @@ cli::Operand vm_operand();
 cli::Row power_row(std::string_view verb, std::string_view contract_name);
 /// That operand's value. Throws Error{invalid}.
 VmName vm_name(const cli::Call& call);
+
+/// How many VMs a verb works on at a time, and what was asked for.
+cli::Option jobs_option();
+unsigned jobs(const cli::Call& call);
 
 /// The world the call works in.
 World open_world(const cli::Call& call, Intent intent);

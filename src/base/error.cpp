@@ -28,6 +28,7 @@ constexpr std::array table{
     CodeRow{Code::registry, "registry", 16, true, "the VM database is torn, locked or cannot be written"},
     CodeRow{Code::io, "io", 17, false, "a file operation failed"},
     CodeRow{Code::denied, "denied", 18, false, "a privilege is missing"},
+    CodeRow{Code::clock, "clock", 20, true, "the clock is not to be trusted"},
     CodeRow{Code::internal, "internal", 19, false, "a broken promise of our own code: please report it"},
 };
 

@@ -27,6 +27,7 @@ enum class Code {
     registry,        ///< the VM database is torn, locked or cannot be written
     io,              ///< a file operation failed
     denied,          ///< missing privilege
+    clock,           ///< the clock is not to be trusted
     internal,        ///< a broken promise of our own code
 };
 

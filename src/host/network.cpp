@@ -272,12 +272,15 @@ std::string route_file(const Ipv6& address) {
 
 std::vector<std::string> SimulatedNetwork::place(const Placement& placement) {
     fault::point("simulated.place");
-    auto entries = entries_of(world_);
-    files::Ownership plain{.mode = 0644, .uid = {}, .gid = {}};
-    std::string neighbour = placement.bridge + " " + placement.mac.str() + "\n";
-    if (placement.ipv6) entries.replace(route_file(*placement.ipv6), placement.bridge + "\n", plain);
-    entries.replace(neighbour_file(placement.ip.str()), neighbour, plain);
-    if (placement.ipv6) entries.replace(neighbour_file(placement.ipv6->str()), neighbour, plain);
+    const auto entries = entries_of(world_);
+    const auto put = [&](const std::string& name, const std::string& text) {
+        entries.remove_temporaries(name);
+        entries.replace(name, text, {.mode = 0644, .uid = {}, .gid = {}});
+    };
+    const std::string neighbour = placement.bridge + " " + placement.mac.str() + "\n";
+    if (placement.ipv6) put(route_file(*placement.ipv6), placement.bridge + "\n");
+    put(neighbour_file(placement.ip.str()), neighbour);
+    if (placement.ipv6) put(neighbour_file(placement.ipv6->str()), neighbour);
     fault::point("simulated.place.after");
     return {};
 }

@@ -12,6 +12,8 @@
 #include "lifecycle/readiness.hpp"
 #include "lifecycle/recover.hpp"
 #include "lifecycle/settings.hpp"
+#include "lifecycle/starting.hpp"
+#include "lifecycle/veto.hpp"
 
 #include <array>
 #include <fmt/format.h>
@@ -63,9 +65,14 @@ struct CreateOperation {
     std::string volume() const { return volume_name(name(), id); }
     std::filesystem::path console() const { return world.paths.consoles / (name().str() + ".log"); }
     OwnAddresses own_addresses() const { return {addresses->ip, addresses->ipv6}; }
+    Instant expires_at() const {
+        return created_at + std::chrono::hours(24) * making->request.vm.expiry_days;
+    }
     NewRecord record() const {
-        return {making->request.vm, addresses->ip, addresses->ipv6, making->settings.network_mode,
-                created_at};
+        const VmRequest& vm = making->request.vm;
+        return {vm.name,       vm.wallet,       vm.username,
+                addresses->ip, addresses->ipv6, making->settings.network_mode,
+                created_at,    expires_at()};
     }
 };
 
@@ -129,6 +136,8 @@ void remove_seed(CreateOperation& op) {
 // prepare-console
 
 void prepare_console(CreateOperation& op) {
+    allow_start(op.world, op.name()); // marks that an earlier VM of that name may have left
+    keep_off_no_more(op.world, op.name());
     const Folder folder = Folder::open_or_make(op.world.paths.consoles, 0711);
     folder.replace(op.console().filename().string(), "", {.mode = 0640, .uid = {}, .gid = {}});
 }
@@ -204,7 +213,7 @@ void define_domain(CreateOperation& op) {
         .wallet = vm.wallet.str(),
         .username = vm.username.str(),
         .network_mode = op.making->settings.network_mode,
-        .expires_at = format_instant(op.created_at + std::chrono::hours(24 * vm.expiry_days)),
+        .expires_at = format_instant(op.expires_at()),
         .created_at = format_instant(op.created_at),
     };
     op.world.hypervisor().ensure_filter(spec.filter, render_filter(kind, spec.filter));
@@ -272,7 +281,8 @@ void undo(CreateOperation& op, const std::vector<std::string>& started) {
 
 /// Closes an operation that was rolled back: from now on what of it arrives late is known for what it is.
 void close_rolled_back(CreateOperation& op) {
-    op.world.journal.remember_rolled_back(op.id, op.name());
+    op.world.journal.remember_rolled_back(op.id, op.name(),
+                                          op.addresses ? std::optional(op.addresses->ip) : std::nullopt);
     op.entry.end();
 }
 
@@ -320,24 +330,6 @@ void settle_lost_call(CreateOperation& op, const Error& reason) {
                         op.name().str()));
     }
     throw Error(reason);
-}
-
-/// Removes domains and volumes of that name that operations known to be rolled back left too late to be seen
-/// then. Any other volume of that name is a collision.
-void clear_late_arrivals(World& world, const VmName& name) {
-    if (auto view = world.hypervisor().find(name.str())) {
-        const auto mark = read_domain(view->xml).mark;
-        const auto operation = mark ? OperationId::try_parse(mark->operation) : std::nullopt;
-        if (operation && operation->of(world.instance) && world.journal.was_rolled_back(*operation)) {
-            world.hypervisor().power_off(name.str());
-            world.hypervisor().undefine(name.str());
-        }
-    }
-    for (const std::string& file : world.volume_files()) {
-        const auto operation = operation_of_volume(name, file);
-        if (operation && operation->of(world.instance) && world.journal.was_rolled_back(*operation))
-            world.delete_volume(file);
-    }
 }
 
 void check_no_volume(World& world, const VmName& name) {

@@ -5,8 +5,11 @@
 
 #include "base/json.hpp"
 #include "guest/cloud_init.hpp"
+#include "lifecycle/expiry.hpp"
 #include "lifecycle/leftovers.hpp"
 #include "lifecycle/recover.hpp"
+#include "lifecycle/starting.hpp"
+#include "lifecycle/veto.hpp"
 
 #include <array>
 #include <boost/json/array.hpp>
@@ -28,7 +31,14 @@ struct DestroyOperation {
     std::string bridge;
     std::optional<Ipv4> ip;
     std::optional<Ipv6> ipv6;
+    /// Of gc's: the VM is spared when it turns out not to be overdue by so many days, while there is a
+    /// domain.
+    std::optional<std::int64_t> grace_days = {};
+    bool spared = false;
 };
+
+/// Thrown by the step that finds a VM extended; ends the operation with nothing lost.
+struct Spared {};
 
 /// Our domain, while it is there: the one whose uuid was seen when ours was proved, or, where there was none
 /// then, one that carries our mark. The journal is outside text, so it is proved again each time.
@@ -66,12 +76,24 @@ std::optional<std::string> user_of(DestroyOperation& op) {
     return std::nullopt;
 }
 
+/// The last looks at who has paid: after them nothing can be given back.
+void check_overdue(DestroyOperation& op) {
+    if (!op.grace_days) return;
+    const auto record = op.world.registry.read().find(op.name);
+    if (record && is_overdue(*record, *op.grace_days, now())) return;
+    op.spared = true;
+    throw Spared{};
+}
+
 void power_off(DestroyOperation& op) {
-    if (is_there(op)) op.world.hypervisor().power_off(op.name.str());
+    if (!is_there(op)) return;
+    check_overdue(op);
+    op.world.hypervisor().power_off(op.name.str());
 }
 
 void undefine(DestroyOperation& op) {
     if (!is_there(op)) return;
+    check_overdue(op);
     op.world.hypervisor().undefine(op.name.str());
     if (is_there(op))
         throw Error(Code::hypervisor,
@@ -94,6 +116,8 @@ void remove_files(DestroyOperation& op) {
     guest::remove_seed(op.world.paths.cloud_init, op.name);
     remove_console_logs(op.world, op.name);
     remove_samples(op.world, op.name);
+    allow_start(op.world, op.name);
+    keep_off_no_more(op.world, op.name);
 }
 
 void remove_routes(DestroyOperation& op) {
@@ -115,19 +139,24 @@ constexpr std::array<Step<DestroyOperation>, 6> steps{{
     {"power-off", "forcing the domain off", power_off},
     {"undefine", "undefining the domain", undefine},
     {"delete-disks", "deleting the disk", delete_disks},
-    {"remove-files", "removing seed, console log and samples", remove_files},
+    {"remove-files", "removing seed, console log, samples and marks", remove_files},
     {"remove-routes", "removing routes and neighbour entries", remove_routes},
     {"mark-destroyed", "marking the VM destroyed", mark_destroyed},
 }};
 
-/// The disks that are this VM's to delete: volumes that carry one of our operations' ids and its name, and,
-/// for an adopted VM, the one disk the 0.2.0 provisioner made. Others that are attached stay, with a warning.
+/// The disks that are this VM's to delete: volumes that carry one of our operations' ids and its name, and
+/// the one disk the 0.2.0 provisioner made, where a domain that is ours has it. Others that are attached
+/// stay, with a warning.
 std::vector<std::string> disks_of(World& world, const Observation& seen) {
+    const auto is_attached = [&](const std::string& path) {
+        return std::find(seen.facts.disks.begin(), seen.facts.disks.end(), path) != seen.facts.disks.end();
+    };
     std::vector<std::string> disks;
     for (const std::string& file : world.volume_files()) {
         const auto operation = operation_of_volume(seen.name, file);
         const bool ours = operation && operation->of(world.instance);
-        const bool adopted = seen.proof == Proof::adoptable && file == seen.name.str() + ".qcow2";
+        const bool adopted = seen.proof != Proof::none && file == seen.name.str() + ".qcow2" &&
+                             is_attached((world.storage / file).string());
         if (ours || adopted) disks.push_back(file);
     }
     for (const std::string& attached : seen.facts.disks) {
@@ -173,7 +202,8 @@ bj::object to_json(const DestroyOperation& op) {
             {"disks", disks},
             {"bridge", op.bridge},
             {"ip", op.ip ? op.ip->str() : ""},
-            {"ipv6", op.ipv6 ? op.ipv6->str() : ""}};
+            {"ipv6", op.ipv6 ? op.ipv6->str() : ""},
+            {"grace_days", op.grace_days ? bj::value(*op.grace_days) : bj::value()}};
 }
 
 std::string text_of(const bj::object& from, std::string_view key) {
@@ -190,6 +220,8 @@ DestroyOperation from_json(World& world, const EntryView& left) {
                         text_of(left.parameters, "bridge"),
                         Ipv4::try_parse(text_of(left.parameters, "ip")),
                         Ipv6::try_parse(text_of(left.parameters, "ipv6"))};
+    if (const bj::value* days = left.parameters.if_contains("grace_days"); days && days->is_int64())
+        op.grace_days = days->get_int64();
     const bj::value* disks = left.parameters.if_contains("disks");
     if (!disks || !disks->is_array()) return op;
     for (const bj::value& disk : disks->get_array()) {
@@ -206,7 +238,11 @@ DestroyOperation from_json(World& world, const EntryView& left) {
 void run(DestroyOperation& op, JournalEntry& entry) {
     Interruption never;
     never.ignore_from_now();
-    run_forward<DestroyOperation>(steps, op, entry, never, op.world.talk);
+    try {
+        run_forward<DestroyOperation>(steps, op, entry, never, op.world.talk);
+    } catch (const Spared&) {
+        op.world.talk.warn(op.name.str() + " was extended meanwhile; it is not destroyed");
+    }
     entry.end();
 }
 
@@ -219,6 +255,17 @@ void destroy(World& world, const VmName& name) {
     DestroyOperation op = operation_for(world, seen);
     entry.begin(OperationId::make(world.instance), std::string(to_string(Verb::destroy)), to_json(op));
     run(op, entry);
+}
+
+bool destroy_overdue(World& world, JournalEntry& entry, std::int64_t grace_days) {
+    const Observation seen = observe(world, entry.name());
+    if (!seen.record || !is_overdue(*seen.record, grace_days, now())) return false;
+    if (decide(seen, Verb::destroy).kind == Verdict::Kind::nothing) return false;
+    DestroyOperation op = operation_for(world, seen);
+    op.grace_days = grace_days;
+    entry.begin(OperationId::make(world.instance), std::string(to_string(Verb::destroy)), to_json(op));
+    run(op, entry);
+    return !op.spared;
 }
 
 void roll_destroy_forward(World& world, JournalEntry& entry, const EntryView& left) {

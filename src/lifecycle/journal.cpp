@@ -258,6 +258,13 @@ bool Journal::held(const VmName& name) const {
 }
 
 Journal::Claims Journal::claims_of_others(const VmName& name) const {
+    return claims_but(name);
+}
+Journal::Claims Journal::all_claims() const {
+    return claims_but(std::nullopt);
+}
+
+Journal::Claims Journal::claims_but(const std::optional<VmName>& name) const {
     Claims claims;
     for (const VmName& other : names()) {
         const auto entry = other == name ? std::nullopt : peek(other);
@@ -268,7 +275,8 @@ Journal::Claims Journal::claims_of_others(const VmName& name) const {
     return claims;
 }
 
-void Journal::remember_rolled_back(const OperationId& operation, const VmName& name) const {
+void Journal::remember_rolled_back(const OperationId& operation, const VmName& name,
+                                   const std::optional<Ipv4>& ip) const {
     const Folder journal = folder();
     Fd fd = journal.open_file(history_file, O_WRONLY | O_CREAT | O_APPEND, 0640);
     struct stat of_file {};
@@ -277,21 +285,34 @@ void Journal::remember_rolled_back(const OperationId& operation, const VmName& n
             throw errno_error("cannot turn over the journal's history in", path_.string(), errno);
         fd = journal.open_file(history_file, O_WRONLY | O_CREAT | O_APPEND, 0640);
     }
-    const std::string line = bj::serialize(
-        bj::object{{"rolled_back", operation.str()}, {"name", name.str()}, {"at", format_instant(now())}});
+    const std::string line = bj::serialize(bj::object{{"rolled_back", operation.str()},
+                                                      {"name", name.str()},
+                                                      {"ip", ip ? ip->str() : ""},
+                                                      {"at", format_instant(now())}});
     files::write_all(fd.get(), line + "\n", history_file);
     files::sync(fd.get(), history_file);
 }
 
-bool Journal::was_rolled_back(const OperationId& operation) const {
+/// The history's text, the older part first; empty when there is none.
+std::string Journal::history() const {
     const auto journal = Folder::open(path_);
-    if (!journal) return false;
-    const std::string needle = "\"rolled_back\":\"" + operation.str() + "\"";
-    for (const char* file : {history_file, older_history_file}) {
-        const auto text = journal->read(file, 4 * history_max);
-        if (text && text->find(needle) != std::string::npos) return true;
-    }
-    return false;
+    if (!journal) return {};
+    return journal->read(older_history_file, 4 * history_max).value_or("") +
+           journal->read(history_file, 4 * history_max).value_or("");
+}
+
+bool Journal::was_rolled_back(const OperationId& operation) const {
+    return history().find("\"rolled_back\":\"" + operation.str() + "\"") != std::string::npos;
+}
+
+std::optional<Instant> Journal::given_back_at(const Ipv4& ip) const {
+    const std::string text = history();
+    const std::size_t found = text.rfind("\"ip\":\"" + ip.str() + "\"");
+    if (found == std::string::npos) return std::nullopt;
+    const std::size_t begin = found == 0 ? 0 : text.rfind('\n', found) + 1;
+    boost::system::error_code error;
+    const bj::value line = bj::parse(text.substr(begin, text.find('\n', found) - begin), error);
+    return error ? std::nullopt : parse_instant(json::string_or(line, "at", ""));
 }
 
 FileLock Journal::take_admission(const Deadline& deadline, const Interruption& interruption) const {

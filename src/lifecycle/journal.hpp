@@ -121,10 +121,15 @@ class Journal {
         std::vector<Ipv6> ipv6;
     };
     Claims claims_of_others(const VmName& name) const;
+    Claims all_claims() const;
 
     /// Remembers that an operation was rolled back, so that what of it arrives late is known for what it is.
-    void remember_rolled_back(const OperationId& operation, const VmName& name) const;
+    /// `ip`: the IPv4 address it had allocated and gave back.
+    void remember_rolled_back(const OperationId& operation, const VmName& name,
+                              const std::optional<Ipv4>& ip) const;
     bool was_rolled_back(const OperationId& operation) const;
+    /// When the last rolled back operation that had allocated `ip` was closed; nothing when there is none.
+    std::optional<Instant> given_back_at(const Ipv4& ip) const;
 
     /// Serialises admission (a flock on the folder itself): held while a create counts what is promised and
     /// writes its own header.
@@ -135,6 +140,8 @@ class Journal {
   private:
     friend class JournalEntry;
     Folder folder() const;
+    std::string history() const;
+    Claims claims_but(const std::optional<VmName>& name) const;
 
     std::filesystem::path path_;
 };

@@ -60,4 +60,20 @@ void remove_routes(World& world, const VmName& name, const std::string& bridge,
         world.talk.warn(problem);
 }
 
+void clear_late_arrivals(World& world, const VmName& name) {
+    if (auto view = world.hypervisor().find(name.str())) {
+        const auto mark = read_domain(view->xml).mark;
+        const auto operation = mark ? OperationId::try_parse(mark->operation) : std::nullopt;
+        if (operation && operation->of(world.instance) && world.journal.was_rolled_back(*operation)) {
+            world.hypervisor().power_off(name.str());
+            world.hypervisor().undefine(name.str());
+        }
+    }
+    for (const std::string& file : world.volume_files()) {
+        const auto operation = operation_of_volume(name, file);
+        if (operation && operation->of(world.instance) && world.journal.was_rolled_back(*operation))
+            world.delete_volume(file);
+    }
+}
+
 } // namespace blockhost

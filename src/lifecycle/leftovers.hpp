@@ -29,4 +29,8 @@ void free_addresses(const World& world, Database& database, const VmName& name,
 void remove_routes(World& world, const VmName& name, const std::string& bridge,
                    const OwnAddresses& addresses);
 
+/// Removes domains and volumes of that name that operations known to be rolled back left too late to be seen
+/// then. The caller holds the VM's entry.
+void clear_late_arrivals(World& world, const VmName& name);
+
 } // namespace blockhost

@@ -3,6 +3,7 @@
 #include "lifecycle/power.hpp"
 
 #include "lifecycle/recover.hpp"
+#include "lifecycle/starting.hpp"
 #include "lifecycle/steps.hpp"
 
 #include <array>
@@ -24,34 +25,22 @@ struct PowerOperation {
     const std::string& name() const { return seen.name.str(); }
 };
 
-/// Routes and neighbour entries do not outlive a reboot of the host.
 void set_routes(PowerOperation& op) {
-    const auto& facts = op.seen.facts;
-    const auto& record = *op.seen.record;
-    const auto mac = facts.macs.empty() ? std::nullopt : Mac::try_parse(facts.macs.front());
-    if (!mac || !record.ip) return;
-    const std::string bridge = facts.bridge.empty() ? op.world.config.bridge : facts.bridge;
-    for (const std::string& problem : op.world.network->place({bridge, *mac, *record.ip, record.ipv6}))
-        op.world.talk.warn(problem);
+    place_routes(op.world, op.seen);
 }
 
-/// A domain cannot start while a filter it names is missing; ours are made again.
-void ensure_filters(PowerOperation& op) {
-    if (!op.seen.facts.mark) return;
-    for (const FilterKind kind : {FilterKind::ipv4, FilterKind::ipv4_and_ipv6}) {
-        const std::string name = filter_name(kind, op.world.paths.is_default_root, op.world.instance);
-        if (op.seen.domain->xml.find("'" + name + "'") != std::string::npos)
-            op.world.hypervisor().ensure_filter(name, render_filter(kind, name));
-    }
+void make_filters(PowerOperation& op) {
+    ensure_filters(op.world, op.seen);
 }
 
 void start_domain(PowerOperation& op) {
-    if (op.seen.domain->state == PowerState::crashed) op.world.hypervisor().power_off(op.name());
-    op.world.hypervisor().start(op.name());
+    bring_up(op.world, op.seen);
+    keep_off_no_more(op.world, op.seen.name);
 }
 
-void unpause(PowerOperation& op) {
-    op.world.hypervisor().unpause(op.name());
+/// Before the guest is off: a host that goes down meanwhile leaves it off.
+void note_wish(PowerOperation& op) {
+    keep_off(op.world, op.seen.name);
 }
 
 void signal_shutdown(PowerOperation& op) {
@@ -80,18 +69,20 @@ void power_off(PowerOperation& op) {
 using PowerStep = Step<PowerOperation>;
 constexpr std::array<PowerStep, 3> start_steps{{
     {"set-routes", "setting routes and neighbour entries", set_routes},
-    {"ensure-filters", "checking the network filter", ensure_filters},
+    {"make-filters", "checking the network filter", make_filters},
     {"start-domain", "starting the domain", start_domain},
 }};
 constexpr std::array<PowerStep, 2> unpause_steps{{
     {"set-routes", "setting routes and neighbour entries", set_routes},
-    {"unpause", "letting the domain run on", unpause},
+    {"unpause", "letting the domain run on", start_domain},
 }};
-constexpr std::array<PowerStep, 2> stop_steps{{
+constexpr std::array<PowerStep, 3> stop_steps{{
+    {"keep-off", "noting that it shall stay off", note_wish},
     {"signal-shutdown", "asking the guest to shut down", signal_shutdown},
     {"await-off", "waiting for the guest to be off", await_off},
 }};
-constexpr std::array<PowerStep, 1> kill_steps{{
+constexpr std::array<PowerStep, 2> kill_steps{{
+    {"keep-off", "noting that it shall stay off", note_wish},
     {"power-off", "forcing the domain off", power_off},
 }};
 
@@ -115,7 +106,11 @@ WishEnd carry_out(World& world, const VmName& name, Verb verb, Journal::Manner m
     JournalEntry entry = take_entry(world, name, manner, Interruption());
     const Observation seen = observe(world, name);
     const Verdict& verdict = decide(seen, verb);
-    if (verdict.kind == Verdict::Kind::nothing) return {Outcome::nothing_to_do};
+    if (verdict.kind == Verdict::Kind::nothing) {
+        if (verb == Verb::start) keep_off_no_more(world, name);
+        if (verb != Verb::start && seen.state == VmState::stopped) keep_off(world, name);
+        return {Outcome::nothing_to_do};
+    }
     const Interruption interruption([&entry] { return entry.asked_to_give_up(); });
     PowerOperation op{world, seen, interruption, patience};
     entry.begin(OperationId::make(world.instance), std::string(to_string(verb)), {});

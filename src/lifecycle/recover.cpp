@@ -4,6 +4,8 @@
 
 #include "lifecycle/create.hpp"
 #include "lifecycle/destroy.hpp"
+#include "lifecycle/resume.hpp"
+#include "lifecycle/suspend.hpp"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -21,7 +23,8 @@ constexpr auto give_up_patience = 45s; ///< of one that asked the other to give 
 
 Direction direction_of(const std::string& verb) {
     if (verb == to_string(Verb::create)) return Direction::roll_back;
-    if (verb == to_string(Verb::destroy)) return Direction::roll_forward;
+    for (const Verb forward : {Verb::destroy, Verb::suspend, Verb::resume})
+        if (verb == to_string(forward)) return Direction::roll_forward;
     return Direction::abandon;
 }
 
@@ -34,6 +37,15 @@ void await_late_start(World& world, const EntryView& left) {
         if (!state || is_alive(*state)) return;
         std::this_thread::sleep_for(100ms);
     }
+}
+
+void roll_forward(World& world, JournalEntry& entry, const EntryView& left) {
+    if (left.verb == to_string(Verb::suspend))
+        roll_suspend_forward(world, entry, left);
+    else if (left.verb == to_string(Verb::resume))
+        roll_resume_forward(world, entry, left);
+    else
+        roll_destroy_forward(world, entry, left);
 }
 
 Recovery describe(const EntryView& entry, Direction direction) {
@@ -63,7 +75,7 @@ void recover_left(World& world, JournalEntry& entry) {
         roll_back_create(world, entry, left);
         return;
     case Direction::roll_forward:
-        roll_destroy_forward(world, entry, left);
+        roll_forward(world, entry, left);
         return;
     default:
         await_late_start(world, left);

@@ -41,6 +41,10 @@ constexpr std::string_view see_list = "'blockhost-libvirt list' shows the names"
 constexpr std::string_view not_ours =
     "{name} is taken by a domain that this BlockHost did not make; it is left untouched";
 constexpr std::string_view rename_it = "choose another name, or rename that domain with virsh domrename";
+constexpr std::string_view was_destroyed = "{name} was destroyed";
+constexpr std::string_view not_suspended = "{name} is not suspended (status: {status})";
+constexpr std::string_view extend_it = "'blockhost-libvirt extend {name} --days N' gives it more time";
+constexpr std::string_view start_it = "'blockhost-libvirt start {name}' lets it run";
 constexpr std::string_view unrecorded = "{name} is a domain of ours without a live record in the VM database";
 constexpr std::string_view undo_first = "'blockhost-libvirt recover {name}' finishes what was interrupted";
 constexpr std::string_view destroy_it = "'blockhost-libvirt destroy {name}' removes it with its disk";
@@ -65,7 +69,7 @@ constexpr Verdict nothing(VmState state, Verb verb) {
 using S = VmState;
 using V = Verb;
 
-constexpr std::array<Verdict, 65> verdicts{{
+constexpr std::array<Verdict, 91> verdicts{{
     run(S::absent, V::create, "create"),
     run(S::destroyed, V::create, "create"),
     refuse(S::creating, V::create, Code::busy, half_made, undo_first),
@@ -95,7 +99,7 @@ constexpr std::array<Verdict, 65> verdicts{{
     refuse(S::foreign, V::destroy, Code::foreign, not_ours, rename_it),
 
     refuse(S::absent, V::start, Code::not_found, no_such, see_list),
-    refuse(S::destroyed, V::start, Code::not_found, "{name} was destroyed", see_list),
+    refuse(S::destroyed, V::start, Code::not_found, was_destroyed, see_list),
     refuse(S::creating, V::start, Code::busy, half_made, undo_first),
     nothing(S::active, V::start),
     run(S::paused, V::start, "unpause"),
@@ -109,7 +113,7 @@ constexpr std::array<Verdict, 65> verdicts{{
     refuse(S::foreign, V::start, Code::foreign, not_ours, rename_it),
 
     refuse(S::absent, V::stop, Code::not_found, no_such, see_list),
-    refuse(S::destroyed, V::stop, Code::not_found, "{name} was destroyed", see_list),
+    refuse(S::destroyed, V::stop, Code::not_found, was_destroyed, see_list),
     refuse(S::creating, V::stop, Code::busy, half_made, undo_first),
     run(S::active, V::stop, "stop"),
     run(S::paused, V::stop, "stop"),
@@ -135,6 +139,34 @@ constexpr std::array<Verdict, 65> verdicts{{
     run(S::orphaned, V::kill, "kill"),
     run(S::running_while_destroyed, V::kill, "kill"),
     refuse(S::foreign, V::kill, Code::foreign, not_ours, rename_it),
+
+    refuse(S::absent, V::suspend, Code::not_found, no_such, see_list),
+    refuse(S::destroyed, V::suspend, Code::not_found, was_destroyed, see_list),
+    refuse(S::creating, V::suspend, Code::busy, half_made, undo_first),
+    run(S::active, V::suspend, "suspend"),
+    run(S::paused, V::suspend, "suspend"),
+    run(S::stopped, V::suspend, "suspend"),
+    nothing(S::suspended, V::suspend),
+    run(S::lost, V::suspend, "suspend"),
+    run(S::running_while_suspended, V::suspend, "suspend"),
+    refuse(S::destroying, V::suspend, Code::busy, half_gone, undo_first),
+    refuse(S::orphaned, V::suspend, Code::not_found, unrecorded, destroy_it),
+    refuse(S::running_while_destroyed, V::suspend, Code::not_found, unrecorded, destroy_it),
+    refuse(S::foreign, V::suspend, Code::foreign, not_ours, rename_it),
+
+    refuse(S::absent, V::resume, Code::not_found, "VM not found: {name}", see_list),
+    refuse(S::destroyed, V::resume, Code::wrong_state, not_suspended, see_list),
+    refuse(S::creating, V::resume, Code::busy, half_made, undo_first),
+    refuse(S::active, V::resume, Code::wrong_state, not_suspended, extend_it),
+    refuse(S::paused, V::resume, Code::wrong_state, not_suspended, start_it),
+    refuse(S::stopped, V::resume, Code::wrong_state, not_suspended, start_it),
+    run(S::suspended, V::resume, "resume"),
+    refuse(S::lost, V::resume, Code::not_found, domain_lost, ask_libvirt),
+    run(S::running_while_suspended, V::resume, "resume"),
+    refuse(S::destroying, V::resume, Code::busy, half_gone, undo_first),
+    refuse(S::orphaned, V::resume, Code::not_found, unrecorded, destroy_it),
+    refuse(S::running_while_destroyed, V::resume, Code::not_found, unrecorded, destroy_it),
+    refuse(S::foreign, V::resume, Code::foreign, not_ours, rename_it),
 }};
 
 } // namespace
@@ -204,6 +236,10 @@ std::string_view to_string(Verb verb) {
         return "stop";
     case Verb::kill:
         return "kill";
+    case Verb::suspend:
+        return "suspend";
+    case Verb::resume:
+        return "resume";
     }
     return "?";
 }
@@ -245,12 +281,14 @@ struct Transition {
     Verb verb;
     std::string_view during, after;
 };
-constexpr std::array<Transition, 5> transitions{{
+constexpr std::array<Transition, 7> transitions{{
     {Verb::create, "creating", "active"},
     {Verb::destroy, "destroying", "destroyed"},
     {Verb::start, "", "active"},
     {Verb::stop, "", "stopped"},
     {Verb::kill, "", "stopped"},
+    {Verb::suspend, "", "suspended"},
+    {Verb::resume, "", "active"},
 }};
 
 std::string node(std::string_view state) {
@@ -260,17 +298,22 @@ std::string node(std::string_view state) {
     return id;
 }
 
+/// Where a run of `verb` leads from `state`: what was not active before a stop or kill is not just stopped by
+/// it.
+std::string_view end_of(VmState state, Verb verb) {
+    const Transition& transition = transitions[static_cast<std::size_t>(verb)];
+    if (!transition.during.empty()) return transition.during;
+    if (transition.after != "stopped") return transition.after;
+    if (state == VmState::running_while_suspended) return "suspended";
+    if (state == VmState::orphaned || state == VmState::running_while_destroyed) return "orphaned";
+    return transition.after;
+}
+
 std::string diagram() {
     std::string out = "```mermaid\nstateDiagram-v2\n";
     for (const Verdict& v : verdicts) {
         if (v.kind != Kind::run) continue;
-        const Transition& t = transitions[static_cast<std::size_t>(v.verb)];
-        const std::string_view suspended =
-            v.state == VmState::running_while_suspended ? "suspended" : t.after;
-        const std::string_view unclaimed =
-            v.state == VmState::orphaned || v.state == VmState::running_while_destroyed ? "orphaned"
-                                                                                        : suspended;
-        const std::string_view to = t.during.empty() ? unclaimed : t.during;
+        const std::string_view to = end_of(v.state, v.verb);
         if (to != to_string(v.state))
             out += fmt::format("    {} --> {} : {}\n", node(to_string(v.state)), node(to), to_string(v.verb));
     }

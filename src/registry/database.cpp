@@ -127,23 +127,21 @@ void advance_next_vmid(JsonTree& tree) {
 
 /// Keys and order are the contract's; other programs rely on an empty text, not null, where there is no IPv6.
 JsonTree record_tree(const NewRecord& record) {
-    const VmRequest& request = record.request;
-    const Instant expires_at = record.created_at + std::chrono::hours(24) * request.expiry_days;
     JsonTree tree = JsonTree::object();
     const auto text = [&](std::string_view key, std::string_view value) {
         tree.set(key, JsonTree::string(value));
     };
-    text("vm_name", request.name.str());
+    text("vm_name", record.name.str());
     tree.set("vmid", JsonTree::number(0));
     text("ip_address", record.ip.str());
     text("ipv6_address", record.ipv6 ? record.ipv6->str() : "");
-    text("expires_at", format_instant(expires_at));
-    text("owner", request.wallet.str());
+    text("expires_at", format_instant(record.expires_at));
+    text("owner", record.wallet.str());
     text("status", to_string(RecordStatus::active));
     text("created_at", format_instant(record.created_at));
     text("purpose", "");
-    text("wallet_address", request.wallet.str());
-    text("username", request.username.str());
+    text("wallet_address", record.wallet.str());
+    text("username", record.username.str());
     text("network_mode", record.network_mode);
     return tree;
 }
@@ -270,7 +268,7 @@ void Database::release(const Ipv6& ip) {
 }
 
 void Database::add(const NewRecord& record) {
-    const VmName& name = record.request.name;
+    const VmName& name = record.name;
     if (const auto existing = find(name); existing && existing->status != RecordStatus::destroyed)
         throw Error(Code::exists,
                     "VM already exists in database: " + name.str() +
@@ -292,17 +290,70 @@ bool Database::remove_exactly(const VmName& name, const Ipv4& ip, Instant create
     return tree_.get("vms")->erase(name.str());
 }
 
+namespace {
+
+Error no_record(const VmName& name) {
+    return Error(Code::not_found, "VM not found in database: " + name.str(),
+                 "`blockhost-libvirt list` shows all");
+}
+
+void set_text(JsonTree& record, std::string_view key, std::string_view value) {
+    record.set(key, JsonTree::string(value));
+}
+
+} // namespace
+
 void Database::mark_destroyed(const VmName& name, Instant at) {
     const auto record = find(name);
-    if (!record)
-        throw Error(Code::not_found, "VM not found in database: " + name.str(),
-                    "`blockhost-libvirt list` shows all");
+    if (!record) throw no_record(name);
     if (record->status == RecordStatus::destroyed) return;
     JsonTree& tree = *tree_.get("vms")->get(name.str());
-    tree.set("status", JsonTree::string(to_string(RecordStatus::destroyed)));
-    tree.set("destroyed_at", JsonTree::string(format_instant(at)));
+    set_text(tree, "status", to_string(RecordStatus::destroyed));
+    set_text(tree, "destroyed_at", format_instant(at));
     if (record->ip && !held_by_another(name, *record->ip)) release(*record->ip);
     if (record->ipv6 && !held_by_another(name, *record->ipv6)) release(*record->ipv6);
+}
+
+JsonTree& Database::live_record(const VmName& name) {
+    const auto record = find(name);
+    if (!record) throw no_record(name);
+    if (record->status == RecordStatus::destroyed)
+        throw Error(Code::wrong_state, name.str() + " was destroyed", "create it anew");
+    return *tree_.get("vms")->get(name.str());
+}
+
+void Database::mark_suspended(const VmName& name, Instant at) {
+    JsonTree& record = live_record(name);
+    if (text_in(record, "status") == to_string(RecordStatus::suspended)) return;
+    set_text(record, "status", to_string(RecordStatus::suspended));
+    set_text(record, "suspended_at", format_instant(at));
+}
+
+void Database::mark_active(const VmName& name, Instant expires_at) {
+    JsonTree& record = live_record(name);
+    set_text(record, "status", to_string(RecordStatus::active));
+    set_text(record, "expires_at", format_instant(expires_at));
+    record.erase("suspended_at");
+}
+
+void Database::set_expiry(const VmName& name, Instant expires_at) {
+    set_text(live_record(name), "expires_at", format_instant(expires_at));
+}
+
+std::optional<Instant> Database::newest_event() const {
+    std::optional<Instant> newest;
+    for (const auto& [name, record] : vms_of(tree_))
+        for (const char* key : {"created_at", "suspended_at", "destroyed_at", "nft_minted_at"})
+            if (const auto at = parse_instant(text_in(record, key)); at && (!newest || *at > *newest))
+                newest = at;
+    return newest;
+}
+
+std::vector<Ipv4> Database::unclaimed() const {
+    std::vector<Ipv4> addresses = listed<Ipv4>(tree_);
+    const std::vector<Ipv4> used = in_use<Ipv4>(tree_);
+    std::erase_if(addresses, [&](const Ipv4& address) { return contains(used, address); });
+    return addresses;
 }
 
 Addresses choose_addresses(const Database& database, const Ipv4Pool& pool, const std::vector<Ipv4>& taken4,

@@ -15,13 +15,15 @@
 
 namespace blockhost {
 
-/// What register_vm writes, with the keys and order of the contract.
+/// What registering a VM writes, with the keys and order of the contract.
 struct NewRecord {
-    VmRequest request;
+    VmName name;
+    Wallet wallet;
+    Username username;
     Ipv4 ip;
     std::optional<Ipv6> ipv6;
     std::string network_mode;
-    Instant created_at;
+    Instant created_at, expires_at;
 };
 
 /// Addresses chosen for one VM.
@@ -69,9 +71,24 @@ class Database {
     /// Throws Error{not_found} when there is no record.
     void mark_destroyed(const VmName& name, Instant at);
 
+    /// status suspended, suspended_at. A suspended record stays as it is. Throws Error{not_found} without a
+    /// record, Error{wrong_state} for a destroyed one.
+    void mark_suspended(const VmName& name, Instant at);
+    /// status active with that expiry, suspended_at gone. Throws like mark_suspended.
+    void mark_active(const VmName& name, Instant expires_at);
+    /// Only expires_at. Throws like mark_suspended.
+    void set_expiry(const VmName& name, Instant expires_at);
+
+    /// The latest instant at which any record says that something happened to it.
+    std::optional<Instant> newest_event() const;
+    /// The allocated IPv4 addresses that no record has which is not destroyed, in file order.
+    std::vector<Ipv4> unclaimed() const;
+
     const JsonTree& tree() const { return tree_; }
 
   private:
+    JsonTree& live_record(const VmName& name);
+
     JsonTree tree_;
 };
 

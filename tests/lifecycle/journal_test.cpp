@@ -218,8 +218,14 @@ TEST_CASE("the history knows what was rolled back, and only that") {
     const Journal journal(scratch.path / "journal");
     const OperationId undone = OperationId::make(instance);
     CHECK_FALSE(journal.was_rolled_back(undone));
-    journal.remember_rolled_back(undone, name);
+    const Ipv4 ip = *Ipv4::try_parse("10.0.0.7");
+    CHECK_FALSE(journal.given_back_at(ip));
+    journal.remember_rolled_back(undone, name, ip);
+    journal.remember_rolled_back(OperationId::make(instance), name, std::nullopt);
     CHECK(journal.was_rolled_back(undone));
+    REQUIRE(journal.given_back_at(ip));
+    CHECK(*journal.given_back_at(ip) <= now());
+    CHECK_FALSE(journal.given_back_at(*Ipv4::try_parse("10.0.0.70")));
     CHECK_FALSE(journal.was_rolled_back(OperationId::make(instance)));
 }
 

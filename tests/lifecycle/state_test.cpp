@@ -26,7 +26,8 @@ constexpr VmState states[] = {VmState::absent,
                               VmState::foreign,
                               VmState::running_while_suspended,
                               VmState::running_while_destroyed};
-constexpr Verb verbs[] = {Verb::create, Verb::destroy, Verb::start, Verb::stop, Verb::kill};
+constexpr Verb verbs[] = {Verb::create, Verb::destroy, Verb::start, Verb::stop,
+                          Verb::kill,   Verb::suspend, Verb::resume};
 
 } // namespace
 
@@ -101,4 +102,15 @@ TEST_CASE("destroying and killing what is gone is success") {
     CHECK(verdict_of(VmState::destroyed, Verb::destroy).kind == Verdict::Kind::nothing);
     CHECK(verdict_of(VmState::absent, Verb::kill).kind == Verdict::Kind::nothing);
     CHECK(verdict_of(VmState::stopped, Verb::kill).kind == Verdict::Kind::nothing);
+}
+
+TEST_CASE("only what is suspended is resumed, and only what has a live record is suspended") {
+    for (const VmState state : states) {
+        const bool suspended = state == VmState::suspended || state == VmState::running_while_suspended;
+        CHECK((verdict_of(state, Verb::resume).kind == Verdict::Kind::run) == suspended);
+    }
+    for (const VmState state : {VmState::absent, VmState::destroyed, VmState::orphaned,
+                                VmState::running_while_destroyed, VmState::creating, VmState::destroying})
+        CHECK(verdict_of(state, Verb::suspend).kind == Verdict::Kind::refuse);
+    CHECK(verdict_of(VmState::running_while_suspended, Verb::suspend).kind == Verdict::Kind::run);
 }

@@ -1,109 +1,15 @@
 """Kills and failures at every point of the simulated world, then the same verb again, then a look at everything."""
 
-import concurrent.futures
 import json
-import os
-import pathlib
-import shutil
 import signal
-import subprocess
-import tempfile
 
 import pytest
-
-TREE = pathlib.Path(__file__).resolve().parents[2]
-BINARY = pathlib.Path(os.environ.get("BLOCKHOST_BUILD", TREE / "build")) / "blockhost-libvirt"
-WALLET = "0x" + "cd" * 20
-
-
-class Mock:
-    """One simulated world in a folder of its own, with its configuration."""
-
-    def __init__(self, folder):
-        self.folder = pathlib.Path(folder)
-        etc = self.folder / "root/etc/blockhost/network-modes.enabled"
-        etc.mkdir(parents=True)
-        (etc / "none.json").write_text("{}")
-        (etc.parent / "db.yaml").write_text(
-            "bridge: br0\nip_pool: {network: 10.9.9.0/24, start: 10, end: 40, gateway: 10.9.9.1}\n")
-        (etc.parent / "broker-allocation.json").write_text('{"prefix": "fd00:9::/120"}')
-        (self.folder / "mock-world").mkdir()
-        (self.folder / "mock-world/behaviour.json").write_text('{"boot_ms": 0, "shutdown_ms": 0}')
-
-    def run(self, *words, fault=None, late=False):
-        env = {"PATH": os.environ["PATH"], "BLOCKHOST_ROOT": str(self.folder / "root")}
-        if fault:
-            env["BLOCKHOST_FAULT"] = fault
-        if late:
-            env["BLOCKHOST_SIM_LATE"] = "1"
-        return subprocess.run([BINARY, *words, "--mock"], cwd=self.folder, env=env, capture_output=True, text=True,
-                              stdin=subprocess.DEVNULL)
-
-    def create(self, name="vm-1", **more):
-        return self.run("create", name, "--owner-wallet", WALLET, "--apply", "--memory", "128", "--disk", "4", **more)
-
-    def registry(self):
-        path = self.folder / "mock-db.json"
-        return json.loads(path.read_text()) if path.exists() else {"vms": {}, "allocated_ips": [], "allocated_ipv6": []}
-
-    def files(self, folder):
-        path = self.folder / "mock-world" / folder
-        return sorted(p.name for p in path.iterdir()) if path.exists() else []
-
-    def check(self, survivors):
-        """Exactly the survivors' things are there, and recover finds nothing more to do."""
-        assert self.run("recover", "--all").returncode == 0
-        registry = self.registry()
-        live = {n: r for n, r in registry["vms"].items() if r["status"] != "destroyed"}
-        assert sorted(live) == sorted(survivors)
-        assert sorted(registry.get("allocated_ips", [])) == sorted(r["ip_address"] for r in live.values())
-        assert sorted(registry.get("allocated_ipv6", [])) == sorted(r["ipv6_address"] for r in live.values())
-        domains = {name.split(".")[0] for name in self.files("domains") if name.endswith(".xml")}
-        assert domains == set(survivors)
-        volumes = [v for v in self.files("vms") if v.endswith(".qcow2")]
-        assert sorted(v.split(".")[0] for v in volumes) == sorted(survivors), volumes
-        assert self.files("cloud-init") == sorted(survivors)
-        assert self.files("console") == sorted(s + ".log" for s in survivors)
-        assert [f for f in self.files("journal") if f.endswith(".journal")] == []
-        hidden = [str(p) for p in self.folder.rglob(".*") if p.is_file() and "mock-world" in str(p) and p.name.count(".") > 2]
-        assert hidden == []
+from simulated import CREATE, Mock, WALLET, in_worlds, points_of
 
 
 @pytest.fixture()
 def mock(tmp_path):
     return Mock(tmp_path)
-
-
-def points_of(verb_words, prepare=None):
-    """How many fault points an undisturbed run of that verb passes."""
-    with tempfile.TemporaryDirectory() as folder:
-        world = Mock(folder)
-        if prepare:
-            prepare(world)
-        count = pathlib.Path(folder) / "count"
-        run = world.run(*verb_words, fault=f"count@{count}")
-        assert run.returncode == 0, run.stderr
-        return int(count.read_text())
-
-
-CREATE = ("create", "vm-1", "--owner-wallet", WALLET, "--apply", "--memory", "128", "--disk", "4")
-
-
-def in_worlds(job, cases):
-    """Runs job(world, case) for each case in a world of its own, a few at a time; returns what failed."""
-
-    def one(case):
-        folder = tempfile.mkdtemp(prefix="blockhost-crash-")
-        try:
-            job(Mock(folder), case)
-        except AssertionError as error:
-            return case, str(error)[:2000]
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-        return None
-
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        return [end for end in pool.map(one, cases) if end]
 
 
 def test_a_create_killed_at_two_hundred_moments_can_be_repeated():

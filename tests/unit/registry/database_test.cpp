@@ -21,15 +21,14 @@ Instant at(const char* text) {
 }
 
 NewRecord new_record(const char* name = "web-1", const char* ip = "192.168.122.200") {
-    return {.request = {.name = VmName(name),
-                        .wallet = Wallet("0xAbC", ""),
-                        .username = Username("admin"),
-                        .expiry_days = 30,
-                        .nft_token_id = 7},
+    return {.name = VmName(name),
+            .wallet = Wallet("0xAbC", ""),
+            .username = Username("admin"),
             .ip = v4(ip),
             .ipv6 = v6("2a11:6c7::5"),
             .network_mode = "broker",
-            .created_at = at("2026-02-01T10:00:00.000123Z")};
+            .created_at = at("2026-02-01T10:00:00.000123Z"),
+            .expires_at = at("2026-03-03T10:00:00.000123Z")};
 }
 
 Database database(std::string_view text) {
@@ -301,12 +300,12 @@ TEST_CASE("A record is removed only when name, address and creation agree") {
     Database db = Database::empty();
     db.add(new_record());
     const NewRecord it = new_record();
-    CHECK_FALSE(db.remove_exactly(it.request.name, it.ip, it.created_at + std::chrono::microseconds(1)));
-    CHECK_FALSE(db.remove_exactly(it.request.name, v4("192.168.122.201"), it.created_at));
+    CHECK_FALSE(db.remove_exactly(it.name, it.ip, it.created_at + std::chrono::microseconds(1)));
+    CHECK_FALSE(db.remove_exactly(it.name, v4("192.168.122.201"), it.created_at));
     CHECK_FALSE(db.remove_exactly(VmName("web-2"), it.ip, it.created_at));
-    CHECK(db.remove_exactly(it.request.name, it.ip, it.created_at));
+    CHECK(db.remove_exactly(it.name, it.ip, it.created_at));
     CHECK(written(db, "vms") == "{}");
-    CHECK_FALSE(db.remove_exactly(it.request.name, it.ip, it.created_at));
+    CHECK_FALSE(db.remove_exactly(it.name, it.ip, it.created_at));
 }
 
 TEST_CASE("A top-level key of a wrong type is an error, and a missing one is not") {
@@ -399,4 +398,61 @@ TEST_CASE("A record is not added with an address that another live record has") 
     const std::string before = db.tree().write();
     CHECK(code_of([&] { db.add(new_record("web-2")); }) == Code::exists);
     CHECK(db.tree().write() == before);
+}
+
+TEST_CASE("A suspension is marked once, and taken back whole") {
+    Database db = Database::empty();
+    db.add(new_record());
+    const VmName name("web-1");
+    db.mark_suspended(name, at("2026-03-04T00:00:00Z"));
+    db.mark_suspended(name, at("2026-03-09T00:00:00Z"));
+    REQUIRE(db.find(name)->status == RecordStatus::suspended);
+    CHECK(db.find(name)->suspended_at == at("2026-03-04T00:00:00Z"));
+    CHECK(db.find(name)->expires_at == new_record().expires_at);
+
+    db.mark_active(name, at("2026-04-01T00:00:00.5Z"));
+    CHECK(db.find(name)->status == RecordStatus::active);
+    const JsonTree& record = *db.tree().get("vms")->get("web-1");
+    CHECK_FALSE(record.get("suspended_at"));
+    CHECK(record.get("expires_at")->as_string() == "2026-04-01T00:00:00.500000+00:00");
+}
+
+TEST_CASE("An expiry is set without anything else") {
+    Database db = database(
+        R"({"vms": {"a": )" +
+        record("suspended", "192.168.122.201", R"(, "suspended_at": "x", "gecos_synced": true)") + "}}");
+    db.set_expiry(VmName("a"), at("2026-04-01T00:00:00Z"));
+    CHECK(db.find(VmName("a"))->status == RecordStatus::suspended);
+    CHECK(db.tree().get("vms")->get("a")->get("gecos_synced")->as_bool() == true);
+    CHECK(db.tree().get("vms")->get("a")->get("suspended_at")->as_string() == "x");
+}
+
+TEST_CASE("What was destroyed is neither suspended, resumed nor extended, and what is unknown is not found") {
+    Database db = database(R"({"vms": {"a": )" + record("destroyed", "192.168.122.201") + "}}");
+    const std::string before = db.tree().write();
+    const Instant when = at("2026-04-01T00:00:00Z");
+    for (const char* name : {"a", "b"}) {
+        const Code wanted = std::string(name) == "a" ? Code::wrong_state : Code::not_found;
+        CHECK(code_of([&] { db.mark_suspended(VmName(name), when); }) == wanted);
+        CHECK(code_of([&] { db.mark_active(VmName(name), when); }) == wanted);
+        CHECK(code_of([&] { db.set_expiry(VmName(name), when); }) == wanted);
+    }
+    CHECK(db.tree().write() == before);
+}
+
+TEST_CASE("The newest event is the latest of what records say happened, not what they expect") {
+    CHECK_FALSE(Database::empty().newest_event());
+    Database db = database(
+        R"({"vms": {"a": {"status": "active", "created_at": "2026-01-01", "expires_at": "2099-01-01"},
+                    "b": {"status": "destroyed", "created_at": "2026-01-02", "destroyed_at": "2026-02-03T04:05:06Z"},
+                    "c": {"status": "suspended", "suspended_at": "rubbish", "nft_minted_at": 7}}})");
+    CHECK(db.newest_event() == at("2026-02-03T04:05:06Z"));
+}
+
+TEST_CASE("Unclaimed are the allocated addresses without a live record") {
+    Database db = database(
+        R"({"allocated_ips": ["192.168.122.7", "192.168.122.201", "junk", "192.168.122.202"],
+                               "vms": {"a": )" +
+        record("active", "192.168.122.201") + R"(, "b": )" + record("destroyed", "192.168.122.202") + "}}");
+    CHECK(db.unclaimed() == std::vector<Ipv4>{v4("192.168.122.7"), v4("192.168.122.202")});
 }

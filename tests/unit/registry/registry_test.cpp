@@ -472,14 +472,14 @@ for i in range(150):
 TEST_CASE("What we write is byte for byte what Python would write of it") {
     test::Folder folder;
     Registry(folder / "vms.json").change([](Database& db) {
-        db.add({.request = {.name = VmName("web-1"),
-                            .wallet = Wallet("0xAbC", ""),
-                            .username = Username("admin"),
-                            .nft_token_id = {}},
+        db.add({.name = VmName("web-1"),
+                .wallet = Wallet("0xAbC", ""),
+                .username = Username("admin"),
                 .ip = Ipv4(0x0A000001),
                 .ipv6 = std::nullopt,
                 .network_mode = "caf\xC3\xA9",
-                .created_at = now()});
+                .created_at = now(),
+                .expires_at = now()});
     });
     CHECK(
         test::python("import json,sys; sys.stdout.write(json.dumps(json.load(open(sys.argv[1])), indent=2))",

@@ -1,0 +1,17 @@
+#pragma once
+/// `blockhost-network-hook`, the network plugins' dispatcher: another package's program, which may be
+/// missing.
+
+#include <chrono>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+namespace blockhost::host {
+
+/// Runs "blockhost-network-hook cleanup NAME" of the host under `root`, for up to `limit`. Nothing when it
+/// went well or is not installed; else what went wrong, in one line. It may run our guest-exec on that VM.
+std::optional<std::string> clean_up_network(const std::filesystem::path& root, const std::string& name,
+                                            std::chrono::seconds limit);
+
+} // namespace blockhost::host

@@ -1,0 +1,113 @@
+/// See boot.hpp.
+
+#include "lifecycle/boot.hpp"
+
+#include "base/json.hpp"
+#include "base/text.hpp"
+#include "lifecycle/crew.hpp"
+#include "lifecycle/power.hpp"
+#include "lifecycle/starting.hpp"
+
+#include <algorithm>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <set>
+
+namespace blockhost {
+
+namespace {
+
+namespace bj = boost::json;
+
+constexpr const char* memory_file = "boot.json";
+
+/// proc(5): one for each run of the kernel.
+std::string boot_id() {
+    return std::string(text::trim(files::read("/proc/sys/kernel/random/boot_id").value_or("unknown")));
+}
+
+/// The VMs that were seen to since the host started.
+std::set<std::string> seen_to(const World& world) {
+    const auto folder = Folder::open(world.paths.state);
+    const auto text = folder ? folder->read(memory_file) : std::nullopt;
+    std::set<std::string> names;
+    if (!text) return names;
+    boost::system::error_code error;
+    const bj::value document = bj::parse(*text, error);
+    if (error || json::string_or(document, "boot_id", "") != boot_id()) return names;
+    const bj::value* list = document.get_object().if_contains("seen_to");
+    if (!list || !list->is_array()) return names;
+    for (const bj::value& name : list->get_array())
+        if (name.is_string()) names.insert(std::string(name.get_string()));
+    return names;
+}
+
+void remember(const World& world, const std::set<std::string>& names) {
+    bj::array list;
+    for (const std::string& name : names) list.emplace_back(name);
+    const Folder state = Folder::open_or_make(world.paths.state, 0755);
+    state.remove_temporaries(memory_file);
+    state.replace(memory_file,
+                  json::python_line(bj::object{{"boot_id", boot_id()}, {"seen_to", list}}) + "\n",
+                  {.mode = 0640, .uid = {}, .gid = {}});
+}
+
+BootItem bring_back(World& world, const VmName& name) {
+    try {
+        if (is_kept_off(world, name)) return {name, BootItem::End::kept_off, ""};
+        if (start(world, name) == Outcome::done) return {name, BootItem::End::started, ""};
+        place_routes(world, observe(world, name));
+        return {name, BootItem::End::running, ""};
+    } catch (const std::exception& error) {
+        return {name, BootItem::End::failed, error.what()};
+    }
+}
+
+std::vector<VmName> active_vms(const World& world, const std::set<std::string>& but) {
+    std::vector<VmName> names;
+    for (const VmRecord& record : world.registry.read().records())
+        if (record.status == RecordStatus::active && but.count(record.name.str()) == 0)
+            names.push_back(record.name);
+    return names;
+}
+
+} // namespace
+
+std::string_view to_string(BootItem::End end) {
+    switch (end) {
+    case BootItem::End::started:
+        return "started";
+    case BootItem::End::running:
+        return "runs already";
+    case BootItem::End::kept_off:
+        return "kept off: it was stopped by an admin";
+    case BootItem::End::failed:
+        return "FAILED";
+    }
+    return "?";
+}
+
+std::vector<BootItem> boot(World& world, BootManner manner, unsigned jobs, std::chrono::seconds patience,
+                           const std::function<void(const BootItem&)>& told) {
+    std::set<std::string> done = manner == BootManner::once ? seen_to(world) : std::set<std::string>{};
+    const std::vector<VmName> names = active_vms(world, done);
+    if (names.empty()) return {};
+    world.reconnect(patience);
+    std::vector<std::optional<BootItem>> ends(names.size());
+    std::mutex telling;
+    for_each_index(world, names.size(), jobs, [&](World& own, std::size_t i) {
+        ends[i] = bring_back(own, names[i]);
+        const std::lock_guard lock(telling);
+        told(*ends[i]);
+    });
+    std::vector<BootItem> items;
+    for (const auto& end : ends)
+        if (end) items.push_back(*end);
+    for (const BootItem& item : items)
+        if (item.end != BootItem::End::failed) done.insert(item.name.str());
+    remember(world, done);
+    return items;
+}
+
+} // namespace blockhost

@@ -1,0 +1,74 @@
+/// See clock_guard.hpp.
+
+#include "lifecycle/clock_guard.hpp"
+
+#include "base/json.hpp"
+#include "host/clock.hpp"
+
+#include <boost/json/object.hpp>
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+namespace blockhost {
+
+namespace {
+
+constexpr const char* memory_file = "gc.json";
+constexpr auto longest_pause = std::chrono::hours(24 * 35);
+
+/// A file that cannot be read tells nothing.
+std::optional<Instant> last_run(const World& world) {
+    try {
+        const auto folder = Folder::open(world.paths.state);
+        const auto text = folder ? folder->read(memory_file) : std::nullopt;
+        if (!text) return std::nullopt;
+        return parse_instant(json::string_or(json::parse(*text, memory_file), "last_run", ""));
+    } catch (const Error&) {
+        return std::nullopt;
+    }
+}
+
+std::optional<Instant> written_at(const std::filesystem::path& path) {
+    struct stat file {};
+    if (lstat(path.c_str(), &file) != 0) return std::nullopt;
+    const auto since_epoch =
+        std::chrono::seconds(file.st_mtim.tv_sec) + std::chrono::nanoseconds(file.st_mtim.tv_nsec);
+    return Instant(std::chrono::duration_cast<Instant::duration>(since_epoch));
+}
+
+/// The simulated world's clock is synchronised unless a file says otherwise.
+bool synchronised(const World& world) {
+    if (world.reality == Reality::real) return host::clock_is_synchronised();
+    return !std::filesystem::exists(world.paths.world / "clock-unsynchronised");
+}
+
+} // namespace
+
+std::optional<std::string> clock_doubt(const World& world, const Database& database, Instant when) {
+    if (!synchronised(world)) return "the kernel says that its clock is not synchronised";
+    const auto ran = last_run(world);
+    struct Trace {
+        std::optional<Instant> at;
+        std::string_view what;
+    };
+    for (const auto& [at, what] :
+         {Trace{database.newest_event(), "a record tells of"}, Trace{ran, "gc ran last at"},
+          Trace{written_at(world.registry.file()), "the VM database was written at"},
+          Trace{written_at(world.journal.path() / "history"), "the journal was written at"}})
+        if (at && when < *at)
+            return fmt::format("it is {} by this clock, but {} {}", format_instant(when), what,
+                               format_instant(*at));
+    if (ran && when > *ran + longest_pause)
+        return fmt::format("gc ran last at {}, more than 35 days ago by this clock", format_instant(*ran));
+    return std::nullopt;
+}
+
+void remember_gc_run(const World& world, Instant when) {
+    const Folder state = Folder::open_or_make(world.paths.state, 0755);
+    state.remove_temporaries(memory_file);
+    state.replace(memory_file,
+                  json::python_line(boost::json::object{{"last_run", format_instant(when)}}) + "\n",
+                  {.mode = 0640, .uid = {}, .gid = {}});
+}
+
+} // namespace blockhost

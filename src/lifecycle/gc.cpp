@@ -1,0 +1,191 @@
+/// The doing half of gc: each item under its VM's own lock, looked at once more before anything happens.
+
+#include "lifecycle/gc.hpp"
+
+#include "host/network_hook.hpp"
+#include "lifecycle/adopt.hpp"
+#include "lifecycle/crew.hpp"
+#include "lifecycle/destroy.hpp"
+#include "lifecycle/expiry.hpp"
+#include "lifecycle/recover.hpp"
+#include "lifecycle/suspend.hpp"
+
+#include <algorithm>
+#include <atomic>
+
+namespace blockhost {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto hook_limit = 60s;
+constexpr auto reconnect_patience = 5s;
+
+/// What the threads of one run share.
+struct Run {
+    const GcRequest& request;
+    std::atomic<bool> libvirt_is_gone{false};
+};
+
+/// An end that is not "done".
+struct Skip {
+    std::string why;
+};
+
+void suspend_one(World& world, const Run& run, const VmName& name) {
+    JournalEntry entry = take_entry(world, name, Journal::Manner::wait, Interruption());
+    switch (suspend_expired(world, entry, run.request.patience)) {
+    case Suspension::done:
+        return;
+    case Suspension::already_off:
+        throw Skip{"it is suspended and off already"};
+    case Suspension::extended:
+        throw Skip{"it was extended meanwhile"};
+    }
+}
+
+/// The network plugins go first, while there is a VM to ask; they are told nothing when it is not to go.
+void destroy_one(World& world, const Run& run, const VmName& name) {
+    JournalEntry entry = take_entry(world, name, Journal::Manner::wait, Interruption());
+    const auto record = world.registry.read().find(name);
+    if (!record || !is_overdue(*record, run.request.grace_days, now()))
+        throw Skip{"it is not overdue any more"};
+    if (world.reality == Reality::real)
+        if (const auto problem = host::clean_up_network(world.paths.root, name.str(), hook_limit))
+            world.talk.warn(*problem);
+    if (!destroy_overdue(world, entry, run.request.grace_days))
+        throw Skip{"it was extended or destroyed meanwhile"};
+}
+
+void adopt_one(World& world, const Run&, const VmName& name) {
+    JournalEntry entry = take_entry(world, name, Journal::Manner::wait, Interruption());
+    switch (adopt_record(world, entry)) {
+    case Adoption::adopted:
+        world.talk.warn(name.str() + " has a record again, made from its domain; whether it was extended "
+                                     "is not known, so look at its expiry");
+        return;
+    case Adoption::late_arrival:
+        throw Skip{"it was left by a create that was rolled back, and is gone"};
+    case Adoption::not_needed:
+        throw Skip{"it has a record by now"};
+    }
+}
+
+void recover_one(World& world, const Run&, const VmName& name) {
+    for (const Recovery& recovery : recover(world, name, Mode::act)) {
+        if (recovery.direction == Recovery::Direction::owner_alive) throw Skip{"its process is alive"};
+        if (!recovery.failure.empty()) throw Error(Code::hypervisor, recovery.failure);
+    }
+}
+
+/// Only while nobody has it or claims it, in the critical section that removes it.
+void release_one(World& world, const Ipv4& address) {
+    bool released = false;
+    world.registry.change([&](Database& database) {
+        const auto unclaimed = database.unclaimed();
+        const auto claims = world.journal.all_claims();
+        released = std::find(unclaimed.begin(), unclaimed.end(), address) != unclaimed.end() &&
+                   std::find(claims.ip.begin(), claims.ip.end(), address) == claims.ip.end();
+        if (released) database.release(address);
+    });
+    if (!released) throw Skip{"somebody has it by now"};
+}
+
+void act(World& world, const Run& run, const GcItem& item) {
+    if (item.action == GcAction::release) {
+        release_one(world, *Ipv4::try_parse(item.object));
+        return;
+    }
+    const VmName name(item.object);
+    switch (item.action) {
+    case GcAction::recover:
+        recover_one(world, run, name);
+        return;
+    case GcAction::suspend:
+    case GcAction::hold_off:
+        suspend_one(world, run, name);
+        return;
+    case GcAction::destroy:
+        destroy_one(world, run, name);
+        return;
+    case GcAction::adopt:
+        adopt_one(world, run, name);
+        return;
+    default:
+        return;
+    }
+}
+
+/// After a connection is lost one attempt is made to have it back; without it nothing more is begun.
+void note_lost_connection(World& world, Run& run, const Error& error) {
+    if (error.code() != Code::hypervisor_down && error.code() != Code::no_answer) return;
+    try {
+        world.reconnect(reconnect_patience);
+    } catch (const Error&) {
+        run.libvirt_is_gone = true;
+    }
+}
+
+void carry_out(World& world, Run& run, GcItem& item) {
+    item.end = GcItem::End::failed;
+    if (run.libvirt_is_gone) {
+        item.detail = "libvirt went away; nothing was begun";
+        return;
+    }
+    try {
+        act(world, run, item);
+        item.end = GcItem::End::done;
+    } catch (const Skip& skip) {
+        item.end = GcItem::End::skipped;
+        item.detail = skip.why;
+    } catch (const Error& error) {
+        if (error.code() == Code::busy) item.end = GcItem::End::skipped;
+        item.detail = error.what();
+        note_lost_connection(world, run, error);
+    } catch (const std::exception& error) {
+        item.detail = error.what();
+    }
+}
+
+} // namespace
+
+GcView look_around(World& world) {
+    GcView view;
+    const Database database = world.registry.read();
+    view.records = database.records(&view.bad_records);
+    std::vector<std::string> marked;
+    for (const DomainUse& use : world.hypervisor().uses()) {
+        const auto mark = read_mark(use.metadata);
+        if (mark && mark->instance == world.instance.str()) marked.push_back(use.name);
+    }
+    std::sort(marked.begin(), marked.end());
+    for (const DomainState& domain : world.hypervisor().states())
+        view.domains.push_back(
+            {domain.name, domain.state, std::binary_search(marked.begin(), marked.end(), domain.name)});
+    for (const VmName& name : world.journal.names())
+        if (const auto entry = world.journal.peek(name))
+            view.entries.push_back({name, entry->verb, world.journal.held(name), entry->since});
+    view.claimed = world.journal.all_claims().ip;
+    for (const Ipv4& address : database.unclaimed())
+        view.addresses.push_back({address, world.journal.given_back_at(address)});
+    return view;
+}
+
+void carry_out_gc(World& world, const GcRequest& request, std::vector<GcItem>& items,
+                  const std::function<void(const GcItem&)>& told) {
+    Run run{request};
+    std::mutex telling;
+    for (std::size_t begin = 0, end = 0; begin < items.size(); begin = end) {
+        while (end < items.size() && items[end].action == items[begin].action) ++end;
+        if (items[begin].action == GcAction::report) continue;
+        for_each_index(world, end - begin, request.jobs, [&](World& own, std::size_t i) {
+            GcItem& item = items[begin + i];
+            carry_out(own, run, item);
+            const std::lock_guard lock(telling);
+            told(item);
+        });
+    }
+}
+
+} // namespace blockhost

@@ -1,0 +1,53 @@
+/// boot: after the host has started, the VMs that should run do.
+
+#include "lifecycle/boot.hpp"
+#include "subcommands/verbs.hpp"
+
+#include <algorithm>
+
+namespace blockhost::subcommands {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto libvirt_patience = 60s;
+
+int run(cli::Call& call) {
+    World world = open_world(call, Intent::change);
+    const auto told = [&](const BootItem& item) {
+        call.printer.answer(item.name.str() + ": " + std::string(to_string(item.end)) +
+                            (item.detail.empty() ? "" : ": " + item.detail));
+        call.printer.flush_answer();
+    };
+    const BootManner manner = call.arguments.has("again") ? BootManner::again : BootManner::once;
+    const auto items = boot(world, manner, jobs(call), libvirt_patience, told);
+    if (items.empty()) call.printer.answer("Nothing to do");
+    call.printer.flush_answer();
+    return std::any_of(items.begin(), items.end(),
+                       [](const BootItem& item) { return item.end == BootItem::End::failed; })
+               ? 1
+               : 0;
+}
+
+constexpr std::string_view details = "Starts every VM whose record is active and whose domain is off, and "
+                                     "sets the routes and neighbour entries of "
+                                     "those that run. A VM that an admin stopped or killed stays off until "
+                                     "it is started. Each VM is seen to once "
+                                     "in a run of the host; one that failed is tried again by the next call.";
+
+} // namespace
+
+cli::Row boot_row() {
+    return {
+        .verb = "boot",
+        .summary = "start the VMs that should run, after the host has started",
+        .details = details,
+        .options = {jobs_option(), {.name = "again", .help = "also those that were seen to already"}},
+        .needs = cli::Needs::hypervisor,
+        .effect = cli::Effect::changes,
+        .run = run,
+    };
+}
+
+} // namespace blockhost::subcommands

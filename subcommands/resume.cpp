@@ -1,0 +1,52 @@
+/// resume: a suspended VM runs again.
+
+#include "lifecycle/resume.hpp"
+#include "subcommands/verbs.hpp"
+
+namespace blockhost::subcommands {
+
+namespace {
+
+int run(cli::Call& call) {
+    const ResumeRequest request{vm_name(call), call.arguments.integer("extend-days")};
+    const bool dry = call.arguments.has("dry-run");
+    call.printer.stage("Resuming VM: " + request.name.str());
+    World world = open_world(call, dry ? Intent::look : Intent::change);
+    const Instant expires_at = dry ? preview_resume(world, request) : resume(world, request);
+    call.printer.answer((dry ? "Would expire: " : "Expires: ") + format_instant(expires_at));
+    call.printer.answer(dry ? "[DRY RUN] Would resume '" + request.name.str() + "'"
+                            : "VM '" + request.name.str() + "' resumed successfully");
+    call.printer.flush_answer();
+    return 0;
+}
+
+constexpr std::string_view details =
+    "Only a suspended VM is resumed. Without --extend-days an expiry that is still to come is kept, and one "
+    "that "
+    "is past becomes now and default_expiry_days of db.yaml. Should libvirt refuse to start it, it stays "
+    "suspended.";
+
+} // namespace
+
+cli::Row resume_row() {
+    return {
+        .verb = "resume",
+        .contract_name = "blockhost-vm-resume",
+        .summary = "let a suspended VM run again",
+        .details = details,
+        .operands = {vm_operand()},
+        .options = {{.name = "extend-days",
+                     .kind = cli::Option::Kind::integer,
+                     .value = "N",
+                     .min = limits::expiry_days_min,
+                     .max = limits::expiry_days_max,
+                     .help = "let it expire in so many days from now"},
+                    {.name = "dry-run", .help = "only show what would be done"}},
+        .needs = cli::Needs::hypervisor,
+        .effect = cli::Effect::changes,
+        .exit = cli::Row::Exit::contract,
+        .run = run,
+    };
+}
+
+} // namespace blockhost::subcommands

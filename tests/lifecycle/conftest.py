@@ -1,0 +1,5 @@
+"""Failed assertions of the shared helper show their values too."""
+
+import pytest
+
+pytest.register_assert_rewrite("simulated")
