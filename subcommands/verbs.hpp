@@ -15,6 +15,7 @@ cli::Row kill_row();
 cli::Row status_row();
 cli::Row list_row();
 cli::Row recover_row();
+cli::Row detect_row();
 cli::Row help_row();
 cli::Row version_row();
 cli::Row dump_row();

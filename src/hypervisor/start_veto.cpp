@@ -60,7 +60,7 @@ std::optional<StartVeto> read_start_veto(const Folder& suspended, const VmName& 
 }
 
 bool precedes_start(std::string_view operation) {
-    return operation == "prepare" || operation == "restore";
+    return operation == "prepare";
 }
 
 std::optional<std::string> reason_to_stay_off(std::string_view called, const std::string& definition) {

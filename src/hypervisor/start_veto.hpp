@@ -35,8 +35,9 @@ std::optional<StartVeto> read_start_veto(const Folder& suspended, const VmName& 
 inline constexpr std::string_view suspended_folder = "suspended";
 inline constexpr std::string_view veto_asked_file = "start-veto-asked";
 
-/// Whether a non-zero answer to this operation of libvirt's QEMU hook keeps a domain off, and nothing else: a
-/// failure on "reconnect" or "started" would kill one that runs.
+/// Whether a non-zero answer to this operation of libvirt's QEMU hook keeps a domain off, and does nothing
+/// else. "prepare" comes before every start, that from a saved image included; a failure on "reconnect" or
+/// "started" would kill a domain that runs.
 bool precedes_start(std::string_view operation);
 
 /// Why the domain of that definition, called `name` by libvirtd, must not start: one sentence. Nothing: it

@@ -26,6 +26,8 @@ CONTRACT_NAMES = {
     "build-template": "blockhost-build-template", "gc": "blockhost-vm-gc", "resume": "blockhost-vm-resume",
     "update-gecos": "blockhost-vm-update-gecos", "guest-exec": "blockhost-vm-guest-exec",
 }
+# Names of the manifest's setup section: links like the others, but no commands.
+SETUP_NAMES = {"detect": "blockhost-provisioner-detect"}
 NOT_BUILT = {"metrics", "throttle", "build-template", "gc", "resume", "update-gecos", "guest-exec"}
 
 
@@ -93,16 +95,18 @@ def test_the_process_runner_is_used_on_the_host_and_image_floors_only():
 
 def test_the_dump_names_the_contract_names(dump):
     named = {row["verb"]: row["contract_name"] for row in dump["verbs"] if row.get("contract_name")}
-    assert named == built()
+    assert named == built() | SETUP_NAMES
 
 
 def test_the_manifest_names_the_contract_names():
-    assert json.loads((TREE / "provisioner.json").read_text())["commands"] == built()
+    manifest = json.loads((TREE / "provisioner.json").read_text())
+    assert manifest["commands"] == built()
+    assert manifest["setup"] == SETUP_NAMES
 
 
 def test_the_links_in_the_build_folder_are_the_contract_names():
     links = {p.name: os.readlink(p) for p in (BUILD / "symlinks").iterdir() if p.is_symlink()}
-    assert set(links) == set(built().values())
+    assert set(links) == {*built().values(), *SETUP_NAMES.values()}
     assert all((BUILD / "symlinks" / link).resolve() == BINARY.resolve() for link in links)
 
 
