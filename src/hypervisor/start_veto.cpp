@@ -33,6 +33,23 @@ bool is_about(const StartVeto& veto, const DomainFacts& domain) {
            (veto.uuid.empty() || domain.uuid.empty() || text::lower(domain.uuid) == text::lower(veto.uuid));
 }
 
+std::optional<std::string> reason(std::string_view called, const std::string& definition) {
+    const auto name = VmName::try_parse(called);
+    if (!name) return std::nullopt;
+    const DomainFacts domain = read_domain(definition);
+    if (!domain.mark || domain.name != name->str()) return std::nullopt;
+    const std::filesystem::path state_path = domain.mark->state_folder;
+    if (!state_path.is_absolute()) return std::nullopt;
+    const auto state = Folder::open(state_path);
+    if (!state) return std::nullopt;
+    note_asked(*state);
+    const auto suspended = state->sub(suspended_folder);
+    const auto veto = suspended ? read_start_veto(*suspended, *name) : std::nullopt;
+    if (!veto || !is_about(*veto, domain)) return std::nullopt;
+    return name->str() + " is suspended since " + format_instant(veto->since) +
+           ", unpaid: extend and resume it with BlockHost";
+}
+
 } // namespace
 
 std::string render_start_veto(const StartVeto& veto) {
@@ -63,21 +80,13 @@ bool precedes_start(std::string_view operation) {
     return operation == "prepare";
 }
 
-std::optional<std::string> reason_to_stay_off(std::string_view called, const std::string& definition) {
-    const auto name = VmName::try_parse(called);
-    if (!name) return std::nullopt;
-    const DomainFacts domain = read_domain(definition);
-    if (!domain.mark || domain.name != name->str()) return std::nullopt;
-    const std::filesystem::path state_path = domain.mark->state_folder;
-    if (!state_path.is_absolute()) return std::nullopt;
-    const auto state = Folder::open(state_path);
-    if (!state) return std::nullopt;
-    note_asked(*state);
-    const auto suspended = state->sub(suspended_folder);
-    const auto veto = suspended ? read_start_veto(*suspended, *name) : std::nullopt;
-    if (!veto || !is_about(*veto, domain)) return std::nullopt;
-    return name->str() + " is suspended since " + format_instant(veto->since) +
-           ", unpaid: extend and resume it with BlockHost";
+std::optional<std::string> reason_to_stay_off(std::string_view called,
+                                              const std::string& definition) noexcept {
+    try {
+        return reason(called, definition);
+    } catch (...) { // whoever cannot be asked forbids nothing
+        return std::nullopt;
+    }
 }
 
 } // namespace blockhost

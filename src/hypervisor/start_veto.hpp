@@ -41,8 +41,7 @@ inline constexpr std::string_view veto_asked_file = "start-veto-asked";
 bool precedes_start(std::string_view operation);
 
 /// Why the domain of that definition, called `name` by libvirtd, must not start: one sentence. Nothing: it
-/// may. Notes in the state folder that it was asked. Throws Error (and the hook answers yes) when the
-/// definition or the file cannot be read.
-std::optional<std::string> reason_to_stay_off(std::string_view name, const std::string& definition);
+/// may, and so it may when anything is not as expected. Notes in the state folder that it was asked.
+std::optional<std::string> reason_to_stay_off(std::string_view name, const std::string& definition) noexcept;
 
 } // namespace blockhost

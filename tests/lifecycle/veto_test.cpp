@@ -4,9 +4,9 @@
 
 #include "base/error.hpp"
 #include "hypervisor/start_veto.hpp"
+#include "tests/unit/temporary_folder.hpp"
 
 #include <catch2/catch.hpp>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sys/stat.h>
@@ -18,8 +18,6 @@ namespace {
 
 struct Stage {
     Stage() {
-        char pattern[] = "/tmp/blockhost-veto-XXXXXX";
-        folder = mkdtemp(pattern);
         fs::create_directories(folder / "etc/blockhost");
         std::ofstream(folder / "etc/blockhost/db.yaml")
             << "bridge: br0\nip_pool: {network: 10.9.9.0/24, start: 10, end: 12}\n";
@@ -28,7 +26,6 @@ struct Stage {
         real.etc = folder / "etc/blockhost";
         world.emplace(mock_paths(real, folder), Reality::simulated, Intent::change, silence);
     }
-    ~Stage() { fs::remove_all(folder); }
 
     std::string definition(const std::string& uuid) const {
         DomainMark mark;
@@ -41,7 +38,8 @@ struct Stage {
         return reason_to_stay_off("vm-1", definition(uuid));
     }
 
-    fs::path folder;
+    TemporaryFolder temporary;
+    fs::path folder = temporary.path;
     Silence silence;
     std::optional<World> world;
     VmName name{"vm-1"};
@@ -87,4 +85,18 @@ TEST_CASE("what stands in the way of a look is an error, not a no") {
     Stage stage;
     fs::create_directories(stage.world->paths.suspended / "vm-1");
     CHECK_THROWS_AS(start_forbidden(*stage.world, stage.name), Error);
+}
+
+TEST_CASE("the simulated world asks before a start, as libvirtd does") {
+    Stage stage;
+    Hypervisor& hypervisor = stage.world->hypervisor();
+    hypervisor.define(stage.definition("11111111-2222-4333-8444-555555555555"));
+    forbid_start(*stage.world, stage.name, "", stage.since);
+    CHECK_THROWS_WITH(hypervisor.start("vm-1"), Catch::Contains("vm-1 is suspended since 2026-01-02"));
+    CHECK(hypervisor.state("vm-1") == PowerState::off);
+    allow_start(*stage.world, stage.name);
+    hypervisor.start("vm-1");
+    forbid_start(*stage.world, stage.name, "", stage.since);
+    hypervisor.start("vm-1"); // it runs already
+    CHECK(hypervisor.state("vm-1") == PowerState::running);
 }

@@ -10,7 +10,7 @@ import uuid
 
 import pytest
 from daemon import Daemon
-from machine import BUILD, wait_until
+from machine import BINARY, BUILD, wait_until
 
 PROGRAM = BUILD / "hooks/blockhost-start-veto"
 HOOK = "/etc/libvirt/hooks/qemu.d/blockhost"
@@ -23,8 +23,9 @@ class Instance:
 
     def __init__(self, daemon):
         self.daemon = daemon
-        self.state = pathlib.Path(tempfile.mkdtemp(prefix="blockhost-veto-", dir="/var/tmp"))
-        (self.state / "suspended").mkdir()
+        self.root = pathlib.Path(tempfile.mkdtemp(prefix="blockhost-veto-", dir="/var/tmp"))
+        self.state = self.root / "var/lib/blockhost"
+        (self.state / "suspended").mkdir(parents=True)
         self.id = uuid.uuid4().hex
         self.uuids = {}
 
@@ -54,11 +55,17 @@ class Instance:
     def state_of(self, name):
         return self.daemon.virsh("domstate", name).stdout.strip()
 
+    def detected(self):
+        """What detect says about the hook."""
+        run = self.daemon.run("env", f"BLOCKHOST_ROOT={self.root}", BINARY, "detect", "--json", check=False)
+        found = {each["finding"]: each for each in json.loads(run.stdout)["findings"]}["start veto"]
+        return found["ok"], found["found"] + "; " + found["advice"]
+
     def close(self):
         for name in self.uuids:
             self.daemon.virsh("destroy", name, check=False)
             self.daemon.virsh("undefine", name, "--managed-save", check=False)
-        shutil.rmtree(self.state)
+        shutil.rmtree(self.root)
 
 
 @pytest.fixture(scope="module")
@@ -97,11 +104,34 @@ def notices(daemon, instance):
 @pytest.fixture(scope="module")
 def hooked(daemon):
     daemon.run("mkdir", "-p", "/etc/libvirt/hooks/qemu.d")
-    daemon.run("ln", "-s", PROGRAM, HOOK)
+    daemon.run("ln", "-sfn", PROGRAM, HOOK)
     made = Instance(daemon)
-    notices(daemon, made)
-    made.close()
+    try:
+        notices(daemon, made)
+    finally:
+        made.close()
     return daemon
+
+
+def test_detect_says_whether_libvirtd_has_noticed_the_hook(daemon):
+    """The first test: libvirtd runs already when the hook's folder comes."""
+    made = Instance(daemon)
+    try:
+        ok, words = made.detected()
+        assert not ok and "is not there" in words
+        daemon.run("mkdir", "-p", "/etc/libvirt/hooks/qemu.d")
+        daemon.run("ln", "-s", PROGRAM, HOOK)
+        name = made.define("early")
+        made.suspend(name)
+        daemon.virsh("start", name)
+        daemon.virsh("destroy", name)
+        ok, words = made.detected()
+        assert not ok and "systemctl reload libvirtd" in words
+        notices(daemon, made)
+        assert made.detected() == (True, HOOK + "; ")
+        made.refused("start", name)
+    finally:
+        made.close()
 
 
 @pytest.fixture()
@@ -155,6 +185,7 @@ def test_autostart_at_the_daemons_start_leaves_it_off_and_starts_the_others(inst
     restart(instance.daemon, signal.SIGTERM)
     wait_until("the paid one", 20, lambda: instance.state_of("auto-paid") == "running")
     assert instance.state_of("auto-unpaid") == "shut off"
+    assert instance.detected()[0]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
