@@ -7,6 +7,7 @@
 #include "base/text.hpp"
 
 #include <array>
+#include <cerrno>
 #include <cstdlib>
 #include <elf.h>
 #include <fcntl.h>
@@ -103,7 +104,10 @@ VetoHook veto_hook(std::optional<Instant> asked, const fs::path& root) {
     VetoHook hook{VetoHook::State::absent, root / "etc/libvirt/hooks/qemu.d/blockhost"};
     struct stat entry {
     }, program{};
-    if (::lstat(hook.path.c_str(), &entry) != 0 || ::stat(hook.path.c_str(), &program) != 0) return hook;
+    const bool there = ::lstat(hook.path.c_str(), &entry) == 0 && ::stat(hook.path.c_str(), &program) == 0;
+    if (!there && errno != ENOENT && errno != ENOTDIR)
+        throw errno_error("cannot look at", hook.path.native(), errno);
+    if (!there) return hook;
     hook.state = VetoHook::State::unusable;
     constexpr mode_t executable = 0111;
     if (!S_ISREG(program.st_mode) || (program.st_mode & executable) == 0) return hook;

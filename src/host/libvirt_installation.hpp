@@ -34,7 +34,8 @@ struct VetoHook {
     State state = State::absent;
     std::filesystem::path path;
 };
-/// `asked`: when libvirtd was last seen asking it, which shows that it is noticed.
+/// `asked`: when libvirtd was last seen asking it, which shows that it is noticed. Throws Error{io} when we
+/// may not look.
 VetoHook veto_hook(std::optional<Instant> asked, const std::filesystem::path& root = "/");
 
 /// When a file was last written to; nothing when there is none.

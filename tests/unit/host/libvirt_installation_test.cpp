@@ -1,6 +1,7 @@
 // What of libvirt is installed, in little hosts of the tests' own.
 #include "host/libvirt_installation.hpp"
 
+#include "base/error.hpp"
 #include "base/files.hpp"
 #include "tests/unit/temporary_folder.hpp"
 
@@ -132,6 +133,14 @@ TEST_CASE("the start veto is there when its link leads to a program") {
     fs::remove(program);
     fs::create_directories(program);
     CHECK(host::veto_hook({}, host.path).state == State::unusable);
+}
+
+TEST_CASE("a start veto that cannot be looked at is not called absent") {
+    TemporaryFolder host;
+    const fs::path folder = host.path / "etc/libvirt/hooks";
+    fs::create_directories(folder);
+    fs::create_symlink("qemu.d", folder / "qemu.d"); // too many levels of symbolic links
+    CHECK_THROWS_AS(host::veto_hook({}, host.path), Error);
 }
 
 TEST_CASE("a running daemon has noticed the start veto when it started later, or was seen asking it") {
