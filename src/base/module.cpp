@@ -50,6 +50,11 @@ std::string hint_for(std::string_view loader_words) {
 
 } // namespace
 
+std::optional<fs::path> module_file(const std::string& file_name) {
+    const fs::path path = find("", file_name, BLOCKHOST_MODULE_FOLDER);
+    return is_there(path) ? std::optional(path) : std::nullopt;
+}
+
 void* load_symbol(const std::string& file_name, const char* symbol) {
     fs::path path = find("", file_name, BLOCKHOST_MODULE_FOLDER);
     if (!is_there(path))

@@ -3,9 +3,13 @@
 /// installed one.
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
 namespace blockhost {
+
+/// Where module `file_name` would be loaded from; nothing when it is not there.
+std::optional<std::filesystem::path> module_file(const std::string& file_name);
 
 /// The address of `symbol` in module `file_name` ("hypervisor-libvirt.so"). The module stays loaded until
 /// exit. Throws Error{hypervisor_down} with the loader's own words and which package brings what is missing.

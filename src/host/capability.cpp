@@ -53,16 +53,6 @@ std::optional<Account> account(std::string_view name) {
     return std::nullopt;
 }
 
-/// Where distributions keep shared libraries.
-std::vector<fs::path> library_folders(const fs::path& root) {
-    std::vector<fs::path> folders{root / "usr/lib", root / "usr/lib64", root / "usr/local/lib"};
-    std::error_code ignored;
-    for (const auto& entry : fs::directory_iterator(root / "usr/lib", ignored))
-        if (entry.path().filename().native().find("-linux-gnu") != std::string::npos)
-            folders.push_back(entry.path()); // Debian's multiarch: one folder an architecture
-    return folders;
-}
-
 } // namespace
 
 bool kvm_works(const fs::path& root) {
@@ -89,15 +79,6 @@ std::optional<gid_t> group_id(const std::string& name) {
     while (fgetgrent_r(groups.get(), &entry, strings.data(), strings.size(), &found) == 0)
         if (name == found->gr_name) return found->gr_gid;
     return std::nullopt;
-}
-
-bool libvirt_installed(const fs::path& root) {
-    auto folders = library_folders(root);
-    bool library = std::any_of(folders.begin(), folders.end(),
-                               [](const fs::path& folder) { return is_there(folder / "libvirt.so.0"); });
-    // The monolithic daemon's socket, or the modular one's.
-    return library &&
-           (is_there(root / "run/libvirt/libvirt-sock") || is_there(root / "run/libvirt/virtqemud-sock"));
 }
 
 } // namespace blockhost::host

@@ -24,7 +24,4 @@ std::optional<Account> blockhost_account();
 /// A group's id by name, from /etc/group.
 std::optional<gid_t> group_id(const std::string& name);
 
-/// libvirt's client library and a daemon's socket are installed here; no connection is made.
-bool libvirt_installed(const std::filesystem::path& root = "/");
-
 } // namespace blockhost::host

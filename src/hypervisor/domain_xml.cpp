@@ -273,6 +273,8 @@ DomainFacts read_domain(const std::string& xml) {
     parse(document, xml, "domain");
     auto domain = document.child("domain");
     DomainFacts facts;
+    facts.name = domain.child("name").text().get();
+    facts.uuid = domain.child("uuid").text().get();
     for (auto element : domain.child("metadata").children()) {
         if (element.type() != pugi::node_element) continue;
         if (namespace_of(element) != metadata_namespace)

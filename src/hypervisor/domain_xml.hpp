@@ -55,6 +55,7 @@ std::string with_metadata(const std::string& xml, const std::string& mark);
 
 /// What a definition shows that matters to us.
 struct DomainFacts {
+    std::string name, uuid;         ///< as the definition spells them; empty: none
     std::optional<DomainMark> mark; ///< nothing: no metadata of our namespace
     bool other_metadata = false;    ///< metadata of somebody else's namespace
     std::vector<std::string> disks; ///< source files of writable disks

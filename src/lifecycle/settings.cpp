@@ -14,20 +14,6 @@ namespace {
 
 constexpr std::uint64_t gib = 1ull << 30;
 
-std::filesystem::path template_of(const World& world) {
-    for (const char* name : {"blockhost-base.current", "blockhost-base.qcow2"}) {
-        std::error_code error;
-        auto real = std::filesystem::canonical(world.paths.templates / name, error);
-        if (!error) return real;
-        if (error != std::errc::no_such_file_or_directory)
-            throw Error(Code::config, fmt::format("cannot use template {}: {}",
-                                                  (world.paths.templates / name).string(), error.message()));
-    }
-    throw Error(Code::not_found,
-                "Template not found: " + (world.paths.templates / "blockhost-base.qcow2").string(),
-                "build it with blockhost-build-template");
-}
-
 Ipv4 gateway_of(const World& world) {
     if (world.config.ipv4.gateway) return *world.config.ipv4.gateway;
     if (auto address = world.network->address_of(world.config.bridge)) return *address;
@@ -71,13 +57,26 @@ void check_disk_size(const VmRequest& vm, const std::filesystem::path& backing) 
 
 } // namespace
 
+std::filesystem::path template_image(const Paths& paths) {
+    for (const char* name : {"blockhost-base.current", "blockhost-base.qcow2"}) {
+        std::error_code error;
+        auto real = std::filesystem::canonical(paths.templates / name, error);
+        if (!error) return real;
+        if (error != std::errc::no_such_file_or_directory)
+            throw Error(Code::config, fmt::format("cannot use template {}: {}",
+                                                  (paths.templates / name).string(), error.message()));
+    }
+    throw Error(Code::not_found, "Template not found: " + (paths.templates / "blockhost-base.qcow2").string(),
+                "build it with blockhost-build-template");
+}
+
 Settings read_settings(World& world, const VmRequest& vm) {
     world.hypervisor(); // said first when it cannot be reached; the simulated one makes its template
     Web3Defaults web3 = read_web3_defaults(world.paths);
     if (!web3.found)
         world.talk.warn(
             fmt::format("{} is missing; the defaults are used", world.paths.web3_defaults().string()));
-    Settings settings{read_network_mode(world.paths),      template_of(world),
+    Settings settings{read_network_mode(world.paths),      template_image(world.paths),
                       read_engine_manifest(world.paths),   web3,
                       read_broker_allocation(world.paths), gateway_of(world)};
     check_disk_size(vm, settings.backing);

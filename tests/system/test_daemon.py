@@ -2,70 +2,12 @@
 
 import concurrent.futures
 import json
-import os
-import pathlib
 import signal
-import subprocess
 import time
 
 import pytest
+from daemon import Daemon
 from machine import Machine, wait_until
-
-START = """
-set -e
-mount -t tmpfs none /run
-for d in /etc/libvirt /var/lib/libvirt /var/cache/libvirt /var/log/libvirt; do
-    [ "$d" != /etc/libvirt ] || { mkdir /run/kept; cp -a /etc/libvirt/. /run/kept/; }
-    mount -t tmpfs none $d
-done
-cp -a /run/kept/. /etc/libvirt/
-chmod 0711 /var/lib/libvirt /var/cache/libvirt
-mkdir -p /run/libvirt
-mkdir /run/cgroup
-mount --rbind /sys/fs/cgroup /run/cgroup
-mount -t sysfs none /sys
-mount --rbind /run/cgroup /sys/fs/cgroup
-ip link set lo up
-virtlogd >/dev/null 2>&1 --daemon --pid-file /run/virtlogd.pid
-libvirtd >/dev/null 2>&1 --daemon --pid-file /run/libvirtd.pid
-for d in virtlogd libvirtd; do echo "$(cat /run/$d.pid)"; done
-exec sleep 1000
-"""
-
-
-class Daemon:
-    """A libvirtd in its own mount and network namespaces."""
-
-    def __init__(self):
-        self.holder = subprocess.Popen(["unshare", "-mn", "--propagation", "private", "sh", "-c", START],
-                                       stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
-        try:
-            self.virtlogd = int(self.holder.stdout.readline())
-            self.pid = int(self.holder.stdout.readline())
-        except ValueError:
-            self.close()
-            pytest.skip("a libvirtd of our own cannot be started in namespaces here")
-        self.prefix = ["nsenter", "-t", str(self.holder.pid), "-m", "-n"]
-        wait_until("the daemon to answer", 30, lambda: subprocess.run(
-            [*self.prefix, "virsh", "-c", "qemu:///system", "capabilities"], capture_output=True).returncode == 0)
-
-    def send(self, number):
-        os.kill(self.pid, number)
-
-    def restart(self):
-        subprocess.run([*self.prefix, "libvirtd", "--daemon", "--pid-file", "/run/libvirtd.pid"], check=True)
-        self.pid = int(subprocess.run([*self.prefix, "cat", "/run/libvirtd.pid"], check=True, capture_output=True,
-                                      text=True).stdout)
-
-    def close(self):
-        for pid in (getattr(self, "pid", 0), getattr(self, "virtlogd", 0)):
-            if pid:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
-        self.holder.kill()
-        self.holder.wait()
 
 
 @pytest.fixture(scope="module")
@@ -129,8 +71,7 @@ def test_a_stopped_daemon_is_given_up_by_every_verb_within_ten_seconds(daemon, m
 
 def test_a_dead_daemon_is_said_at_once_and_nothing_is_concluded(daemon, machine):
     daemon.send(signal.SIGKILL)
-    wait_until("the daemon's end", 5, lambda: not pathlib.Path(f"/proc/{daemon.pid}").exists()
-               or "Z" in pathlib.Path(f"/proc/{daemon.pid}/stat").read_text().split()[2])
+    wait_until("the daemon's end", 5, daemon.gone)
     try:
         each_verb_refuses(machine, 4, "cannot be reached")
     finally:

@@ -9,6 +9,7 @@
 #include "base/time.hpp"
 #include "hypervisor/domain_xml.hpp"
 #include "hypervisor/simulated/image.hpp"
+#include "hypervisor/start_veto.hpp"
 #include "hypervisor/xml_print.hpp"
 
 #include <algorithm>
@@ -206,6 +207,7 @@ void Store::start(const std::string& name) const {
     };
     if (is_alive(state->state)) throw refuse(Code::wrong_state, "domain is already running");
     auto xml = domain_xml(name);
+    if (auto reason = reason_to_stay_off(name, xml)) throw refuse(Code::hypervisor, *reason);
     auto facts = read_domain(xml);
     for (const auto& list : {facts.disks, facts.seeds})
         for (const auto& path : list)

@@ -8,6 +8,7 @@
 ///   filters/NAME.xml         network filters
 ///   pending/*.json           calls of processes that died in them, still to take effect
 ///   events                   one line each: "NAME lifecycle"
+///   suspended/NAME           libvirt's hook is installed here: such a file keeps a domain of ours off
 ///   templates/, …            blockhost-base.qcow2, an empty image of 2 GiB; the rest is the callers'
 
 #include "base/lock.hpp"

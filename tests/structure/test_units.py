@@ -1,0 +1,98 @@
+"""The systemd units: systemd accepts them, they order behind the clock, run programs and verbs of ours, and are tight."""
+
+import configparser
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+
+TREE = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("BLOCKHOST_BUILD", TREE / "build"))
+SERVICES = ["blockhost-boot.service", "blockhost-gc.service", "blockhost-throttle.service"]
+TIMERS = ["blockhost-gc.timer", "blockhost-throttle.timer"]
+# Verbs that a unit names before they are built.
+NOT_BUILT = {"boot", "throttle", "gc"}
+
+
+def read(path):
+    parser = configparser.RawConfigParser(strict=False)
+    parser.optionxform = str
+    parser.read(path)
+    return parser
+
+
+def unit(name):
+    return read(BUILD / "data/systemd" / name) if name.endswith(".service") else read(TREE / "data/systemd" / name)
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """Every unit in one folder, the programs they run in another."""
+    folder = tmp_path_factory.mktemp("units")
+    for name in SERVICES:
+        text = (BUILD / "data/systemd" / name).read_text()
+        (folder / name).write_text(re.sub(r"^(ExecStart=)\S+", r"\1/bin/true", text, flags=re.M))
+    for name in TIMERS:
+        shutil.copy(TREE / "data/systemd" / name, folder)
+    return folder
+
+
+def analyze(*words):
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("systemd-analyze is missing (package systemd)")
+    return subprocess.run(["systemd-analyze", *words], capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("name", SERVICES + TIMERS)
+def test_systemd_accepts_the_unit(installed, name):
+    run = analyze("verify", "--man=no", "--recursive-errors=no", installed / name)
+    ours = [line for line in run.stderr.splitlines() if "blockhost" in line]
+    assert (run.returncode, ours) == (0, []), run.stderr
+
+
+@pytest.mark.parametrize("name,tenths", [("blockhost-gc.service", 25), ("blockhost-throttle.service", 25),
+                                         ("blockhost-boot.service", 40)])
+def test_the_service_is_sandboxed(installed, name, tenths):
+    run = analyze("security", "--offline=true", f"--threshold={tenths}", installed / name)
+    assert run.returncode == 0, run.stdout.splitlines()[-3:]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_the_service_waits_for_the_clock_and_writes_only_where_it_may(name):
+    found = unit(name)
+    assert "time-sync.target" in found["Unit"]["Wants"].split()
+    assert {"time-sync.target", "libvirtd.service"} <= set(found["Unit"]["After"].split())
+    service = found["Service"]
+    assert service["Type"] == "oneshot" and service["ProtectSystem"] == "strict"
+    assert service["ReadWritePaths"].split() == ["/var/lib/blockhost", "-/run/blockhost"]
+
+
+def test_only_boot_runs_as_root():
+    users = {name: unit(name)["Service"].get("User", "root") for name in SERVICES}
+    assert users == {"blockhost-boot.service": "root", "blockhost-gc.service": "blockhost",
+                     "blockhost-throttle.service": "blockhost"}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_the_service_runs_a_verb_or_a_link_of_ours(name):
+    dump = json.loads(subprocess.run([BUILD / "blockhost-libvirt", "__dump"], check=True, capture_output=True).stdout)
+    verbs = {row["verb"] for row in dump["verbs"]} | NOT_BUILT
+    links = {row["contract_name"] for row in dump["verbs"]} | {"blockhost-vm-gc"}
+    program, word = unit(name)["Service"]["ExecStart"].split()[:2]
+    called = pathlib.Path(program).name
+    assert called in links or (called == "blockhost-libvirt" and word in verbs)
+    assert pathlib.Path(program).is_absolute()
+
+
+def test_the_timers_are_what_the_installer_and_the_limits_need():
+    assert dict(unit("blockhost-gc.timer")["Timer"]) == {"OnCalendar": "*-*-* 02:00:00", "RandomizedDelaySec": "1800",
+                                                         "Persistent": "true"}
+    assert unit("blockhost-throttle.timer")["Timer"]["OnCalendar"] == "*-*-* *:*:00"
+    assert unit("blockhost-throttle.service")["Unit"]["ConditionPathExistsGlob"] == "/var/lib/blockhost/journal/*.limits"
+    for name in (*TIMERS, "blockhost-boot.service"):
+        wanted = "multi-user.target" if name.endswith("service") else "timers.target"
+        assert unit(name)["Install"]["WantedBy"] == wanted
