@@ -12,6 +12,7 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
+#include <mutex>
 #include <set>
 
 namespace blockhost {
@@ -64,11 +65,11 @@ BootItem bring_back(World& world, const VmName& name) {
     }
 }
 
-std::vector<VmName> active_vms(const World& world, const std::set<std::string>& but) {
-    std::vector<VmName> names;
+std::vector<std::string> active_vms(const World& world, const std::set<std::string>& but) {
+    std::vector<std::string> names;
     for (const VmRecord& record : world.registry.read().records())
         if (record.status == RecordStatus::active && but.count(record.name.str()) == 0)
-            names.push_back(record.name);
+            names.push_back(record.name.str());
     return names;
 }
 
@@ -91,13 +92,13 @@ std::string_view to_string(BootItem::End end) {
 std::vector<BootItem> boot(World& world, BootManner manner, unsigned jobs, std::chrono::seconds patience,
                            const std::function<void(const BootItem&)>& told) {
     std::set<std::string> done = manner == BootManner::once ? seen_to(world) : std::set<std::string>{};
-    const std::vector<VmName> names = active_vms(world, done);
+    const std::vector<std::string> names = active_vms(world, done);
     if (names.empty()) return {};
     world.reconnect(patience);
     std::vector<std::optional<BootItem>> ends(names.size());
     std::mutex telling;
-    for_each_index(world, names.size(), jobs, [&](World& own, std::size_t i) {
-        ends[i] = bring_back(own, names[i]);
+    for_each_vm(world, names, jobs, [&](World& own, std::size_t i) {
+        ends[i] = bring_back(own, VmName(names[i]));
         const std::lock_guard lock(telling);
         told(*ends[i]);
     });

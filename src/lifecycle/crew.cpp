@@ -3,37 +3,68 @@
 #include "lifecycle/crew.hpp"
 
 #include <atomic>
+#include <mutex>
 #include <thread>
 
 namespace blockhost {
 
-void SharedTalk::stage(std::string_view text) {
-    const std::lock_guard lock(mutex_);
-    talk_.stage(text);
-}
+namespace {
 
-void SharedTalk::warn(std::string_view text) {
-    const std::lock_guard lock(mutex_);
-    talk_.warn(text);
-}
+/// One thread's talk: its VM's name before each line, and no line within another's. Live details of several
+/// VMs would overwrite each other, so there are none.
+class Voice : public Talk {
+  public:
+    Voice(Talk& talk, std::mutex& mutex) : talk_(talk), mutex_(mutex) {}
+    void speak_of(const std::string& name) { prefix_ = name + ": "; }
+    void stage(std::string_view text) override {
+        const std::lock_guard lock(mutex_);
+        talk_.stage(prefix_ + std::string(text));
+    }
+    void detail(std::string_view) override {}
+    void warn(std::string_view text) override {
+        const std::lock_guard lock(mutex_);
+        talk_.warn(prefix_ + std::string(text));
+    }
 
-void for_each_index(World& world, std::size_t count, unsigned jobs,
-                    const std::function<void(World&, std::size_t)>& work) {
+  private:
+    Talk& talk_;
+    std::mutex& mutex_;
+    std::string prefix_;
+};
+
+/// A thread's own voice and world.
+struct Place {
+    Place(const World& world, std::mutex& mutex)
+        : voice(world.talk, mutex), own(world.paths, world.reality, Intent::change, voice) {}
+    Voice voice;
+    World own;
+};
+
+} // namespace
+
+void for_each_vm(World& world, const std::vector<std::string>& names, unsigned jobs,
+                 const std::function<void(World&, std::size_t)>& work) {
     std::atomic<std::size_t> next{0};
-    const auto work_off = [&](World& own) {
-        for (std::size_t i = next++; i < count && noted_signal() == 0; i = next++) work(own, i);
+    const auto take = [&] {
+        const std::size_t i = next++;
+        return i < names.size() && noted_signal() == 0 ? std::optional(i) : std::nullopt;
     };
-    const std::size_t threads = std::min<std::size_t>(jobs, count);
+    const std::size_t threads = std::min<std::size_t>(jobs, names.size());
     if (threads <= 1) {
-        work_off(world);
+        while (const auto i = take()) work(world, *i);
         return;
     }
-    SharedTalk talk(world.talk);
+    std::mutex talking;
+    std::vector<std::unique_ptr<Place>> places;
+    for (std::size_t t = 0; t < threads; ++t) places.push_back(std::make_unique<Place>(world, talking));
     std::vector<std::thread> crew;
-    std::vector<std::unique_ptr<World>> worlds;
-    for (std::size_t i = 0; i < threads; ++i)
-        worlds.push_back(std::make_unique<World>(world.paths, world.reality, Intent::change, talk));
-    for (auto& own : worlds) crew.emplace_back([&work_off, &own] { work_off(*own); });
+    for (const auto& place : places)
+        crew.emplace_back([&] {
+            while (const auto i = take()) {
+                place->voice.speak_of(names[*i]);
+                work(place->own, *i);
+            }
+        });
     for (std::thread& thread : crew) thread.join();
 }
 

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <mutex>
 
 namespace blockhost {
 
@@ -179,7 +180,9 @@ void carry_out_gc(World& world, const GcRequest& request, std::vector<GcItem>& i
     for (std::size_t begin = 0, end = 0; begin < items.size(); begin = end) {
         while (end < items.size() && items[end].action == items[begin].action) ++end;
         if (items[begin].action == GcAction::report) continue;
-        for_each_index(world, end - begin, request.jobs, [&](World& own, std::size_t i) {
+        std::vector<std::string> objects;
+        for (std::size_t i = begin; i < end; ++i) objects.push_back(items[i].object);
+        for_each_vm(world, objects, request.jobs, [&](World& own, std::size_t i) {
             GcItem& item = items[begin + i];
             carry_out(own, run, item);
             const std::lock_guard lock(telling);
