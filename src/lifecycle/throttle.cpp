@@ -1,0 +1,370 @@
+/// See throttle.hpp.
+
+#include "lifecycle/throttle.hpp"
+
+#include "host/capability.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace blockhost {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto patience_for_others = 20s;
+constexpr auto patience_when_passing = 200ms;
+
+CpuWeights weights_of(const World& world) {
+    if (world.reality == Reality::simulated) return {1, 1024};
+    const auto scale = host::cpu_weight_scale();
+    return {scale.least, scale.usual};
+}
+
+bool runs(const Observation& seen) {
+    return seen.domain->state == PowerState::running || seen.domain->state == PowerState::stopping;
+}
+
+/// The VM has a domain that is provably ours; else throws.
+void require_ours(const Observation& seen) {
+    const std::string& name = seen.name.str();
+    if (seen.domain && seen.proof == Proof::none)
+        throw Error(Code::foreign,
+                    name + " is a domain that this BlockHost did not make; it is left untouched");
+    if (seen.domain) return;
+    if (!seen.record) throw Error(Code::not_found, "there is no VM named " + name);
+    if (seen.record->status == RecordStatus::destroyed) throw Error(Code::not_found, name + " was destroyed");
+    throw Error(Code::not_found, "the domain of " + name + " is gone from libvirt");
+}
+
+void require_state(const Observation& seen, bool persist) {
+    const std::string& name = seen.name.str();
+    if (runs(seen)) return;
+    if (seen.domain->state != PowerState::off)
+        throw Error(
+            Code::wrong_state,
+            fmt::format("{} is not running: it is {}", name, blockhost::to_string(seen.domain->state)),
+            fmt::format("start {} first", name));
+    if (!persist)
+        throw Error(Code::wrong_state, name + " is not running",
+                    "start it first, or write the limits into its definition with --persist");
+}
+
+/// The settings of one side of one domain, as libvirt shows them.
+Settings look(World& world, const VmName& name, TuningOf which) {
+    return settings_of(world.hypervisor().tuning(name.str(), which), weights_of(world));
+}
+
+std::string side_prefix(TuningOf which) {
+    return which == TuningOf::definition ? "Definition: " : "";
+}
+
+/// What one side was brought to.
+struct Applied {
+    Settings reached; ///< of the wanted limits, those that libvirt showed as wanted afterwards
+    std::vector<std::string> errors;
+};
+
+/// Sets `wanted`, subsystem by subsystem, and looks what came of it.
+Applied apply(World& world, const VmName& name, TuningOf which, const Settings& wanted,
+              const Settings& current) {
+    Applied applied;
+    std::vector<Hypervisor::Subsystem> failed;
+    for (const Change& change : plan(wanted, current)) {
+        try {
+            world.hypervisor().tune(name.str(), change.subsystem, change.tuning, which);
+        } catch (const Error& error) {
+            applied.errors.push_back(side_prefix(which) + error.message());
+            failed.push_back(change.subsystem);
+        }
+    }
+    const Settings after = look(world, name, which);
+    for (const auto& [limit, setting] : wanted) {
+        const auto shown = after.find(limit);
+        if (shown != after.end() && shown->second == setting)
+            applied.reached[limit] = setting;
+        else if (std::ranges::find(failed, row_of(limit).subsystem) == failed.end())
+            applied.errors.push_back(
+                fmt::format("{}{}: libvirt took {}, but shows {}", side_prefix(which), row_of(limit).title,
+                            value_words(limit, setting),
+                            shown == after.end() ? "nothing" : value_words(limit, shown->second)));
+    }
+    return applied;
+}
+
+/// What the definition says, less what --persist wrote.
+Settings creation_settings(World& world, const Observation& seen, const LimitNotes& notes) {
+    Settings all;
+    if (!seen.domain->persistent) {
+        for (const LimitRow& row : limit_table()) all[row.limit] = no_limit(row.limit, weights_of(world));
+        return all;
+    }
+    all = look(world, seen.name, TuningOf::definition);
+    for (auto& [limit, setting] : all)
+        if (const LimitPart* part = notes.find(TuningOf::definition, limit); part && part->covers(setting))
+            setting = part->before;
+    return all;
+}
+
+/// One throttle under way.
+class Throttling {
+  public:
+    Throttling(World& world, const Observation& seen, const LimitFile& file, const ThrottleRequest& request)
+        : world_(world), seen_(seen), file_(file), request_(request), notes_(file.read()),
+          now_(moment_now()) {
+        if (notes_.uuid != seen.domain->uuid) notes_ = {seen.domain->uuid, {}}; // of an earlier VM
+        if (request.reset) creation_ = creation_settings(world, seen, notes_);
+    }
+
+    void run(TuningOf which) {
+        const Settings current = look(world_, seen_.name, which);
+        const Settings wanted = wanted_for(current);
+        const auto before = notes_.parts;
+        if (remembers(which)) {
+            for (const auto& [limit, setting] : wanted) remember(which, limit, setting, current);
+            file_.write(notes_);
+        }
+        const Applied applied = apply(world_, seen_.name, which, wanted, current);
+        for (const auto& [limit, setting] : wanted) {
+            if (applied.reached.count(limit) != 0)
+                settle(which, limit, setting);
+            else if (const auto old = before.find({which, limit}); old != before.end())
+                put_back(which, limit, old->second);
+        }
+        if (notes_.parts != before || remembers(which)) file_.write(notes_);
+        tell(which, applied);
+    }
+
+    /// A reset of what runs leaves the definition, which may say something else.
+    void warn_of_persisted() {
+        const bool left = std::ranges::any_of(
+            notes_.parts, [](const auto& part) { return part.first.first == TuningOf::definition; });
+        if (left)
+            world_.talk.warn(
+                fmt::format("the definition of {} still has limits that --persist wrote; --reset --persist "
+                            "takes them back too",
+                            seen_.name.str()));
+    }
+
+    ThrottleEnd end;
+
+  private:
+    /// Limits of devices that the VM lacks are not reset; asking for them is an error that tune() words.
+    Settings wanted_for(const Settings& current) const {
+        Settings wanted;
+        if (!request_.reset) {
+            for (const auto& [limit, value] : request_.values)
+                wanted[limit] = setting_for(limit, value, weights_of(world_));
+            return wanted;
+        }
+        for (const auto& [limit, setting] : creation_)
+            if (current.count(limit) != 0) wanted[limit] = setting;
+        return wanted;
+    }
+
+    /// Limits that end by themselves, and whatever goes into the definition, need what was there before.
+    bool remembers(TuningOf which) const {
+        return !request_.reset && (request_.span || which == TuningOf::definition);
+    }
+
+    /// Before it is set: whoever finds it later knows it for ours.
+    void remember(TuningOf which, Limit limit, const Setting& setting, const Settings& current) {
+        const auto shown = current.find(limit);
+        if (shown == current.end()) return;
+        const LimitPart* old = notes_.find(which, limit);
+        LimitPart part;
+        if (old && old->covers(shown->second))
+            part = *old;
+        else
+            part.before = shown->second;
+        if (!part.covers(setting)) part.ours.push_back(setting);
+        if (request_.span) part.until = after(now_, *request_.span);
+        notes_.parts[{which, limit}] = part;
+    }
+
+    /// After it was seen set.
+    void settle(TuningOf which, Limit limit, const Setting& setting) {
+        const auto found = notes_.parts.find({which, limit});
+        if (found == notes_.parts.end()) return;
+        if (!remembers(which)) {
+            notes_.parts.erase(found);
+            return;
+        }
+        found->second.ours = {setting};
+        if (!request_.span) found->second.until.reset();
+    }
+
+    /// It was not seen set; but libvirt may still carry it out.
+    void put_back(TuningOf which, Limit limit, const LimitPart& old) {
+        LimitPart& part = notes_.parts[{which, limit}];
+        part.before = old.before;
+        part.until = old.until;
+        for (const Setting& setting : old.ours)
+            if (!part.covers(setting)) part.ours.push_back(setting);
+    }
+
+    void tell(TuningOf which, const Applied& applied) {
+        for (const auto& [limit, setting] : applied.reached) {
+            const auto asked = request_.values.find(limit);
+            const bool is_asked = !request_.reset && asked != request_.values.end();
+            end.lines.push_back(
+                side_prefix(which) +
+                change_line(limit, setting, is_asked ? std::optional(asked->second) : std::nullopt));
+            if (limit == Limit::cpu_shares && is_asked && setting[0] != asked->second)
+                world_.talk.warn(fmt::format("this host's least weight is {}", setting[0]));
+        }
+        end.errors.insert(end.errors.end(), applied.errors.begin(), applied.errors.end());
+    }
+
+    World& world_;
+    const Observation& seen_;
+    const LimitFile& file_;
+    const ThrottleRequest& request_;
+    LimitNotes notes_;
+    Moment now_;
+    Settings creation_; ///< of a reset
+};
+
+} // namespace
+
+ThrottleEnd throttle(World& world, const VmName& name, const ThrottleRequest& request) {
+    if (request.values.empty() && !request.reset)
+        throw Error(Code::invalid, "no limit is given", "name one, or --reset or --show");
+    const auto file = LimitFile::take(world.journal.path(), name, Deadline::in(patience_for_others));
+    if (!file)
+        throw Error(Code::busy, fmt::format("another throttle of {} is at work", name.str()),
+                    "try again when it is done");
+    const Observation seen = observe(world, name);
+    require_ours(seen);
+    require_state(seen, request.persist);
+    Throttling throttling(world, seen, *file, request);
+    if (runs(seen)) throttling.run(TuningOf::running);
+    if (request.persist)
+        throttling.run(TuningOf::definition);
+    else if (request.reset)
+        throttling.warn_of_persisted();
+    return std::move(throttling.end);
+}
+
+LimitsShown show_limits(World& world, const VmName& name) {
+    const Observation seen = observe(world, name);
+    require_ours(seen);
+    LimitsShown shown;
+    if (is_alive(seen.domain->state)) shown.running = look(world, name, TuningOf::running);
+    if (seen.domain->persistent) shown.definition = look(world, name, TuningOf::definition);
+    const auto notes = LimitFile::peek(world.journal.path(), name);
+    if (!notes || notes->uuid != seen.domain->uuid) return shown;
+    const Moment now = moment_now();
+    for (const auto& [key, part] : notes->parts) {
+        const auto& [which, limit] = key;
+        const Settings& side = which == TuningOf::definition ? shown.definition
+                               : shown.running               ? *shown.running
+                                                             : Settings();
+        const auto current = side.find(limit);
+        if (part.until && current != side.end() && part.covers(current->second))
+            shown.until[key] = now.wall + left(*part.until, now);
+    }
+    return shown;
+}
+
+namespace {
+
+/// Puts back, on one side, what was there before the limits whose time is over. What is not ours any more, or
+/// vanished with a restart, is forgotten.
+void take_back(World& world, const Observation& seen, TuningOf which, const Moment& now, LimitNotes& notes,
+               ThrottleEnd& end) {
+    std::map<Limit, LimitPart> due;
+    for (const auto& [key, part] : notes.parts)
+        if (key.first == which && part.until && left(*part.until, now).count() == 0) due[key.second] = part;
+    if (due.empty()) return;
+    const bool is_there = which == TuningOf::running ? is_alive(seen.domain->state) : seen.domain->persistent;
+    const Settings current = is_there ? look(world, seen.name, which) : Settings();
+    Settings wanted;
+    for (const auto& [limit, part] : due) {
+        const auto shown = current.find(limit);
+        if (shown != current.end() && part.covers(shown->second))
+            wanted[limit] = part.before;
+        else
+            notes.parts.erase({which, limit});
+    }
+    if (wanted.empty()) return;
+    const Applied applied = apply(world, seen.name, which, wanted, current);
+    for (const auto& [limit, setting] : applied.reached) {
+        end.lines.push_back(
+            fmt::format("{}: {}{}", seen.name.str(), side_prefix(which), change_line(limit, setting)));
+        notes.parts.erase({which, limit});
+    }
+    for (const std::string& error : applied.errors)
+        end.errors.push_back(fmt::format("{}: {}", seen.name.str(), error));
+}
+
+/// In a later boot the wall clock has told how much is left; from then on this boot's clock counts.
+void count_in_this_boot(LimitNotes& notes, const Moment& now) {
+    for (auto& [key, part] : notes.parts) {
+        if (!part.until || part.until->boot == now.boot) continue;
+        const auto span = part.until->span;
+        part.until = after(now, left(*part.until, now));
+        part.until->span = span;
+    }
+}
+
+void take_back_of(World& world, const VmName& name, ThrottleEnd& end) {
+    const Moment now = moment_now();
+    const auto peeked = LimitFile::peek(world.journal.path(), name);
+    if (!peeked || !(peeked->due(now) || peeked->of_earlier_boot(now))) return;
+    const auto file = LimitFile::take(world.journal.path(), name, Deadline::in(patience_when_passing));
+    if (!file) return;
+    LimitNotes notes = file->read();
+    if (notes.of_earlier_boot(now)) {
+        count_in_this_boot(notes, now);
+        file->write(notes);
+    }
+    if (!notes.due(now)) return;
+    const Observation seen = observe(world, name);
+    if (!seen.domain || seen.domain->uuid != notes.uuid || seen.proof == Proof::none) {
+        file->write({}); // the VM they were of is gone
+        return;
+    }
+    take_back(world, seen, TuningOf::definition, now, notes, end);
+    take_back(world, seen, TuningOf::running, now, notes, end);
+    file->write(notes);
+}
+
+} // namespace
+
+ThrottleEnd take_back_due_limits(World& world, std::chrono::seconds patience) {
+    ThrottleEnd end;
+    const Deadline deadline = Deadline::in(patience);
+    for (const VmName& name : LimitFile::names(world.journal.path())) {
+        if (deadline.passed()) break;
+        try {
+            take_back_of(world, name, end);
+        } catch (const Error& error) {
+            end.errors.push_back(fmt::format("{}: {}", name.str(), error.message()));
+        }
+    }
+    return end;
+}
+
+void end_due_limits(World& world) noexcept {
+    try {
+        const ThrottleEnd end = take_back_due_limits(world, 10s);
+        for (const std::string& line : end.lines)
+            world.talk.stage(fmt::format("a limit has come to its end: {}", line));
+        for (const std::string& error : end.errors)
+            world.talk.warn(fmt::format("a limit whose time is over could not be taken back: {}", error));
+    } catch (const std::exception& error) {
+        world.talk.warn(fmt::format("limits whose time is over could not be looked at: {}", error.what()));
+    }
+}
+
+void forget_limits(World& world, const VmName& name) {
+    const auto file = LimitFile::take(world.journal.path(), name, Deadline::in(patience_for_others));
+    if (!file)
+        throw Error(Code::busy, fmt::format("another throttle of {} is at work", name.str()),
+                    "try again when it is done");
+    file->write({});
+}
+
+} // namespace blockhost
