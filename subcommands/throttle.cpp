@@ -108,12 +108,18 @@ int show(const cli::Call& call, const VmName& name) {
     return 0;
 }
 
+/// Opens its own world: other verbs' take back in passing, and say less.
+int take_back(const cli::Call& call) {
+    World world(call.paths, call.mock ? Reality::simulated : Reality::real, Intent::change, call.printer);
+    return print_end(call, take_back_due_limits(world, patience_for_due));
+}
+
 /// --due and --show stand alone: neither goes with limits.
 void check_usage(const cli::Call& call) {
     const bool due = call.arguments.has("due"), shows = call.arguments.has("show");
     const bool named = !call.arguments.operands().empty();
     if (due && named) throw Error(Code::usage, "--due takes no NAME");
-    if (!due && !named) throw Error(Code::usage, "missing operand: NAME");
+    if (!due && !named) throw Error(Code::usage, "operand <name> is missing");
     bool changes = call.arguments.has("reset") || call.arguments.has("persist") || call.arguments.has("for");
     for (const LimitRow& row : limit_table()) changes = changes || call.arguments.has(row.option);
     if ((due || shows) && (changes || (due && shows)))
@@ -123,10 +129,7 @@ void check_usage(const cli::Call& call) {
 
 int run(cli::Call& call) {
     check_usage(call);
-    if (call.arguments.has("due")) {
-        World world = open_world(call, Intent::change);
-        return print_end(call, take_back_due_limits(world, patience_for_due));
-    }
+    if (call.arguments.has("due")) return take_back(call);
     const VmName name = vm_name(call);
     if (call.arguments.has("show")) return show(call, name);
     const ThrottleRequest request = request_of(call);

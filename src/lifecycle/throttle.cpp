@@ -136,6 +136,15 @@ class Throttling {
         tell(which, applied);
     }
 
+    /// What was done before it stays true.
+    void run_further(TuningOf which) {
+        try {
+            run(which);
+        } catch (const Error& error) {
+            end.errors.push_back(side_prefix(which) + error.message());
+        }
+    }
+
     /// A reset of what runs leaves the definition, which may say something else.
     void warn_of_persisted() {
         const bool left = std::ranges::any_of(
@@ -241,7 +250,7 @@ ThrottleEnd throttle(World& world, const VmName& name, const ThrottleRequest& re
     Throttling throttling(world, seen, *file, request);
     if (runs(seen)) throttling.run(TuningOf::running);
     if (request.persist)
-        throttling.run(TuningOf::definition);
+        throttling.run_further(TuningOf::definition);
     else if (request.reset)
         throttling.warn_of_persisted();
     return std::move(throttling.end);
@@ -263,7 +272,7 @@ LimitsShown show_limits(World& world, const VmName& name) {
                                                              : Settings();
         const auto current = side.find(limit);
         if (part.until && current != side.end() && part.covers(current->second))
-            shown.until[key] = now.wall + left(*part.until, now);
+            shown.until[key] = std::chrono::floor<std::chrono::seconds>(now.wall + left(*part.until, now));
     }
     return shown;
 }
