@@ -160,7 +160,8 @@ def test_no_limit_is_refused_and_malformed_usage_exits_2(host):
     refused(host.throttle("vm-1", "--due"), "--due takes no NAME", status=2)
     refused(host.throttle("--due", "--reset"), "--due goes with no other option", status=2)
     refused(host.throttle("vm-1", "--show", "--cpu-quota", "5"), "--show goes with no other option", status=2)
-    refused(host.throttle("vm-1", "--cpu-quota", "5", "--json"), "--json goes with --show only", status=2)
+    run = host.throttle("vm-1", "--cpu-quota", "5", "--json")
+    assert run.returncode == 2 and json.loads(run.stdout)["error"] == "--json goes with --show only"
     assert host.throttle("vm-1", "--cpu-quota").returncode == 2
     assert host.throttle("vm-1", "vm-2", "--reset").returncode == 2
     assert host.throttle("vm-1", "--iops", "5").returncode == 2, "an ambiguous prefix"
@@ -209,9 +210,8 @@ def test_errors_are_joined_and_a_limit_that_did_not_come_true_has_no_line(host):
     host.behave(tune_refuses="cpu", tune_forgets="disk")
     run = host.throttle("vm-1", *EVERY_OPTION)
     assert (run.returncode, run.stdout.splitlines()) == (1, EVERY_LINE[2:4])
-    assert run.stderr == ("[vm-throttle] ERROR: libvirt cannot set the CPU limits of vm-1: simulated refusal; IOPS read: "
-                          "libvirt took 500, but shows unlimited; IOPS write: libvirt took 300, but shows unlimited\n"
-                          ).replace("the CPU limits", "the cpu limits")
+    assert run.stderr == ("[vm-throttle] ERROR: libvirt cannot set the cpu limits of vm-1: simulated refusal; IOPS read: "
+                          "libvirt took 500, but shows unlimited; IOPS write: libvirt took 300, but shows unlimited\n")
 
 
 def test_limits_end_with_a_restart_unless_they_are_persisted(host):
