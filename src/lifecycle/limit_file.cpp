@@ -20,6 +20,8 @@ namespace {
 
 constexpr std::string_view suffix = ".limits", lock_suffix = ".limits-lock";
 constexpr std::size_t file_max = 64 << 10;
+/// Beyond any limit and, in milliseconds, any time; sums of such stay far from overflow.
+constexpr std::int64_t largest_number = 1'000'000'000'000'000;
 constexpr auto poll_period = std::chrono::milliseconds(20);
 
 std::string file_of(const VmName& name) {
@@ -76,7 +78,7 @@ Setting setting(const bj::value& value, const std::string& name) {
     Setting read{};
     for (std::size_t i = 0; i < read.size(); ++i) {
         read[i] = number(value.get_array()[i], name);
-        if (read[i] < -1) refuse(name);
+        if (read[i] < -1 || read[i] > largest_number) refuse(name);
     }
     return read;
 }
@@ -88,7 +90,8 @@ LateMoment late_moment(const bj::value& value, const std::string& name) {
     LateMoment read{wall.value_or(Instant{}), json::string_or(value, "boot", ""),
                     std::chrono::milliseconds(number(member(object, "since_boot_ms", name), name)),
                     std::chrono::milliseconds(number(member(object, "span_ms", name), name))};
-    if (!wall || read.since_boot.count() < 0 || read.span.count() < 0) refuse(name);
+    for (const auto part : {read.since_boot.count(), read.span.count()})
+        if (!wall || part < 0 || part > largest_number) refuse(name);
     return read;
 }
 
@@ -182,6 +185,11 @@ void LimitFile::write(const LimitNotes& notes) const {
         folder_.remove(file_of(name_));
     else
         folder_.replace(file_of(name_), to_text(notes), {0640, {}, {}});
+}
+
+bool LimitFile::exists(const std::filesystem::path& journal, const VmName& name) {
+    const auto folder = Folder::open(journal);
+    return folder && folder->kind(file_of(name)) != Folder::Kind::absent;
 }
 
 std::optional<LimitNotes> LimitFile::peek(const std::filesystem::path& journal, const VmName& name) {

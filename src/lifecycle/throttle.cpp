@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <set>
 
 namespace blockhost {
 
@@ -49,6 +50,14 @@ void require_state(const Observation& seen, bool persist) {
     if (!persist)
         throw Error(Code::wrong_state, name + " is not running",
                     "start it first, or write the limits into its definition with --persist");
+}
+
+LimitFile take_file(const World& world, const VmName& name) {
+    auto file = LimitFile::take(world.journal.path(), name, Deadline::in(patience_for_others));
+    if (!file)
+        throw Error(Code::busy, fmt::format("another throttle of {} is at work", name.str()),
+                    "try again when it is done");
+    return std::move(*file);
 }
 
 /// The settings of one side of one domain, as libvirt shows them.
@@ -127,9 +136,12 @@ class Throttling {
         }
         const Applied applied = apply(world_, seen_.name, which, wanted, current);
         for (const auto& [limit, setting] : wanted) {
-            if (applied.reached.count(limit) != 0)
+            if (applied.reached.count(limit) != 0) {
                 settle(which, limit, setting);
-            else if (const auto old = before.find({which, limit}); old != before.end())
+                continue;
+            }
+            refused_.insert(limit);
+            if (const auto old = before.find({which, limit}); old != before.end())
                 put_back(which, limit, old->second);
         }
         if (notes_.parts != before || remembers(which)) file_.write(notes_);
@@ -160,11 +172,17 @@ class Throttling {
 
   private:
     /// Limits of devices that the VM lacks are not reset; asking for them is an error that tune() words.
-    Settings wanted_for(const Settings& current) const {
+    /// A definition with a limit that this host cannot set would keep the VM from starting.
+    Settings wanted_for(const Settings& current) {
         Settings wanted;
         if (!request_.reset) {
-            for (const auto& [limit, value] : request_.values)
-                wanted[limit] = setting_for(limit, value, weights_of(world_));
+            for (const auto& [limit, value] : request_.values) {
+                if (refused_.count(limit) == 0)
+                    wanted[limit] = setting_for(limit, value, weights_of(world_));
+                else
+                    end.errors.push_back(fmt::format("{}{}: not written, since the running VM did not get it",
+                                                     side_prefix(TuningOf::definition), row_of(limit).title));
+            }
             return wanted;
         }
         for (const auto& [limit, setting] : creation_)
@@ -232,7 +250,8 @@ class Throttling {
     const ThrottleRequest& request_;
     LimitNotes notes_;
     Moment now_;
-    Settings creation_; ///< of a reset
+    Settings creation_;       ///< of a reset
+    std::set<Limit> refused_; ///< what the running VM did not get
 };
 
 } // namespace
@@ -240,14 +259,11 @@ class Throttling {
 ThrottleEnd throttle(World& world, const VmName& name, const ThrottleRequest& request) {
     if (request.values.empty() && !request.reset)
         throw Error(Code::invalid, "no limit is given", "name one, or --reset or --show");
-    const auto file = LimitFile::take(world.journal.path(), name, Deadline::in(patience_for_others));
-    if (!file)
-        throw Error(Code::busy, fmt::format("another throttle of {} is at work", name.str()),
-                    "try again when it is done");
+    const LimitFile file = take_file(world, name);
     const Observation seen = observe(world, name);
     require_ours(seen);
     require_state(seen, request.persist);
-    Throttling throttling(world, seen, *file, request);
+    Throttling throttling(world, seen, file, request);
     if (runs(seen)) throttling.run(TuningOf::running);
     if (request.persist)
         throttling.run_further(TuningOf::definition);
@@ -349,8 +365,8 @@ ThrottleEnd take_back_due_limits(World& world, std::chrono::seconds patience) {
         if (deadline.passed()) break;
         try {
             take_back_of(world, name, end);
-        } catch (const Error& error) {
-            end.errors.push_back(fmt::format("{}: {}", name.str(), error.message()));
+        } catch (const std::exception& error) {
+            end.errors.push_back(fmt::format("{}: {}", name.str(), error.what()));
         }
     }
     return end;
@@ -369,11 +385,7 @@ void end_due_limits(World& world) noexcept {
 }
 
 void forget_limits(World& world, const VmName& name) {
-    const auto file = LimitFile::take(world.journal.path(), name, Deadline::in(patience_for_others));
-    if (!file)
-        throw Error(Code::busy, fmt::format("another throttle of {} is at work", name.str()),
-                    "try again when it is done");
-    file->write({});
+    if (LimitFile::exists(world.journal.path(), name)) take_file(world, name).write({});
 }
 
 } // namespace blockhost

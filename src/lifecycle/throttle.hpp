@@ -29,7 +29,8 @@ struct ThrottleEnd {
 };
 
 /// Applies each subsystem's limits, going on when one fails; a line stands for what libvirt showed
-/// afterwards. Throws, with nothing changed, Error{invalid} when there is nothing to do, Error{not_found},
+/// afterwards. What the running VM did not get is not written into its definition either, which might keep it
+/// from starting. Throws, with nothing changed, Error{invalid} when there is nothing to do, Error{not_found},
 /// Error{foreign}, Error{wrong_state} when it doesn't run (and, when it is off, nothing is to be persisted),
 /// Error{busy} when another throttle holds the VM for 20 s.
 ///
@@ -53,7 +54,8 @@ ThrottleEnd take_back_due_limits(World& world, std::chrono::seconds patience);
 /// throws; what went wrong is a warning.
 void end_due_limits(World& world) noexcept;
 
-/// Forgets what is remembered of a VM that is gone. Throws Error{io}.
+/// Forgets what is remembered of a VM that is gone; cheap when there is nothing. Throws Error{io};
+/// Error{busy} as throttle.
 void forget_limits(World& world, const VmName& name);
 
 } // namespace blockhost

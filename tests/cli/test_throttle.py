@@ -206,6 +206,16 @@ def test_a_subsystem_that_refuses_leaves_the_others_as_asked(host):
     went(host.throttle("vm-1", "--reset"), RESET_LINES)
 
 
+def test_what_the_running_vm_did_not_get_is_not_written_into_its_definition(host):
+    """There it might keep the VM from starting."""
+    host.behave(tune_refuses="network")
+    run = host.throttle("vm-1", "--cpu-quota", "50", "--bandwidth-in", "80", "--persist")
+    assert (run.returncode, run.stdout) == (1, "CPU quota set to 50%\nDefinition: CPU quota set to 50%\n")
+    assert run.stderr == ("[vm-throttle] ERROR: libvirt cannot set the network limits of vm-1: simulated refusal; "
+                          "Definition: Bandwidth inbound: not written, since the running VM did not get it\n")
+    assert host.show()["definition"] == NO_LIMITS | {"cpu_quota": 50}
+
+
 def test_errors_are_joined_and_a_limit_that_did_not_come_true_has_no_line(host):
     host.behave(tune_refuses="cpu", tune_forgets="disk")
     run = host.throttle("vm-1", *EVERY_OPTION)

@@ -236,7 +236,11 @@ TEST_CASE("what cannot be read is a warning, and keeps no other limit from its e
     Stage stage;
     stage.quota(50, 1h);
     stage.pass(1h);
-    for (const char* text : {"{", "[]", "{\"parts\":1}", "{\"parts\":[{\"limit\":\"x\"}]}", ""}) {
+    for (const char* text :
+         {"{", "[]", "{\"parts\":1}", "{\"parts\":[{\"limit\":\"x\"}]}",
+          "{\"parts\":[{\"limit\":\"cpu_quota\",\"of\":\"running\",\"before\":[1,2,3],\"ours\":[],\"until\":{"
+          "\"wall\":\"2026-01-01\",\"boot\":\"x\",\"since_boot_ms\":1,\"span_ms\":9000000000000000000}}]}",
+          "{\"parts\":[{\"limit\":\"cpu_quota\",\"of\":\"running\",\"before\":[1,2],\"ours\":[]}]}", ""}) {
         std::ofstream(stage.world->journal.path() / "a-bad-one.limits") << text;
         stage.listener.warnings.clear();
         end_due_limits(*stage.world);

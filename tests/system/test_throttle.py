@@ -99,21 +99,18 @@ def test_one_iops_limit_keeps_its_sibling(vm):
 
 
 def test_persisted_limits_are_in_the_definition_and_reset_takes_them_out(vm):
-    words = ("--cpu-quota", "40", "--iops-read", "70", "--bandwidth-in", "800", "--persist")
-    run = vm.run("throttle", NAME, *words)
-    for line in ("Definition: CPU quota set to 40%", "Definition: IOPS read set to 70",
-                 "Definition: Bandwidth inbound set to 800 kbps"):
-        assert line in run.stdout.splitlines(), run.stderr
+    run = vm.run("throttle", NAME, "--cpu-quota", "40", "--iops-read", "70", "--persist")
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.splitlines() == ["CPU quota set to 40%", "IOPS read set to 70", "Definition: CPU quota set to 40%",
+                                       "Definition: IOPS read set to 70"]
     xml = ET.fromstring(vm.virsh("dumpxml", "--inactive", NAME))
     assert (xml.findtext("cputune/quota"), xml.findtext("cputune/period")) == ("40000", "100000")
     assert xml.findtext("devices/disk/iotune/read_iops_sec") == "70"
-    assert xml.find("devices/interface/bandwidth/inbound").attrib == {"average": "100", "peak": "100", "burst": "64"}
     run = vm.run("throttle", NAME, "--reset", "--persist")
     assert "Definition: CPU quota removed (unlimited)" in run.stdout.splitlines()
     xml = ET.fromstring(vm.virsh("dumpxml", "--inactive", NAME))
     assert xml.findtext("cputune/quota") in (None, "-1")
     assert xml.find("devices/disk/iotune/read_iops_sec") is None
-    assert xml.find("devices/interface/bandwidth/inbound") is None
     assert not list((vm.state / "journal").glob("*.limits*"))
 
 
@@ -130,6 +127,22 @@ def test_bandwidth_is_set_or_its_failure_told_while_the_rest_is_applied(vm):
         pytest.skip("this host cannot limit bandwidth: " + run.stderr.strip())
     assert "Bandwidth inbound set to 8000 kbps\n" in run.stdout
     assert re.search(r"inbound.average: 1000\s+inbound.peak\s*: 1000\b", shown)
+
+
+def test_bandwidth_is_written_into_the_definition_of_a_vm_that_is_off(vm):
+    assert vm.run("kill", NAME).returncode == 0
+    try:
+        run = vm.run("throttle", NAME, "--bandwidth-in", "800", "--bandwidth-out", "9", "--persist")
+        assert run.stdout == ("Definition: Bandwidth inbound set to 800 kbps\n"
+                              "Definition: Bandwidth outbound set to 9 kbps\n"), run.stderr
+        bandwidth = ET.fromstring(vm.virsh("dumpxml", "--inactive", NAME)).find("devices/interface/bandwidth")
+        assert bandwidth.find("inbound").attrib == {"average": "100", "peak": "100", "burst": "64"}
+        assert bandwidth.find("outbound").attrib == {"average": "2", "peak": "2", "burst": "64"}
+    finally:
+        reset = vm.run("throttle", NAME, "--reset", "--persist")
+        assert vm.run("start", NAME).returncode == 0
+    assert "Definition: Bandwidth inbound limit removed (unlimited)\n" in reset.stdout
+    assert ET.fromstring(vm.virsh("dumpxml", "--inactive", NAME)).find("devices/interface/bandwidth") is None
 
 
 def test_a_limit_for_a_while_takes_itself_back(vm):
