@@ -2,7 +2,7 @@
 
 #include "lifecycle/throttle.hpp"
 
-#include "host/capability.hpp"
+#include "lifecycle/limit_sides.hpp"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -15,13 +15,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto patience_for_others = 20s;
-constexpr auto patience_when_passing = 200ms;
-
-CpuWeights weights_of(const World& world) {
-    if (world.reality == Reality::simulated) return {1, 1024};
-    const auto scale = host::cpu_weight_scale();
-    return {scale.least, scale.usual};
-}
 
 bool runs(const Observation& seen) {
     return seen.domain->state == PowerState::running || seen.domain->state == PowerState::stopping;
@@ -60,48 +53,6 @@ LimitFile take_file(const World& world, const VmName& name) {
     return std::move(*file);
 }
 
-/// The settings of one side of one domain, as libvirt shows them.
-Settings look(World& world, const VmName& name, TuningOf which) {
-    return settings_of(world.hypervisor().tuning(name.str(), which), weights_of(world));
-}
-
-std::string side_prefix(TuningOf which) {
-    return which == TuningOf::definition ? "Definition: " : "";
-}
-
-/// What one side was brought to.
-struct Applied {
-    Settings reached; ///< of the wanted limits, those that libvirt showed as wanted afterwards
-    std::vector<std::string> errors;
-};
-
-/// Sets `wanted`, subsystem by subsystem, and looks what came of it.
-Applied apply(World& world, const VmName& name, TuningOf which, const Settings& wanted,
-              const Settings& current) {
-    Applied applied;
-    std::vector<Hypervisor::Subsystem> failed;
-    for (const Change& change : plan(wanted, current)) {
-        try {
-            world.hypervisor().tune(name.str(), change.subsystem, change.tuning, which);
-        } catch (const Error& error) {
-            applied.errors.push_back(side_prefix(which) + error.message());
-            failed.push_back(change.subsystem);
-        }
-    }
-    const Settings after = look(world, name, which);
-    for (const auto& [limit, setting] : wanted) {
-        const auto shown = after.find(limit);
-        if (shown != after.end() && shown->second == setting)
-            applied.reached[limit] = setting;
-        else if (std::ranges::find(failed, row_of(limit).subsystem) == failed.end())
-            applied.errors.push_back(
-                fmt::format("{}{}: libvirt took {}, but shows {}", side_prefix(which), row_of(limit).title,
-                            value_words(limit, setting),
-                            shown == after.end() ? "nothing" : value_words(limit, shown->second)));
-    }
-    return applied;
-}
-
 /// What the definition says, less what --persist wrote.
 Settings creation_settings(World& world, const Observation& seen, const LimitNotes& notes) {
     Settings all;
@@ -109,7 +60,7 @@ Settings creation_settings(World& world, const Observation& seen, const LimitNot
         for (const LimitRow& row : limit_table()) all[row.limit] = no_limit(row.limit, weights_of(world));
         return all;
     }
-    all = look(world, seen.name, TuningOf::definition);
+    all = look_at_limits(world, seen.name, TuningOf::definition);
     for (auto& [limit, setting] : all)
         if (const LimitPart* part = notes.find(TuningOf::definition, limit); part && part->covers(setting))
             setting = part->before;
@@ -127,14 +78,14 @@ class Throttling {
     }
 
     void run(TuningOf which) {
-        const Settings current = look(world_, seen_.name, which);
+        const Settings current = look_at_limits(world_, seen_.name, which);
         const Settings wanted = wanted_for(current);
         const auto before = notes_.parts;
         if (remembers(which)) {
             for (const auto& [limit, setting] : wanted) remember(which, limit, setting, current);
             file_.write(notes_);
         }
-        const Applied applied = apply(world_, seen_.name, which, wanted, current);
+        const Applied applied = apply_limits(world_, seen_.name, which, wanted, current);
         for (const auto& [limit, setting] : wanted) {
             if (applied.reached.count(limit) != 0) {
                 settle(which, limit, setting);
@@ -276,8 +227,8 @@ LimitsShown show_limits(World& world, const VmName& name) {
     const Observation seen = observe(world, name);
     require_ours(seen);
     LimitsShown shown;
-    if (is_alive(seen.domain->state)) shown.running = look(world, name, TuningOf::running);
-    if (seen.domain->persistent) shown.definition = look(world, name, TuningOf::definition);
+    if (is_alive(seen.domain->state)) shown.running = look_at_limits(world, name, TuningOf::running);
+    if (seen.domain->persistent) shown.definition = look_at_limits(world, name, TuningOf::definition);
     const auto notes = LimitFile::peek(world.journal.path(), name);
     if (!notes || notes->uuid != seen.domain->uuid) return shown;
     const Moment now = moment_now();
@@ -291,97 +242,6 @@ LimitsShown show_limits(World& world, const VmName& name) {
             shown.until[key] = std::chrono::floor<std::chrono::seconds>(now.wall + left(*part.until, now));
     }
     return shown;
-}
-
-namespace {
-
-/// Puts back, on one side, what was there before the limits whose time is over. What is not ours any more, or
-/// vanished with a restart, is forgotten.
-void take_back(World& world, const Observation& seen, TuningOf which, const Moment& now, LimitNotes& notes,
-               ThrottleEnd& end) {
-    std::map<Limit, LimitPart> due;
-    for (const auto& [key, part] : notes.parts)
-        if (key.first == which && part.until && left(*part.until, now).count() == 0) due[key.second] = part;
-    if (due.empty()) return;
-    const bool is_there = which == TuningOf::running ? is_alive(seen.domain->state) : seen.domain->persistent;
-    const Settings current = is_there ? look(world, seen.name, which) : Settings();
-    Settings wanted;
-    for (const auto& [limit, part] : due) {
-        const auto shown = current.find(limit);
-        if (shown != current.end() && part.covers(shown->second))
-            wanted[limit] = part.before;
-        else
-            notes.parts.erase({which, limit});
-    }
-    if (wanted.empty()) return;
-    const Applied applied = apply(world, seen.name, which, wanted, current);
-    for (const auto& [limit, setting] : applied.reached) {
-        end.lines.push_back(
-            fmt::format("{}: {}{}", seen.name.str(), side_prefix(which), change_line(limit, setting)));
-        notes.parts.erase({which, limit});
-    }
-    for (const std::string& error : applied.errors)
-        end.errors.push_back(fmt::format("{}: {}", seen.name.str(), error));
-}
-
-/// In a later boot the wall clock has told how much is left; from then on this boot's clock counts.
-void count_in_this_boot(LimitNotes& notes, const Moment& now) {
-    for (auto& [key, part] : notes.parts) {
-        if (!part.until || part.until->boot == now.boot) continue;
-        const auto span = part.until->span;
-        part.until = after(now, left(*part.until, now));
-        part.until->span = span;
-    }
-}
-
-void take_back_of(World& world, const VmName& name, ThrottleEnd& end) {
-    const Moment now = moment_now();
-    const auto peeked = LimitFile::peek(world.journal.path(), name);
-    if (!peeked || !(peeked->due(now) || peeked->of_earlier_boot(now))) return;
-    const auto file = LimitFile::take(world.journal.path(), name, Deadline::in(patience_when_passing));
-    if (!file) return;
-    LimitNotes notes = file->read();
-    if (notes.of_earlier_boot(now)) {
-        count_in_this_boot(notes, now);
-        file->write(notes);
-    }
-    if (!notes.due(now)) return;
-    const Observation seen = observe(world, name);
-    if (!seen.domain || seen.domain->uuid != notes.uuid || seen.proof == Proof::none) {
-        file->write({}); // the VM they were of is gone
-        return;
-    }
-    take_back(world, seen, TuningOf::definition, now, notes, end);
-    take_back(world, seen, TuningOf::running, now, notes, end);
-    file->write(notes);
-}
-
-} // namespace
-
-ThrottleEnd take_back_due_limits(World& world, std::chrono::seconds patience) {
-    ThrottleEnd end;
-    const Deadline deadline = Deadline::in(patience);
-    for (const VmName& name : LimitFile::names(world.journal.path())) {
-        if (deadline.passed()) break;
-        try {
-            take_back_of(world, name, end);
-        } catch (const std::exception& error) {
-            end.errors.push_back(fmt::format("{}: {}", name.str(), error.what()));
-        }
-    }
-    return end;
-}
-
-void end_due_limits(World& world) noexcept {
-    try {
-        const ThrottleEnd end = take_back_due_limits(world, 10s);
-        for (const std::string& line : end.lines)
-            world.talk.stage(fmt::format("a limit has come to its end: {}", line));
-        for (const std::string& error : end.errors)
-            world.talk.warn(fmt::format("a limit whose time is over could not be taken back: {}", error));
-    } catch (const std::exception& error) {
-        world.talk.warn(fmt::format("limits whose time is over could not be looked at: {}", error.what()));
-    }
 }
 
 void forget_limits(World& world, const VmName& name) {

@@ -185,6 +185,15 @@ def test_vms_that_are_absent_destroyed_off_or_paused_are_refused(host):
     assert host.journal() == []
 
 
+def test_a_hypervisor_that_is_down_is_said(host):
+    host.behave(down=True)
+    for words in (("--cpu-quota", "50"), ("--reset",), ("--show",)):
+        run = host.throttle("vm-1", *words)
+        assert (run.returncode, run.stdout) == (1, "")
+        assert "cannot be reached" in run.stderr.splitlines()[-1]
+    went(host.throttle("--due"), [])
+
+
 def test_a_domain_that_is_not_ours_is_left_alone(host):
     path = host.folder / "mock-world/domains/vm-1.xml"
     path.write_text(path.read_text().replace('instance="', 'instance="0'))
