@@ -189,7 +189,8 @@ void LimitFile::write(const LimitNotes& notes) const {
 
 bool LimitFile::exists(const std::filesystem::path& journal, const VmName& name) {
     const auto folder = Folder::open(journal);
-    return folder && folder->kind(file_of(name)) != Folder::Kind::absent;
+    return folder && (folder->kind(file_of(name)) != Folder::Kind::absent ||
+                      folder->kind(lock_of(name)) != Folder::Kind::absent);
 }
 
 std::optional<LimitNotes> LimitFile::peek(const std::filesystem::path& journal, const VmName& name) {

@@ -62,6 +62,7 @@ class LimitFile {
     /// Durable; without parts, the file is removed.
     void write(const LimitNotes& notes) const;
 
+    /// Whether there is one, or a dead process's lock.
     static bool exists(const std::filesystem::path& journal, const VmName& name);
     /// Without taking it; nothing when there is none.
     static std::optional<LimitNotes> peek(const std::filesystem::path& journal, const VmName& name);

@@ -311,6 +311,24 @@ def test_a_limit_that_cannot_be_taken_back_is_reported_and_kept_in_mind(host):
     went(host.throttle("--due"), ["vm-1: CPU quota removed (unlimited)"])
 
 
+def test_throttles_at_once_lose_nothing_of_each_other(host):
+    for number in range(1, 9):
+        at_once = [subprocess.Popen([LINK, "vm-1", f"--iops-{way}", str(number), "--for", "1h", "--mock"], env=host.env,
+                                    cwd=host.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                   for way in ("read", "write")]
+        assert [run.wait() for run in at_once] == [0, 0], [run.stderr.read() for run in at_once]
+        assert [run.stdout.read() for run in at_once] == [f"IOPS read set to {number}\n", f"IOPS write set to {number}\n"]
+        assert (host.tuning()["iops_read"], host.tuning()["iops_write"]) == (number, number)
+        assert {part["limit"] for part in host.remembered()} == {"iops_read", "iops_write"}
+
+
+def test_what_a_killed_throttle_left_is_forgotten_with_the_lock_it_held(host):
+    assert host.throttle("vm-1", "--cpu-quota", "50", "--for", "1h", BLOCKHOST_FAULT="kill@1").returncode == -signal.SIGKILL
+    assert host.journal() == ["vm-1.limits-lock"]
+    assert host.throttle("vm-1", "--cpu-quota", "50").returncode == 0
+    assert host.journal() == []
+
+
 def points(tmp_path_factory, words):
     world = Host(tmp_path_factory.mktemp("count"))
     count = world.folder / "count"
