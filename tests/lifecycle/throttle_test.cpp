@@ -123,6 +123,35 @@ TEST_CASE("a plain limit makes an end forgotten, a reset makes all forgotten") {
     CHECK_FALSE(stage.remembered());
 }
 
+TEST_CASE("a definition's end stays when only what runs is limited anew, and goes when the definition is") {
+    Stage stage;
+    stage.quota(50, 1h, true);
+    stage.quota(40);
+    stage.pass(1h);
+    end_due_limits(*stage.world);
+    CHECK(stage.quota_of() == 40000);
+    CHECK(stage.quota_of(TuningOf::definition) == -1);
+
+    stage.quota(50, 1h, true);
+    stage.quota(45, {}, true);
+    stage.pass(1h);
+    end_due_limits(*stage.world);
+    CHECK(stage.quota_of() == 45000);
+    CHECK(stage.quota_of(TuningOf::definition) == 45000);
+}
+
+TEST_CASE("a limit that could not be set leaves the end of the one before it") {
+    Stage stage;
+    stage.quota(50, 1h);
+    std::ofstream(stage.world->paths.world / "behaviour.json") << "{\"tune_refuses\": \"cpu\"}";
+    CHECK(stage.quota(30, 5h).errors.size() == 1);
+    std::ofstream(stage.world->paths.world / "behaviour.json") << "{}";
+    CHECK(stage.quota_of() == 50000);
+    stage.pass(1h);
+    end_due_limits(*stage.world);
+    CHECK(stage.quota_of() == -1);
+}
+
 TEST_CASE("what somebody else set meanwhile stays") {
     Stage stage;
     stage.quota(50, 1h);
