@@ -14,14 +14,15 @@ cli::Row stop_row();
 cli::Row kill_row();
 cli::Row status_row();
 cli::Row list_row();
+cli::Row throttle_row();
 cli::Row gc_row();
 cli::Row resume_row();
 cli::Row extend_row();
 cli::Row boot_row();
 cli::Row recover_row();
 cli::Row detect_row();
-cli::Row help_row();
 cli::Row version_row();
+cli::Row help_row();
 cli::Row dump_row();
 
 /// The operand that names an existing VM.

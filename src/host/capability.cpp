@@ -62,6 +62,11 @@ bool kvm_works(const fs::path& root) {
                        [](const std::string& flag) { return flag == "vmx" || flag == "svm"; });
 }
 
+CpuWeightScale cpu_weight_scale(const fs::path& root) {
+    const bool unified = is_there(root / "sys/fs/cgroup/cgroup.controllers");
+    return unified ? CpuWeightScale{1, 100} : CpuWeightScale{2, 1024};
+}
+
 std::optional<Account> qemu_account() {
     return account("libvirt-qemu");
 }

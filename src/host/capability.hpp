@@ -13,6 +13,12 @@ namespace blockhost::host {
 /// nothing). `root` is where the host's file system begins: "/" but in tests.
 bool kvm_works(const std::filesystem::path& root = "/");
 
+/// What a CPU weight is on this host: cgroup v2 counts from 1 and gives everybody 100, v1 from 2 and 1024.
+struct CpuWeightScale {
+    std::int64_t least, usual;
+};
+CpuWeightScale cpu_weight_scale(const std::filesystem::path& root = "/");
+
 struct Account {
     uid_t uid;
     gid_t gid;

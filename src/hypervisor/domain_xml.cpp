@@ -296,6 +296,21 @@ DomainFacts read_domain(const std::string& xml) {
     return facts;
 }
 
+TunedDevices tuned_devices(const std::string& xml) {
+    pugi::xml_document document;
+    parse(document, xml, "domain");
+    auto devices = document.child("domain").child("devices");
+    TunedDevices found;
+    for (auto interface : devices.children("interface"))
+        if (found.mac.empty()) found.mac = interface.child("mac").attribute("address").value();
+    for (auto disk : devices.children("disk")) {
+        std::string_view device = disk.attribute("device").value(); // left out: a disk
+        if (found.disk.empty() && (device.empty() || device == "disk"))
+            found.disk = disk.child("target").attribute("dev").value();
+    }
+    return found;
+}
+
 std::string render_volume(const std::string& name, std::uint64_t capacity_bytes, const std::string& backing) {
     pugi::xml_document document;
     auto volume = add(document, "volume");

@@ -1,6 +1,7 @@
 #pragma once
 /// Domain, volume, pool and filter XML: rendered from our types, and read back for what proves a domain ours.
 
+#include "hypervisor/figures.hpp"
 #include "model/address.hpp"
 #include "model/vm.hpp"
 
@@ -67,6 +68,8 @@ struct DomainFacts {
 };
 /// Throws Error{hypervisor} when it cannot be parsed.
 DomainFacts read_domain(const std::string& xml);
+/// The first interface with an address and the first disk in a definition. Throws as read_domain.
+TunedDevices tuned_devices(const std::string& xml);
 
 /// qcow2 overlay with compat 1.1 on `backing` (whose format is qcow2); owner and mode as libvirt's default.
 std::string render_volume(const std::string& name, std::uint64_t capacity_bytes, const std::string& backing);

@@ -37,13 +37,20 @@ struct Tuning {
         std::uint64_t read = 0, write = 0; ///< operations a second; 0: no limit
         bool operator==(const Iops&) const = default;
     };
-    std::optional<std::uint64_t> cpu_shares;
-    std::optional<std::uint64_t> cpu_period; ///< microseconds
-    std::optional<std::int64_t>
-        cpu_quota; ///< microseconds of each period, for each virtual CPU; -1: no limit
+    std::optional<std::uint64_t> cpu_shares; ///< 0, in a definition: says nothing, so the host's default
+    std::optional<std::uint64_t> cpu_period; ///< microseconds; 0, in a definition: says nothing
+    /// Microseconds of each period, for each virtual CPU; below 1: no limit.
+    std::optional<std::int64_t> cpu_quota;
     std::optional<Bandwidth> inbound, outbound; ///< of the first interface; inbound: towards the guest
     std::optional<Iops> iops;                   ///< of the first disk
     bool operator==(const Tuning&) const = default;
+};
+
+/// By what a domain's tunable devices are called; empty: it has none. The same in its definition and while it
+/// runs.
+struct TunedDevices {
+    std::string mac;  ///< of the first interface
+    std::string disk; ///< target of the first disk ("vda")
 };
 
 /// Which of a domain's two settings: those it runs with, or those of its definition.

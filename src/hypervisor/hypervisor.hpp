@@ -116,11 +116,10 @@ class Observer {
     std::vector<DomainStats> stats(const std::vector<std::string>& names, std::chrono::milliseconds limit) {
         return raised<std::vector<DomainStats>>([&](Failure& f) { return do_stats(names, limit, f); });
     }
-    /// The limits of a domain. Fields that this host cannot tell stay empty. Error{not_found};
-    /// Error{wrong_state} for the running ones of a domain that does not run.
-    Tuning tuning(const std::string& name, TuningOf which) {
-        return raised<Tuning>([&](Failure& f) { return do_tuning(name, which, f); });
-    }
+    /// The limits of a domain. Fields that this host cannot tell, and those of devices that it does not have,
+    /// stay empty. Error{not_found}; Error{wrong_state} for the running ones of a domain that is off, and for
+    /// the definition of one that has none.
+    Tuning tuning(const std::string& name, TuningOf which);
     /// Waits for the next event of that domain since watch() or the last wait(); never longer than `span`.
     void watch(const std::string& name) {
         raised_void([&](Failure& f) { do_watch(name, f); });
@@ -130,6 +129,8 @@ class Observer {
     }
 
   protected:
+    /// Error{not_found}.
+    TunedDevices devices_of(const std::string& name);
     template<class T, class Call>
     static T raised(Call call) {
         Failure f;
@@ -156,7 +157,8 @@ class Observer {
                                  std::optional<std::chrono::milliseconds> limit, Failure& f) noexcept = 0;
     virtual std::vector<DomainStats> do_stats(const std::vector<std::string>& names,
                                               std::chrono::milliseconds limit, Failure& f) noexcept = 0;
-    virtual Tuning do_tuning(const std::string& name, TuningOf which, Failure& f) noexcept = 0;
+    virtual Tuning do_tuning(const std::string& name, const TunedDevices& devices, TuningOf which,
+                             Failure& f) noexcept = 0;
     virtual void do_watch(const std::string& name, Failure& f) noexcept = 0;
     virtual Wake do_wait(std::chrono::milliseconds span, Failure& f) noexcept = 0;
 };
@@ -212,11 +214,10 @@ class Hypervisor : public Observer {
         raised_void([&](Failure& f) { do_undefine(name, f); });
     }
     /// Sets the fields of `wanted` that belong to one subsystem and are given (CPU: shares, period, quota;
-    /// network; disk), all of them or none; the others are left alone.
+    /// network; disk) in one call; the others are left alone. Error{not_found}; Error{wrong_state} as
+    /// tuning(), and for a device that it does not have.
     enum class Subsystem { cpu, network, disk };
-    void tune(const std::string& name, Subsystem subsystem, const Tuning& wanted, TuningOf which) {
-        raised_void([&](Failure& f) { do_tune(name, subsystem, wanted, which, f); });
-    }
+    void tune(const std::string& name, Subsystem subsystem, const Tuning& wanted, TuningOf which);
     /// Writes our metadata element (its XML, or empty: removes it) into the definition and, where it runs,
     /// the running domain.
     void set_metadata(const std::string& name, const std::string& xml) {
@@ -243,8 +244,8 @@ class Hypervisor : public Observer {
     virtual void do_shutdown(const std::string& name, Failure& f) noexcept = 0;
     virtual void do_power_off(const std::string& name, Failure& f) noexcept = 0;
     virtual void do_undefine(const std::string& name, Failure& f) noexcept = 0;
-    virtual void do_tune(const std::string& name, Subsystem subsystem, const Tuning& wanted, TuningOf which,
-                         Failure& f) noexcept = 0;
+    virtual void do_tune(const std::string& name, const TunedDevices& devices, Subsystem subsystem,
+                         const Tuning& wanted, TuningOf which, Failure& f) noexcept = 0;
     virtual void do_set_metadata(const std::string& name, const std::string& xml, Failure& f) noexcept = 0;
     virtual void do_remove_pool(const std::string& name, Failure& f) noexcept = 0;
     virtual void do_remove_filter(const std::string& name, Failure& f) noexcept = 0;

@@ -76,12 +76,6 @@ Domain look_up(virConnectPtr connection, const std::string& name) {
     return domain;
 }
 
-Domain must_find(virConnectPtr connection, const std::string& name) {
-    auto domain = look_up(connection, name);
-    if (!domain) throw failed(Code::not_found, "libvirt has no domain " + name);
-    return domain;
-}
-
 struct RawState {
     int state = VIR_DOMAIN_NOSTATE, reason = 0;
     PowerState power() const { return power_state(state); }
@@ -114,6 +108,12 @@ void settle(PowerState wished, PowerState needed, virConnectPtr connection, cons
 }
 
 } // namespace
+
+Domain must_find(virConnectPtr connection, const std::string& name) {
+    auto domain = look_up(connection, name);
+    if (!domain) throw failed(Code::not_found, "libvirt has no domain " + name);
+    return domain;
+}
 
 std::optional<PowerState> state(virConnectPtr connection, const std::string& name) {
     auto domain = look_up(connection, name);

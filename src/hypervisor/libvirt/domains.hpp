@@ -2,10 +2,14 @@
 /// Domain, host and filter calls on one connection. All throw Failed; they run on the connection's worker.
 
 #include "hypervisor/hypervisor.hpp"
+#include "hypervisor/libvirt/handles.hpp"
 
 #include <libvirt/libvirt.h>
 
 namespace blockhost::libvirt::domains {
+
+/// Throws Code::not_found.
+Domain must_find(virConnectPtr connection, const std::string& name);
 
 std::optional<PowerState> state(virConnectPtr connection, const std::string& name);
 std::optional<DomainView> find(virConnectPtr connection, const std::string& name);

@@ -110,8 +110,9 @@ class Driver final : public Hypervisor {
                                       Failure& f) noexcept override {
         return ask(limit, f, figures::stats, names);
     }
-    Tuning do_tuning(const std::string& name, TuningOf which, Failure& f) noexcept override {
-        return ask(look_span, f, tuning::read, name, which);
+    Tuning do_tuning(const std::string& name, const TunedDevices& devices, TuningOf which,
+                     Failure& f) noexcept override {
+        return ask(look_span, f, tuning::read, name, devices, which);
     }
 
     void do_watch(const std::string& name, Failure& f) noexcept override {
@@ -159,9 +160,9 @@ class Driver final : public Hypervisor {
     void do_undefine(const std::string& name, Failure& f) noexcept override {
         ask(change_span, f, domains::undefine, name);
     }
-    void do_tune(const std::string& name, Subsystem subsystem, const Tuning& wanted, TuningOf which,
-                 Failure& f) noexcept override {
-        ask(change_span, f, tuning::set, name, subsystem, wanted, which);
+    void do_tune(const std::string& name, const TunedDevices& devices, Subsystem subsystem,
+                 const Tuning& wanted, TuningOf which, Failure& f) noexcept override {
+        ask(change_span, f, tuning::set, name, devices, subsystem, wanted, which);
     }
     void do_set_metadata(const std::string& name, const std::string& xml, Failure& f) noexcept override {
         ask(change_span, f, domains::set_metadata, name, xml);

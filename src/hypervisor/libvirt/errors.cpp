@@ -56,7 +56,8 @@ int last_domain() {
 
 std::string last_words() {
     auto error = virGetLastError();
-    return error && error->message ? error->message : "no reason given";
+    std::string words = error && error->message ? error->message : "no reason given";
+    return words.substr(0, words.find_last_not_of('\n') + 1); // those of programs it ran end in one
 }
 
 Failed no_answer(const std::string& uri, const std::string& words) {

@@ -7,8 +7,8 @@
 
 namespace blockhost::libvirt::tuning {
 
-Tuning read(virConnectPtr connection, const std::string& name, TuningOf which);
-void set(virConnectPtr connection, const std::string& name, Hypervisor::Subsystem subsystem,
-         const Tuning& wanted, TuningOf which);
+Tuning read(virConnectPtr connection, const std::string& name, const TunedDevices& devices, TuningOf which);
+void set(virConnectPtr connection, const std::string& name, const TunedDevices& devices,
+         Hypervisor::Subsystem subsystem, const Tuning& wanted, TuningOf which);
 
 } // namespace blockhost::libvirt::tuning

@@ -127,6 +127,8 @@ Behaviour Store::behaviour() const {
     b.agent = json::string_or(value, "agent", b.agent);
     b.cloud_init = json::string_or(value, "cloud_init", b.cloud_init);
     b.shutdown = json::string_or(value, "shutdown", b.shutdown);
+    b.tune_refuses = json::string_or(value, "tune_refuses", "");
+    b.tune_forgets = json::string_or(value, "tune_forgets", "");
     b.down = bool_or(object, "down", b.down);
     b.boot_ms = integer_or(object, "boot_ms", b.boot_ms);
     b.shutdown_ms = integer_or(object, "shutdown_ms", b.shutdown_ms);
@@ -158,6 +160,8 @@ std::optional<DomainFile> Store::domain(const std::string& name) const {
     domain.persistent = bool_or(object, "persistent", true);
     domain.started = integer_or(object, "started", Millis{0});
     domain.ends = integer_or(object, "ends", Millis{0});
+    domain.running = tuning_from(object, "running", unlimited());
+    domain.definition = tuning_from(object, "definition", unsaid());
     return domain;
 }
 
@@ -165,6 +169,8 @@ void Store::put(const std::string& name, const DomainFile& domain) const {
     bj::object object{{"uuid", domain.uuid},       {"state", to_string(domain.state)},
                       {"reason", domain.reason},   {"persistent", domain.persistent},
                       {"started", domain.started}, {"ends", domain.ends}};
+    if (is_alive(domain.state)) object["running"] = to_json(domain.running);
+    if (domain.definition != unsaid()) object["definition"] = to_json(domain.definition);
     write_file(file("domains", name, ".json"), bj::serialize(object) + "\n");
 }
 
@@ -223,6 +229,7 @@ void Store::start(const std::string& name) const {
     state->reason = "booted";
     state->started = millis_now();
     state->ends = 0;
+    state->running = started_with(state->definition);
     put(name, *state);
     if (!facts.console_log.empty() && fs::exists(fs::path(facts.console_log).parent_path()))
         append_line(facts.console_log, "simulated guest " + name + " boots");

@@ -12,6 +12,7 @@
 ///   templates/, …            blockhost-base.qcow2, an empty image of 2 GiB; the rest is the callers'
 
 #include "base/lock.hpp"
+#include "hypervisor/simulated/limits.hpp"
 #include "model/vm.hpp"
 
 #include <boost/json/object.hpp>
@@ -32,6 +33,8 @@ struct Behaviour {
     std::string cloud_init =
         "done"; ///< "running" (never done), "disabled", "failed", "errors" (done, with errors)
     std::string shutdown = "obeys"; ///< "ignores"
+    std::string tune_refuses;       ///< a subsystem ("cpu", "network", "disk") whose running limits cannot be set
+    std::string tune_forgets;       ///< one whose limits, running or defined, are taken and stay as they were
     bool down = false;              ///< nothing listens
     Millis boot_ms = 200;           ///< from start to cloud-init's end; the agent connects halfway
     Millis shutdown_ms = 100;       ///< from the request to off
@@ -48,6 +51,7 @@ struct DomainFile {
     bool persistent = true;
     Millis started = 0; ///< of the last start
     Millis ends = 0;    ///< it goes off by itself then; 0: it doesn't
+    Tuning running = unlimited(), definition = unsaid(); ///< its limits; the running ones end with a run
 };
 
 /// The folder, made with its template at first need.

@@ -169,11 +169,36 @@ class Simulated final : public Hypervisor {
         return look("stats", f,
                     []() -> std::vector<DomainStats> { throw Error(Code::internal, "not built yet"); });
     }
-    Tuning do_tuning(const std::string&, TuningOf, Failure& f) noexcept override {
-        return look("tuning", f, []() -> Tuning { throw Error(Code::internal, "not built yet"); });
+    DomainFile must_be_tunable(const std::string& name, TuningOf which) const {
+        auto domain = must_find(name);
+        if (which == TuningOf::running && !is_alive(domain.state))
+            throw Error(Code::wrong_state, name + " is not running");
+        if (which == TuningOf::definition && !domain.persistent)
+            throw Error(Code::wrong_state, name + " has no definition: it was undefined while it runs");
+        return domain;
     }
-    void do_tune(const std::string&, Subsystem, const Tuning&, TuningOf, Failure& f) noexcept override {
-        change("tune", f, [] { throw Error(Code::internal, "not built yet"); });
+    Tuning do_tuning(const std::string& name, const TunedDevices& devices, TuningOf which,
+                     Failure& f) noexcept override {
+        return look("tuning", f, [&] {
+            auto domain = must_be_tunable(name, which);
+            auto found = which == TuningOf::running ? domain.running : domain.definition;
+            if (devices.mac.empty()) found.inbound = found.outbound = std::nullopt;
+            if (devices.disk.empty()) found.iops.reset();
+            return found;
+        });
+    }
+    void do_tune(const std::string& name, const TunedDevices&, Subsystem subsystem, const Tuning& wanted,
+                 TuningOf which, Failure& f) noexcept override {
+        change("tune", f, [&] {
+            auto domain = must_be_tunable(name, which);
+            auto behaviour = store_.behaviour();
+            if (which == TuningOf::running && behaviour.tune_refuses == simulated::to_string(subsystem))
+                throw Error(Code::hypervisor, "libvirt cannot set the " + behaviour.tune_refuses +
+                                                  " limits of " + name + ": simulated refusal");
+            if (behaviour.tune_forgets == simulated::to_string(subsystem)) return;
+            set(which == TuningOf::running ? domain.running : domain.definition, subsystem, wanted);
+            store_.put(name, domain);
+        });
     }
     void do_set_metadata(const std::string& name, const std::string& xml, Failure& f) noexcept override {
         change("set_metadata", f, [&] {

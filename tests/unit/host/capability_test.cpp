@@ -43,6 +43,17 @@ TEST_CASE("KVM's device alone proves nothing") {
     CHECK_FALSE(host::kvm_works(host.path));
 }
 
+TEST_CASE("the usual CPU weight is that of the cgroups' version") {
+    TemporaryFolder host;
+    CHECK(host::cpu_weight_scale(host.path).usual == 1024);
+    CHECK(host::cpu_weight_scale(host.path).least == 2);
+    put(host.path / "sys/fs/cgroup/unified/cgroup.controllers"); // both at once: v1 holds the CPU
+    CHECK(host::cpu_weight_scale(host.path).usual == 1024);
+    put(host.path / "sys/fs/cgroup/cgroup.controllers");
+    CHECK(host::cpu_weight_scale(host.path).usual == 100);
+    CHECK(host::cpu_weight_scale(host.path).least == 1);
+}
+
 TEST_CASE("accounts and groups are what the system's own look-up says") {
     for (const char* name : {"root", "libvirt-qemu", "libvirt", "blockhost", "no-such-group"}) {
         const group* known = getgrnam(name);

@@ -1,0 +1,251 @@
+/// See throttle.hpp.
+
+#include "lifecycle/throttle.hpp"
+
+#include "lifecycle/limit_sides.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <set>
+
+namespace blockhost {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto patience_for_others = 20s;
+
+bool runs(const Observation& seen) {
+    return seen.domain->state == PowerState::running || seen.domain->state == PowerState::stopping;
+}
+
+/// The VM has a domain that is provably ours; else throws.
+void require_ours(const Observation& seen) {
+    const std::string& name = seen.name.str();
+    if (seen.domain && seen.proof == Proof::none)
+        throw Error(Code::foreign,
+                    name + " is a domain that this BlockHost did not make; it is left untouched");
+    if (seen.domain) return;
+    if (!seen.record) throw Error(Code::not_found, "there is no VM named " + name);
+    if (seen.record->status == RecordStatus::destroyed) throw Error(Code::not_found, name + " was destroyed");
+    throw Error(Code::not_found, "the domain of " + name + " is gone from libvirt");
+}
+
+void require_state(const Observation& seen, bool persist) {
+    const std::string& name = seen.name.str();
+    if (runs(seen)) return;
+    if (seen.domain->state != PowerState::off)
+        throw Error(
+            Code::wrong_state,
+            fmt::format("{} is not running: it is {}", name, blockhost::to_string(seen.domain->state)),
+            fmt::format("start {} first", name));
+    if (!persist)
+        throw Error(Code::wrong_state, name + " is not running",
+                    "start it first, or write the limits into its definition with --persist");
+}
+
+LimitFile take_file(const World& world, const VmName& name) {
+    auto file = LimitFile::take(world.journal.path(), name, Deadline::in(patience_for_others));
+    if (!file)
+        throw Error(Code::busy, fmt::format("another throttle of {} is at work", name.str()),
+                    "try again when it is done");
+    return std::move(*file);
+}
+
+/// What the definition says, less what --persist wrote.
+Settings creation_settings(World& world, const Observation& seen, const LimitNotes& notes) {
+    Settings all;
+    if (!seen.domain->persistent) {
+        for (const LimitRow& row : limit_table()) all[row.limit] = no_limit(row.limit, weights_of(world));
+        return all;
+    }
+    all = look_at_limits(world, seen.name, TuningOf::definition);
+    for (auto& [limit, setting] : all)
+        if (const LimitPart* part = notes.find(TuningOf::definition, limit); part && part->covers(setting))
+            setting = part->before;
+    return all;
+}
+
+/// One throttle under way.
+class Throttling {
+  public:
+    Throttling(World& world, const Observation& seen, const LimitFile& file, const ThrottleRequest& request)
+        : world_(world), seen_(seen), file_(file), request_(request), notes_(file.read()),
+          now_(moment_now()) {
+        if (notes_.uuid != seen.domain->uuid) notes_ = {seen.domain->uuid, {}}; // of an earlier VM
+        if (request.reset) creation_ = creation_settings(world, seen, notes_);
+    }
+
+    void run(TuningOf which) {
+        const Settings current = look_at_limits(world_, seen_.name, which);
+        const Settings wanted = wanted_for(current);
+        const auto before = notes_.parts;
+        if (remembers(which)) {
+            for (const auto& [limit, setting] : wanted) remember(which, limit, setting, current);
+            file_.write(notes_);
+        }
+        const Applied applied = apply_limits(world_, seen_.name, which, wanted, current);
+        for (const auto& [limit, setting] : wanted) {
+            if (applied.reached.count(limit) != 0) {
+                settle(which, limit, setting);
+                continue;
+            }
+            refused_.insert(limit);
+            if (const auto old = before.find({which, limit}); old != before.end())
+                put_back(which, limit, old->second);
+        }
+        if (notes_.parts != before || remembers(which)) file_.write(notes_);
+        tell(which, applied);
+    }
+
+    /// What was done before it stays true.
+    void run_further(TuningOf which) {
+        try {
+            run(which);
+        } catch (const Error& error) {
+            end.errors.push_back(side_prefix(which) + error.message());
+        }
+    }
+
+    /// A reset of what runs leaves the definition, which may say something else.
+    void warn_of_persisted() {
+        const bool left = std::ranges::any_of(
+            notes_.parts, [](const auto& part) { return part.first.first == TuningOf::definition; });
+        if (left)
+            world_.talk.warn(
+                fmt::format("the definition of {} still has limits that --persist wrote; --reset --persist "
+                            "takes them back too",
+                            seen_.name.str()));
+    }
+
+    ThrottleEnd end;
+
+  private:
+    /// Limits of devices that the VM lacks are not reset; asking for them is an error that tune() words.
+    /// A definition with a limit that this host cannot set would keep the VM from starting.
+    Settings wanted_for(const Settings& current) {
+        Settings wanted;
+        if (!request_.reset) {
+            for (const auto& [limit, value] : request_.values) {
+                if (refused_.count(limit) == 0)
+                    wanted[limit] = setting_for(limit, value, weights_of(world_));
+                else
+                    end.errors.push_back(fmt::format("{}{}: not written, since the running VM did not get it",
+                                                     side_prefix(TuningOf::definition), row_of(limit).title));
+            }
+            return wanted;
+        }
+        for (const auto& [limit, setting] : creation_)
+            if (current.count(limit) != 0) wanted[limit] = setting;
+        return wanted;
+    }
+
+    /// Limits that end by themselves, and whatever goes into the definition, need what was there before.
+    bool remembers(TuningOf which) const {
+        return !request_.reset && (request_.span || which == TuningOf::definition);
+    }
+
+    /// Before it is set: whoever finds it later knows it for ours.
+    void remember(TuningOf which, Limit limit, const Setting& setting, const Settings& current) {
+        const auto shown = current.find(limit);
+        if (shown == current.end()) return;
+        const LimitPart* old = notes_.find(which, limit);
+        LimitPart part;
+        if (old && old->covers(shown->second))
+            part = *old;
+        else
+            part.before = shown->second;
+        if (!part.covers(setting)) part.ours.push_back(setting);
+        if (request_.span) part.until = after(now_, *request_.span);
+        notes_.parts[{which, limit}] = part;
+    }
+
+    /// After it was seen set.
+    void settle(TuningOf which, Limit limit, const Setting& setting) {
+        const auto found = notes_.parts.find({which, limit});
+        if (found == notes_.parts.end()) return;
+        if (!remembers(which)) {
+            notes_.parts.erase(found);
+            return;
+        }
+        found->second.ours = {setting};
+        if (!request_.span) found->second.until.reset();
+    }
+
+    /// It was not seen set; but libvirt may still carry it out.
+    void put_back(TuningOf which, Limit limit, const LimitPart& old) {
+        LimitPart& part = notes_.parts[{which, limit}];
+        part.before = old.before;
+        part.until = old.until;
+        for (const Setting& setting : old.ours)
+            if (!part.covers(setting)) part.ours.push_back(setting);
+    }
+
+    void tell(TuningOf which, const Applied& applied) {
+        for (const auto& [limit, setting] : applied.reached) {
+            const auto asked = request_.values.find(limit);
+            const bool is_asked = !request_.reset && asked != request_.values.end();
+            end.lines.push_back(
+                side_prefix(which) +
+                change_line(limit, setting, is_asked ? std::optional(asked->second) : std::nullopt));
+            if (limit == Limit::cpu_shares && is_asked && setting[0] != asked->second)
+                world_.talk.warn(fmt::format("this host's least weight is {}", setting[0]));
+        }
+        end.errors.insert(end.errors.end(), applied.errors.begin(), applied.errors.end());
+    }
+
+    World& world_;
+    const Observation& seen_;
+    const LimitFile& file_;
+    const ThrottleRequest& request_;
+    LimitNotes notes_;
+    Moment now_;
+    Settings creation_;       ///< of a reset
+    std::set<Limit> refused_; ///< what the running VM did not get
+};
+
+} // namespace
+
+ThrottleEnd throttle(World& world, const VmName& name, const ThrottleRequest& request) {
+    if (request.values.empty() && !request.reset)
+        throw Error(Code::invalid, "no limit is given", "name one, or --reset or --show");
+    const LimitFile file = take_file(world, name);
+    const Observation seen = observe(world, name);
+    require_ours(seen);
+    require_state(seen, request.persist);
+    Throttling throttling(world, seen, file, request);
+    if (runs(seen)) throttling.run(TuningOf::running);
+    if (request.persist)
+        throttling.run_further(TuningOf::definition);
+    else if (request.reset)
+        throttling.warn_of_persisted();
+    return std::move(throttling.end);
+}
+
+LimitsShown show_limits(World& world, const VmName& name) {
+    const Observation seen = observe(world, name);
+    require_ours(seen);
+    LimitsShown shown;
+    if (is_alive(seen.domain->state)) shown.running = look_at_limits(world, name, TuningOf::running);
+    if (seen.domain->persistent) shown.definition = look_at_limits(world, name, TuningOf::definition);
+    const auto notes = LimitFile::peek(world.journal.path(), name);
+    if (!notes || notes->uuid != seen.domain->uuid) return shown;
+    const Moment now = moment_now();
+    for (const auto& [key, part] : notes->parts) {
+        const auto& [which, limit] = key;
+        const Settings& side = which == TuningOf::definition ? shown.definition
+                               : shown.running               ? *shown.running
+                                                             : Settings();
+        const auto current = side.find(limit);
+        if (part.until && current != side.end() && part.covers(current->second))
+            shown.until[key] = std::chrono::floor<std::chrono::seconds>(now.wall + left(*part.until, now));
+    }
+    return shown;
+}
+
+void forget_limits(World& world, const VmName& name) {
+    if (LimitFile::exists(world.journal.path(), name)) take_file(world, name).write({});
+}
+
+} // namespace blockhost
