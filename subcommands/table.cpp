@@ -2,6 +2,7 @@
 
 #include "base/text.hpp"
 #include "hypervisor/load.hpp"
+#include "lifecycle/throttle.hpp"
 #include "subcommands/verbs.hpp"
 
 #include <vector>
@@ -57,8 +58,14 @@ unsigned jobs(const cli::Call& call) {
     return static_cast<unsigned>(call.arguments.integer("jobs").value_or(*text::parse_int(default_jobs)));
 }
 
+/// Every verb that changes something first takes back the limits whose time is over.
 World open_world(const cli::Call& call, Intent intent) {
-    return World(call.paths, call.mock ? Reality::simulated : Reality::real, intent, call.printer);
+    const Reality reality = call.mock ? Reality::simulated : Reality::real;
+    if (intent == Intent::change) {
+        World due(call.paths, reality, intent, call.printer);
+        end_due_limits(due);
+    }
+    return World(call.paths, reality, intent, call.printer);
 }
 
 std::unique_ptr<Hypervisor> open_observer(const cli::Call& call) {

@@ -9,6 +9,7 @@
 #include "lifecycle/leftovers.hpp"
 #include "lifecycle/recover.hpp"
 #include "lifecycle/starting.hpp"
+#include "lifecycle/throttle.hpp"
 #include "lifecycle/veto.hpp"
 
 #include <array>
@@ -118,6 +119,7 @@ void remove_files(DestroyOperation& op) {
     remove_samples(op.world, op.name);
     allow_start(op.world, op.name);
     keep_off_no_more(op.world, op.name);
+    forget_limits(op.world, op.name);
 }
 
 void remove_routes(DestroyOperation& op) {
