@@ -14,6 +14,8 @@ cli::Row stop_row();
 cli::Row kill_row();
 cli::Row status_row();
 cli::Row list_row();
+cli::Row update_gecos_row();
+cli::Row guest_exec_row();
 cli::Row recover_row();
 cli::Row help_row();
 cli::Row version_row();
@@ -30,5 +32,7 @@ VmName vm_name(const cli::Call& call);
 World open_world(const cli::Call& call, Intent intent);
 /// A hypervisor to look at, without configuration.
 std::unique_ptr<Hypervisor> open_observer(const cli::Call& call);
+/// A hypervisor to speak to guests' agents through, without configuration; within 10 s.
+std::unique_ptr<Hypervisor> open_for_agent(const cli::Call& call);
 
 } // namespace blockhost::subcommands
