@@ -140,12 +140,13 @@ Outcome exec(const AgentCall& call, const Program& program, std::chrono::millise
 namespace {
 
 /// Runs /bin/sh with the operands and cuts both of its streams off behind one byte too many, so that the
-/// command ends by SIGPIPE instead of talking on. Its own remarks ("Terminated") are dropped. 3 and 4 are the
-/// agent's stdout and stderr, 5 takes the exit status, 6 is the command's stderr.
+/// command ends by SIGPIPE instead of talking on. 3 and 4 are the agent's stdout and stderr, 5 takes the exit
+/// status, 6 is the command's stderr. A shell remarks on what a signal killed ("Terminated"), on the stderr
+/// that it gave the command: hence the subshell and /dev/null.
 constexpr std::string_view limiter =
     "command -v head >/dev/null || exec /bin/sh \"$@\"\n"
-    "exec 3>&1 4>&2\n"
-    "status=$({ { { /bin/sh \"$@\" 2>&6 3>&- 4>&- 5>&- 6>&-; echo $? >&5; } 2>/dev/null | head -c LIMIT >&3; "
+    "exec 3>&1 4>&2 2>/dev/null\n"
+    "status=$({ { { (exec /bin/sh \"$@\" 2>&6 3>&- 4>&- 5>&- 6>&-); echo $? >&5; } | head -c LIMIT >&3; "
     "} 6>&1 | head -c LIMIT >&4; } 5>&1)\n";
 constexpr std::string_view remove_folder = "rm -rf -- \"${1%/*}\"\n";
 constexpr std::string_view finish = "exit \"${status:-1}\"\n";
@@ -170,12 +171,15 @@ Outcome checked(Outcome outcome) {
     return outcome;
 }
 
-/// JSON carries UTF-8 only.
+/// JSON carries UTF-8 only. And libvirt never gets a message through to the agent that is longer than its
+/// socket's buffer (212 KiB): a byte may take six in JSON.
 bool fits_an_argument(const std::string& command) {
+    constexpr std::size_t longest_message = 160 * 1024;
     if (command.size() > longest_argument) return false;
+    const std::string message = bj::serialize(bj::string(command));
     boost::system::error_code malformed;
-    bj::parse(bj::serialize(bj::string(command)), malformed);
-    return !malformed;
+    bj::parse(message, malformed);
+    return !malformed && message.size() <= longest_message;
 }
 
 /// A folder in the guest that only root can enter, for one command's text. Removed with this.
@@ -221,7 +225,7 @@ class ScriptFolder {
 
   private:
     void write_to(const bj::value& handle, const std::string& text) const {
-        constexpr std::size_t part = 180 * 1024;
+        constexpr std::size_t part = 48 * 1024; // see fits_an_argument
         for (std::size_t at = 0; at < text.size();) {
             const auto bytes = base64::encode(std::string_view(text).substr(at, part));
             const auto written = ask(call_, "guest-file-write", {{"handle", handle}, {"buf-b64", bytes}});

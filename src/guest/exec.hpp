@@ -48,10 +48,10 @@ inline constexpr std::size_t most_output = 3'000'000;
 inline constexpr std::size_t longest_argument = 64 * 1024;
 inline constexpr std::size_t longest_command = 1024 * 1024;
 
-/// Runs `command` by /bin/sh, as `sh -c` does. One that is longer than longest_argument or not UTF-8 is
-/// written to a folder that only root can enter, run from there, and removed again, whatever happens.
-/// Error{invalid} when it is longer than longest_command or has a NUL in it; Error{guest} when a stream
-/// exceeds most_output.
+/// Runs `command` by /bin/sh, as `sh -c` does. One that is longer than longest_argument, not UTF-8 or mostly
+/// control characters is written to a folder that only root can enter, run from there, and removed again,
+/// whatever happens. Error{invalid} when it is longer than longest_command or has a NUL in it; Error{guest}
+/// when a stream exceeds most_output.
 Outcome shell(const AgentCall& call, const std::string& command, std::chrono::milliseconds span,
               const Waiting& waiting = {});
 

@@ -14,8 +14,8 @@ namespace {
 namespace bj = boost::json;
 
 constexpr std::size_t deepest = 16;
-/// A reply's tree takes a small multiple of its text; one of empty lists would take twenty times as much.
-constexpr std::size_t tree_per_text = 8;
+/// A reply's tree takes a small multiple of its text; one of empty lists would take many times as much.
+constexpr std::size_t tree_per_text = 4;
 constexpr std::size_t smallest_tree = 64 * 1024;
 
 /// Memory up to a bound.
