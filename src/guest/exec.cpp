@@ -99,6 +99,11 @@ class Watch {
             silent_ = false;
             return outcome_of(status);
         } catch (const Error& error) {
+            if (error.code() == Code::guest && silent_ && !may_answer_yet(error))
+                throw Error(Code::guest,
+                            "the guest agent stopped answering while the command ran, and does not "
+                            "know how it ended: " +
+                                error.message());
             if (!may_answer_yet(error)) throw;
             if (!silent_) silent_since_ = began;
             silent_ = true;

@@ -2,10 +2,11 @@
 
 import json
 import re
+import subprocess
 import time
 
 import pytest
-from test_refusals import BAD_NAMES, Host, refused
+from test_refusals import BAD_NAMES, BINARY, BUILD, Host, refused
 
 NAME = "vm-1"
 
@@ -24,6 +25,12 @@ def behave(host, **knobs):
 
 def guest_exec(host, *words, name=NAME, **env):
     return host.run("guest-exec", "--mock", name, *words, **env)
+
+
+def in_bytes(host, command):
+    """What guest-exec writes to stdout, as bytes."""
+    return subprocess.run([BINARY, "guest-exec", "--mock", NAME, command], env=host.env, cwd=host.folder,
+                          capture_output=True, stdin=subprocess.DEVNULL).stdout
 
 
 def failed(run, *words):
@@ -49,8 +56,7 @@ def test_output_comes_back_on_the_stream_it_was_written_to_and_nothing_is_added(
 
 def test_every_byte_value_comes_back(host):
     escapes = "".join(f"\\{byte:03o}" for byte in range(256))
-    run = host.run("guest-exec", "--mock", NAME, f"printf '{escapes}'", text=False)
-    assert run.stdout == bytes(range(256))
+    assert in_bytes(host, f"printf '{escapes}'") == bytes(range(256))
 
 
 @pytest.mark.parametrize("words, said", [
@@ -151,8 +157,7 @@ def test_a_command_beyond_one_mebibyte_is_refused(host):
 
 
 def test_a_command_that_is_not_utf8_arrives_as_it_is(host):
-    run = host.run("guest-exec", "--mock", NAME, b"echo \xff\xfe", text=False)
-    assert run.stdout == b"\xff\xfe\n"
+    assert in_bytes(host, b"echo \xff\xfe") == b"\xff\xfe\n"
 
 
 def test_output_beyond_the_bound_ends_with_a_reason(host):
@@ -169,6 +174,5 @@ def test_it_neither_waits_for_the_vms_lock_nor_needs_configuration(host):
 
 
 def test_the_contract_name_does_the_same(host):
-    from test_refusals import BUILD
     run = host.run("--mock", NAME, "exit 9", program=BUILD / "symlinks/blockhost-vm-guest-exec")
     assert run.returncode == 9

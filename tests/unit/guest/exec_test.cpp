@@ -167,6 +167,13 @@ TEST_CASE("an agent that stays silent has stopped answering, and is not waited f
     CHECK(agent.count("guest-exec-status") > 2);
 }
 
+TEST_CASE("an agent whose answer got lost in its silence cannot tell the end") {
+    Scripted agent;
+    agent.acts["guest-exec-status"] = {fails(silent, 5s), fails("Invalid parameter 'pid'")};
+    CHECK_THAT(agent.words(), Catch::Contains("stopped answering") && Catch::Contains("how it ended"));
+    CHECK(agent.count("guest-exec-status") == 2);
+}
+
 TEST_CASE("an agent that does not know the program any more is believed at once") {
     Scripted agent;
     agent.acts["guest-exec-status"] = {
