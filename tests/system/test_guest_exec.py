@@ -94,6 +94,11 @@ def test_output_beyond_the_bound_ends_with_a_reason_and_the_agent_lives_on(host)
     assert guest_exec(host, "echo still here").stdout == "still here\n"
 
 
+def test_eight_at_once_on_one_vm_all_get_their_own_answer(host):
+    runs = [host.start("guest-exec", NAME, f"sleep 1; echo {number}; exit {number}") for number in range(8)]
+    assert [(run.communicate(timeout=60)[0], run.returncode) for run in runs] == [(f"{n}\n", n) for n in range(8)]
+
+
 def test_sigterm_ends_the_wait(host):
     run = host.start("guest-exec", NAME, "sleep 5")
     time.sleep(1)
@@ -144,8 +149,17 @@ def test_a_wedged_agent_fails_soon_and_the_setting_for_that_does_not_stay(host):
     assert libvirts_own_greeting(host) > 4.5
 
 
-def test_a_vm_that_is_off_fails_at_once(host):
+def test_a_vm_that_goes_off_while_the_command_runs_ends_the_wait(host):
+    assert host.run("kill", NAME).returncode == 0 and host.run("start", NAME).returncode == 0
+    wait_until("the guest agent", 120, lambda: guest_exec(host, "true").returncode == 0)
+    run = host.start("guest-exec", NAME, "sleep 60")
+    time.sleep(1)
     assert host.run("kill", NAME).returncode == 0
+    out, err = run.communicate(timeout=20)
+    assert (run.returncode, out) == (1, "") and f"{NAME} is not running" in err, err
+
+
+def test_a_vm_that_is_off_fails_at_once(host):
     failed(guest_exec(host, "true"), f"{NAME} is not running")
     run = host.run("update-gecos", NAME, WALLET, "--nft-id", "1")
     assert run.returncode == 1 and f"{NAME} is not running" in run.stderr
