@@ -51,6 +51,11 @@ std::string AgentLine::ask(const std::string& command, std::chrono::seconds long
             throw Error(Code::not_found, fmt::format("there is no VM named {}", name_.str()));
         if (error.code() == Code::wrong_state)
             throw Error(Code::wrong_state, fmt::format("{} is not running", name_.str()));
+        if (error.code() == Code::no_answer)
+            throw Error(Code::no_answer,
+                        fmt::format("nothing was heard of the guest agent of {} in time: {}", name_.str(),
+                                    error.message()),
+                        error.hint());
         throw;
     }
 }

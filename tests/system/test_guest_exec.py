@@ -141,10 +141,10 @@ def test_a_wedged_agent_fails_soon_and_the_setting_for_that_does_not_stay(host):
     wait_until("the agent stands still", 60, lambda: guest_exec(host, "true").returncode != 0)
     for _ in range(3):
         run, took = seconds(lambda: guest_exec(host, "true"))
-        failed(run, "does not answer")
+        failed(run, f"the guest agent of {NAME} does not answer")
         assert took < 4.5
     run, took = seconds(lambda: host.run("update-gecos", NAME, WALLET, "--nft-id", "1"))
-    assert run.returncode == 1 and "does not answer" in run.stderr
+    assert run.returncode == 1 and f"the guest agent of {NAME} does not answer" in run.stderr
     assert took < 4.5
     assert libvirts_own_greeting(host) > 4.5
 
