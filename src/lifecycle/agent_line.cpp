@@ -19,7 +19,8 @@ constexpr std::chrono::milliseconds call_span = 15s;
 /// A dead guest must be known as one soon.
 constexpr auto ping_span = 2s;
 constexpr std::chrono::milliseconds greeting_span = 3s;
-constexpr std::chrono::milliseconds shortest_call = 100ms;
+/// What remains for cleaning up behind a deadline.
+constexpr std::chrono::milliseconds shortest_call = 1s;
 
 bool says(const Error& error, std::string_view words) {
     return error.message().find(words) != std::string::npos;
@@ -60,6 +61,15 @@ std::string AgentLine::ask(const std::string& command, std::chrono::seconds long
     }
 }
 
+void AgentLine::check_once() const {
+    try {
+        interruption_.check();
+    } catch (const Error&) {
+        interruption_.ignore_from_now();
+        throw;
+    }
+}
+
 void AgentLine::greet() const {
     try {
         const std::string reply = ask(R"({"execute":"guest-ping"})", ping_span, greeting_span);
@@ -72,7 +82,7 @@ void AgentLine::greet() const {
 
 guest::AgentCall AgentLine::call() const {
     return [this](const std::string& command) {
-        interruption_.check();
+        check_once();
         return ask(command, answer_span, call_span);
     };
 }
@@ -82,7 +92,7 @@ guest::Waiting AgentLine::waiting() const {
     waiting.sleep = [this](std::chrono::milliseconds span) {
         constexpr std::chrono::milliseconds longest_deaf = 100ms;
         for (const auto end = Deadline::in(span); !end.passed();) {
-            interruption_.check();
+            check_once();
             std::this_thread::sleep_for(std::min(end.left() + 1ms, longest_deaf));
         }
     };

@@ -14,7 +14,8 @@ namespace blockhost {
 /// does not run; Error{guest} its agent is not connected, or does not answer; Error{interrupted} by a signal.
 class AgentLine {
   public:
-    /// `hypervisor` must outlive it; nothing takes longer than until `end`.
+    /// `hypervisor` must outlive it; nothing takes longer than until `end`, or a second
+    /// behind it.
     AgentLine(Observer& hypervisor, VmName name, Deadline end)
         : hypervisor_(hypervisor), name_(std::move(name)), end_(end) {}
     AgentLine(const AgentLine&) = delete;
@@ -28,13 +29,15 @@ class AgentLine {
     std::chrono::milliseconds left() const { return end_.left(); }
 
   private:
+    /// What cleans up behind an interruption is not interrupted again.
+    void check_once() const;
     std::string ask(const std::string& command, std::chrono::seconds longest,
                     std::chrono::milliseconds limit) const;
 
     Observer& hypervisor_;
     VmName name_;
     Deadline end_;
-    Interruption interruption_;
+    mutable Interruption interruption_;
 };
 
 } // namespace blockhost

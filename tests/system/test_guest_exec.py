@@ -104,6 +104,13 @@ def test_sigterm_ends_the_wait(host):
     time.sleep(1)
     run.terminate()
     assert run.communicate(timeout=20)[0] == "" and run.returncode == 143
+    # a long one's folder goes with it, although the command itself goes on
+    run = host.start("guest-exec", NAME, "sleep 5 #" + "x" * 70_000)
+    wait_until("the folder", 30, lambda: guest_exec(host, "ls -d /run/blockhost-exec.*").returncode == 0)
+    time.sleep(1)
+    run.terminate()
+    assert run.communicate(timeout=20)[0] == "" and run.returncode == 143
+    assert guest_exec(host, "ls -d /run/blockhost-exec.*").stdout == ""
 
 
 def test_update_gecos_changes_the_guests_user_database(host):
