@@ -12,9 +12,10 @@ namespace blockhost {
 std::span<const cli::Row> cli::rows() {
     using namespace subcommands;
     static const std::vector<Row> table{
-        create_row(),  destroy_row(),  start_row(),   stop_row(),   kill_row(),   status_row(),
-        list_row(),    throttle_row(), gc_row(),      resume_row(), extend_row(), boot_row(),
-        recover_row(), detect_row(),   version_row(), help_row(),   dump_row(),
+        create_row(), destroy_row(), start_row(),    stop_row(),       kill_row(),
+        status_row(), list_row(),    throttle_row(), guest_exec_row(), update_gecos_row(),
+        gc_row(),     resume_row(),  extend_row(),   boot_row(),       recover_row(),
+        detect_row(), version_row(), help_row(),     dump_row(),
     };
     return table;
 }
@@ -70,6 +71,13 @@ World open_world(const cli::Call& call, Intent intent) {
 
 std::unique_ptr<Hypervisor> open_observer(const cli::Call& call) {
     return call.mock ? open_simulated(call.paths.world) : open_libvirt(libvirt_uri(), Access::read);
+}
+
+std::unique_ptr<Hypervisor> open_for_agent(const cli::Call& call) {
+    // callers wait for a guest, not for a daemon that sleeps behind socket activation
+    constexpr std::chrono::seconds longest(10);
+    if (call.mock) return open_simulated(call.paths.world);
+    return open_libvirt(libvirt_uri(), Access::write, longest);
 }
 
 } // namespace subcommands

@@ -15,6 +15,8 @@ cli::Row kill_row();
 cli::Row status_row();
 cli::Row list_row();
 cli::Row throttle_row();
+cli::Row guest_exec_row();
+cli::Row update_gecos_row();
 cli::Row gc_row();
 cli::Row resume_row();
 cli::Row extend_row();
@@ -40,5 +42,7 @@ unsigned jobs(const cli::Call& call);
 World open_world(const cli::Call& call, Intent intent);
 /// A hypervisor to look at, without configuration.
 std::unique_ptr<Hypervisor> open_observer(const cli::Call& call);
+/// A hypervisor to speak to guests' agents through, without configuration; within 10 s.
+std::unique_ptr<Hypervisor> open_for_agent(const cli::Call& call);
 
 } // namespace blockhost::subcommands

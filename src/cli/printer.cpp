@@ -131,6 +131,11 @@ void Printer::say(std::string_view line) {
     put(fit(line) + "\n");
 }
 
+void Printer::pass_on(std::string_view bytes) {
+    clear_live_line();
+    put(std::string(bytes));
+}
+
 void Printer::answer(std::string_view line) {
     answer_raw(std::string(line) + "\n");
 }

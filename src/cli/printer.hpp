@@ -40,6 +40,9 @@ class Printer : public Talk {
     /// A line of talk as it is, without the prefix: the usage line.
     void say(std::string_view line);
 
+    /// What another program wrote to its stderr, as it is.
+    void pass_on(std::string_view bytes);
+
     /// The answer. A newline is added. answer() and flush_answer() throw Error{io} when stdout cannot take
     /// it.
     void answer(std::string_view line);

@@ -1,12 +1,13 @@
 // The QEMU guest agent's messages, and what cloud-init's own files say about its run.
 #include "guest/agent.hpp"
 
+#include "base/base64.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "guest/message.hpp"
 
 #include <array>
 #include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
 #include <cstdint>
 
 namespace blockhost::guest {
@@ -19,35 +20,6 @@ constexpr std::int64_t largest_file = 64 * 1024;
 constexpr std::size_t longest_detail = 600;
 constexpr std::string_view no_such_file =
     "No such file or directory"; // strerror(ENOENT), as qemu-ga quotes it
-
-/// The member when `value` is an object that has it; else null.
-const bj::value* member(const bj::value& value, std::string_view key) {
-    const bj::object* object = value.if_object();
-    return object == nullptr ? nullptr : object->if_contains(key);
-}
-
-std::string_view text_of(const bj::value* value) {
-    const bj::string* text = value == nullptr ? nullptr : value->if_string();
-    return text == nullptr ? std::string_view() : std::string_view(*text);
-}
-
-/// Sends one command and returns what it returned. An error reply that the transport let through counts as
-/// Error{guest}.
-bj::value ask(const AgentCall& call, std::string_view command, bj::object arguments = {}) {
-    bj::object message{{"execute", command}};
-    if (!arguments.empty()) message["arguments"] = std::move(arguments);
-    boost::system::error_code malformed;
-    bj::value reply = bj::parse(call(bj::serialize(message)), malformed);
-    if (malformed)
-        throw Error(Code::guest, "the guest agent's reply to " + std::string(command) + " is not JSON");
-    if (const bj::value* error = member(reply, "error"))
-        throw Error(Code::guest, "the guest agent refused " + std::string(command) + ": " +
-                                     text::printable(text_of(member(*error, "desc"))));
-    const bj::value* returned = member(reply, "return");
-    if (returned == nullptr)
-        throw Error(Code::guest, "the guest agent's reply to " + std::string(command) + " has no result");
-    return *returned;
-}
 
 /// A file open in the guest; closed in every case.
 class GuestFile {
@@ -92,38 +64,6 @@ bool exists(const AgentCall& call, std::string_view path) {
     return handle.has_value();
 }
 
-int base64_digit(char c) {
-    if (c >= 'A' && c <= 'Z') return c - 'A';
-    if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-    if (c >= '0' && c <= '9') return c - '0' + 52;
-    if (c == '+') return 62;
-    return c == '/' ? 63 : -1;
-}
-
-/// RFC 4648 with padding; nothing for anything else.
-std::optional<std::string> decode_base64(std::string_view encoded) {
-    if (encoded.size() % 4 != 0) return std::nullopt;
-    std::size_t padding = 0;
-    while (padding < 2 && encoded.ends_with('=')) {
-        encoded.remove_suffix(1);
-        ++padding;
-    }
-    std::string bytes;
-    bytes.reserve(encoded.size() * 3 / 4);
-    unsigned held = 0;
-    int bits = 0;
-    for (char c : encoded) {
-        int digit = base64_digit(c);
-        if (digit < 0) return std::nullopt;
-        held = held << 6 | static_cast<unsigned>(digit);
-        bits += 6;
-        if (bits < 8) continue;
-        bits -= 8;
-        bytes += static_cast<char>(held >> bits & 0xff);
-    }
-    return bytes;
-}
-
 } // namespace
 
 bool ping(const AgentCall& call) {
@@ -143,14 +83,13 @@ std::optional<std::string> read_file(const AgentCall& call, std::string_view pat
     std::string content;
     for (;;) {
         bj::value part = file.read(largest_file + 1 - static_cast<std::int64_t>(content.size()));
-        auto bytes = decode_base64(text_of(member(part, "buf-b64")));
+        auto bytes = base64::decode(text_of(member(part, "buf-b64")));
         if (!bytes)
             throw Error(Code::guest, "the guest agent sent " + text::printable(path) + " in broken base64");
         content += *bytes;
         if (content.size() > static_cast<std::size_t>(largest_file))
             throw Error(Code::guest, "the guest's " + text::printable(path) + " is larger than 64 KiB");
-        const bj::value* end = member(part, "eof");
-        if (bytes->empty() || (end != nullptr && end->is_bool() && end->get_bool())) return content;
+        if (bytes->empty() || is_true(member(part, "eof"))) return content;
     }
 }
 

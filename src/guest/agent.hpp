@@ -8,7 +8,12 @@
 
 namespace blockhost::guest {
 
-/// Sends one command and returns the reply's text; throws Error{guest} when nobody answers.
+/// What the message of an Error{guest} contains when the agent was asked and nobody answered; libvirt's own
+/// words.
+inline constexpr std::string_view agent_silent = "is not responding";
+
+/// Sends one command and returns the reply's text; throws Error{guest} when nobody answers (the message has
+/// agent_silent in it) or the agent refused.
 using AgentCall = std::function<std::string(const std::string& command)>;
 
 /// True when the agent answers a ping.

@@ -102,8 +102,11 @@ class Observer {
     HostView host() {
         return raised<HostView>([&](Failure& f) { return do_host(f); });
     }
-    /// One guest agent command and its reply text. `seconds` bounds the agent's answer. Throws Error{guest}
-    /// when no agent is connected or it does not answer, Error{wrong_state} when the domain does not run.
+    /// One guest agent command and its reply text. `seconds` bounds the agent's answer and, before it, the
+    /// hypervisor's own greeting of the agent. Throws Error{guest} when no agent is connected or it does not
+    /// answer (the message has "is not responding" in it), when it refuses, and when its reply is larger than
+    /// the hypervisor takes (4 MiB); Error{wrong_state} when the domain does not run. A command of more than
+    /// some 200 KiB never arrives.
     /// `limit`, when given, ends the call whatever libvirt waits for (its own greeting, other conversations
     /// with the same agent); a call that it ended leaves this connection without answers: Error{no_answer}.
     std::string agent(const std::string& name, const std::string& command, int seconds,

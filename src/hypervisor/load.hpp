@@ -4,6 +4,7 @@
 #include "config/paths.hpp"
 #include "hypervisor/hypervisor.hpp"
 
+#include <chrono>
 #include <memory>
 #include <string>
 
@@ -17,8 +18,9 @@ enum class Access { read, write };
 /// Connects. `read` tries the read-write socket too (the agent needs it) but makes do with the read-only one.
 /// Throws Error{hypervisor_down} when the module or a library of it is missing, or nothing listens (within 2
 /// s); Error{no_answer} when a daemon is there but does not answer within 10 s (30 s for one that is being
-/// woken by socket activation).
-std::unique_ptr<Hypervisor> open_libvirt(const std::string& uri, Access access);
+/// woken by socket activation); in either case within `longest`.
+std::unique_ptr<Hypervisor> open_libvirt(const std::string& uri, Access access,
+                                         std::chrono::seconds longest = std::chrono::seconds(30));
 
 /// The little world in folder `world`, made with template, pool and bridge at first need. Arms fault points
 /// from BLOCKHOST_FAULT.
@@ -26,7 +28,7 @@ std::unique_ptr<Hypervisor> open_simulated(const std::filesystem::path& world);
 
 /// The module's only symbol besides what the loader needs. `failure` is set when nothing is returned.
 extern "C" {
-using HypervisorMaker = Hypervisor* (*)(const char* uri, bool write, Failure* failure);
+using HypervisorMaker = Hypervisor* (*)(const char* uri, bool write, int longest_seconds, Failure* failure);
 }
 inline constexpr const char* hypervisor_maker_symbol = "blockhost_make_hypervisor";
 

@@ -58,6 +58,7 @@ build() {
     install -m 0755 "$here/quick/first-boot" "$here/quick/agent" "$here/quick/power-button" "$tree/etc/"
     install -m 0644 "$here/quick/inittab" "$here/quick/network-plan.awk" "$tree/etc/"
     install -m 0755 "$here/quick/shutdown" "$tree/sbin/shutdown"
+    install -D -m 0755 "$here/quick/usermod" "$tree/usr/sbin/usermod"
     printf '#!/bin/sh\nexec /sbin/shutdown -h\n' >"$tree/etc/acpi/PWRF/00000080"
     chmod 0755 "$tree/etc/acpi/PWRF/00000080"
     echo 'root:x:0:0:root:/root:/bin/sh' >"$tree/etc/passwd"

@@ -28,7 +28,7 @@ CONTRACT_NAMES = {
 }
 # Names of the manifest's setup section: links like the others, but no commands.
 SETUP_NAMES = {"detect": "blockhost-provisioner-detect"}
-NOT_BUILT = {"metrics", "build-template", "update-gecos", "guest-exec"}
+NOT_BUILT = {"metrics", "build-template"}
 
 
 def sources():

@@ -53,7 +53,10 @@ def each_verb_refuses(machine, seconds, words):
         created = pool.submit(refused, *machine.create_words("another"))
         status = pool.submit(refused, "status", "bad-days")
         listed = pool.submit(refused, "list", "--json")
+        in_guest = [pool.submit(refused, "guest-exec", "bad-days", "true"),
+                    pool.submit(refused, "update-gecos", "bad-days", "0x" + "ab" * 20, "--nft-id", "1")]
         assert changing() == [1, 1, 1, 1]
+    assert [each.result().returncode for each in in_guest] == [1, 1]
     assert created.result().returncode == 1
     assert (status.result().returncode, status.result().stdout) == (0, "unknown\n")
     assert json.loads(listed.result().stdout)[0]["status"] == "active"

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import time
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -31,6 +32,48 @@ def in_guest(machine, command):
             return base64.b64decode(answer.get("out-data", "")).decode()
 
 
+def commands_run_in_it(machine):
+    """Debian's own shell and tools behind guest-exec."""
+    def run(*words):
+        return machine.run("guest-exec", NAME, *words)
+
+    told = run("echo \"$0 $(id -un)\"; echo 'on stderr' >&2; exit 7")
+    assert (told.returncode, told.stdout, told.stderr) == (7, "/bin/sh root\n", "on stderr\n")
+    killed = run("kill -TERM $$")
+    assert (killed.returncode, killed.stdout, killed.stderr) == (143, "", "")
+    long = run("echo", "x" * 70_000, "| wc -c")
+    assert (long.returncode, long.stdout) == (0, "70001\n"), long.stderr
+    assert run("ls -d /run/blockhost-exec.*").returncode == 2
+    endless = run("yes")
+    assert endless.returncode == 1 and "longer than 3000000 bytes" in endless.stderr
+    assert run("true").returncode == 0
+
+
+def its_owner_can_change(machine):
+    """update-gecos, also while another program holds the user database, and while one never lets go of it."""
+    other = "0x" + "cd" * 20
+
+    def gecos():
+        return machine.run("guest-exec", NAME, "getent passwd alice").stdout.split(":")[4]
+
+    def hold_passwd(seconds):
+        script = f"sleep {seconds} >/dev/null 2>&1 & printf %s $! >/etc/passwd.lock"
+        assert machine.run("guest-exec", NAME, script).returncode == 0
+
+    run = machine.run("update-gecos", NAME, other, "--nft-id", "ab12")
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+    assert gecos() == f"wallet={other},nft=ab12"
+    hold_passwd(4)
+    run = machine.run("update-gecos", NAME, other, "--nft-id", "13")
+    assert run.returncode == 0, run.stderr
+    assert gecos() == f"wallet={other},nft=13"
+    hold_passwd(120)
+    began = time.monotonic()
+    run = machine.run("update-gecos", NAME, other, "--nft-id", "14")
+    assert run.returncode == 1 and time.monotonic() - began < 30
+    assert gecos() == f"wallet={other},nft=13"
+
+
 def test_a_debian_guest_lives_through_create_list_status_stop_start_kill_destroy(debian):
     run = debian.run("create", NAME, "--owner-wallet", WALLET, "--memory", "768", "--disk", "4", "--username", "alice",
                      "--nft-token-id", "7", "--apply")
@@ -53,6 +96,9 @@ def test_a_debian_guest_lives_through_create_list_status_stop_start_kill_destroy
     assert f"default via {gateway6}" in in_guest(debian, "ip -6 route")
     # and the host reaches it on both
     assert sh("ping", "-c", "1", "-W", "5", result["ip"], check=False).returncode == 0
+
+    commands_run_in_it(debian)
+    its_owner_can_change(debian)
 
     assert debian.run("stop", NAME).stdout == f"Shutdown signal sent: {NAME}\n"
     assert debian.run("status", NAME).stdout == "suspended\n"

@@ -4,6 +4,7 @@
 
 #include "hypervisor/libvirt/errors.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -116,15 +117,16 @@ Connection::~Connection() {
     virConnectClose(connection_);
 }
 
-std::shared_ptr<Connection> open_on(Worker& worker, const std::string& uri, bool write) {
+std::shared_ptr<Connection> open_on(Worker& worker, const std::string& uri, bool write,
+                                    std::chrono::milliseconds longest) {
     auto began = std::chrono::steady_clock::now();
     auto being_started = [&, activated = std::optional<bool>()]() mutable {
         if (!activated) activated = belongs_to_init(socket_of(uri));
-        return *activated && std::chrono::steady_clock::now() - began < patience_with_wakening &&
-               !daemon_was_up();
+        const auto end = began + std::min<std::chrono::milliseconds>(patience_with_wakening, longest);
+        return *activated && std::chrono::steady_clock::now() < end && !daemon_was_up();
     };
     auto opened = worker.run<std::shared_ptr<Connection>>(
-        patience,
+        std::min<std::chrono::milliseconds>(patience, longest),
         [uri, write] {
             prepare_library();
             return std::make_shared<Connection>(uri, write);

@@ -4,6 +4,7 @@
 
 #include "hypervisor/libvirt/worker.hpp"
 
+#include <chrono>
 #include <libvirt/libvirt.h>
 #include <memory>
 #include <string>
@@ -24,7 +25,8 @@ class Connection {
     virConnectPtr connection_;
 };
 
-/// Opens on `worker`. Throws Failed.
-std::shared_ptr<Connection> open_on(Worker& worker, const std::string& uri, bool write);
+/// Opens on `worker`, within `longest` in every case. Throws Failed.
+std::shared_ptr<Connection> open_on(Worker& worker, const std::string& uri, bool write,
+                                    std::chrono::milliseconds longest);
 
 } // namespace blockhost::libvirt

@@ -7,7 +7,6 @@
 #include "hypervisor/libvirt/errors.hpp"
 #include "hypervisor/libvirt/handles.hpp"
 
-#include <libvirt/libvirt-qemu.h>
 #include <libvirt/virterror.h>
 
 namespace blockhost::libvirt::domains {
@@ -186,24 +185,6 @@ HostView host(virConnectPtr connection) {
     virNodeInfo info;
     if (virNodeGetInfo(connection, &info) < 0) throw last_failure(connection, "describe the host");
     return {info.memory / 1024, info.cpus};
-}
-
-std::string agent(virConnectPtr connection, const std::string& name, const std::string& command,
-                  int seconds) {
-    auto domain = must_find(connection, name);
-    Text reply(virDomainQemuAgentCommand(domain.get(), command.c_str(), seconds, 0));
-    if (reply) return reply.get();
-    auto why = last_failure(connection, "ask the guest agent of " + name);
-    switch (why.failure.code) {
-    case Code::wrong_state:
-    case Code::not_found:
-    case Code::no_answer:
-    case Code::denied:
-        break;
-    default:
-        why.failure.code = Code::guest;
-    }
-    throw why;
 }
 
 void define(virConnectPtr connection, const std::string& xml) {

@@ -16,7 +16,6 @@ std::optional<DomainView> find(virConnectPtr connection, const std::string& name
 std::vector<DomainState> states(virConnectPtr connection);
 std::vector<DomainUse> uses(virConnectPtr connection);
 HostView host(virConnectPtr connection);
-std::string agent(virConnectPtr connection, const std::string& name, const std::string& command, int seconds);
 
 void define(virConnectPtr connection, const std::string& xml);
 void start(virConnectPtr connection, const std::string& name);

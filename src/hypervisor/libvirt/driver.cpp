@@ -6,6 +6,7 @@
 
 #include "hypervisor/load.hpp"
 
+#include "hypervisor/libvirt/agent.hpp"
 #include "hypervisor/libvirt/connection.hpp"
 #include "hypervisor/libvirt/domains.hpp"
 #include "hypervisor/libvirt/errors.hpp"
@@ -43,18 +44,20 @@ auto guarded(Failure& f, Body body) noexcept -> decltype(body()) {
 
 class Driver final : public Hypervisor {
   public:
-    Driver(std::string uri, bool write) : uri_(std::move(uri)), connection_(open_on(worker_, uri_, write)) {}
+    Driver(std::string uri, bool write, std::chrono::milliseconds longest)
+        : uri_(std::move(uri)), connection_(open_on(worker_, uri_, write, longest)) {}
 
     ~Driver() override {
         if (worker_.stuck()) return; // the thread that hangs keeps its share, and nobody waits for it
         Failure ignored;
         guarded(ignored, [&] {
-            worker_.run<bool>(
-                2s, [subscription = std::move(subscription_), connection = std::move(connection_)]() mutable {
-                    subscription.reset();
-                    connection.reset();
-                    return true;
-                });
+            worker_.run<bool>(2s, [agents = agents_, subscription = std::move(subscription_),
+                                   connection = std::move(connection_)]() mutable {
+                agents->restore(connection->get());
+                subscription.reset();
+                connection.reset();
+                return true;
+            });
         });
     }
 
@@ -103,8 +106,12 @@ class Driver final : public Hypervisor {
     HostView do_host(Failure& f) noexcept override { return ask(look_span, f, domains::host); }
     std::string do_agent(const std::string& name, const std::string& command, int seconds,
                          std::optional<std::chrono::milliseconds> limit, Failure& f) noexcept override {
-        return ask(limit.value_or(std::chrono::seconds(seconds) + agent_extra), f, domains::agent, name,
-                   command, seconds);
+        return guarded(f, [&] {
+            return run<std::string>(limit.value_or(std::chrono::seconds(seconds) + agent_extra),
+                                    [connection = connection_, agents = agents_, name, command, seconds] {
+                                        return agents->ask(connection->get(), name, command, seconds);
+                                    });
+        });
     }
     std::vector<DomainStats> do_stats(const std::vector<std::string>& names, std::chrono::milliseconds limit,
                                       Failure& f) noexcept override {
@@ -177,6 +184,7 @@ class Driver final : public Hypervisor {
     std::string uri_;
     Worker worker_;
     std::shared_ptr<Events> events_ = std::make_shared<Events>();
+    std::shared_ptr<Agents> agents_ = std::make_shared<Agents>(); ///< the worker's only
     std::shared_ptr<Connection> connection_;
     std::shared_ptr<Subscription> subscription_; ///< made by the first watch()
 };
@@ -185,7 +193,8 @@ class Driver final : public Hypervisor {
 } // namespace blockhost::libvirt
 
 extern "C" __attribute__((visibility("default"))) blockhost::Hypervisor*
-blockhost_make_hypervisor(const char* uri, bool write, blockhost::Failure* failure) {
-    return blockhost::libvirt::guarded(
-        *failure, [&]() -> blockhost::Hypervisor* { return new blockhost::libvirt::Driver(uri, write); });
+blockhost_make_hypervisor(const char* uri, bool write, int longest_seconds, blockhost::Failure* failure) {
+    return blockhost::libvirt::guarded(*failure, [&]() -> blockhost::Hypervisor* {
+        return new blockhost::libvirt::Driver(uri, write, std::chrono::seconds(longest_seconds));
+    });
 }

@@ -99,7 +99,7 @@ Millis millis_now() {
 }
 
 Store::Store(fs::path world) : world_(fs::absolute(world).lexically_normal()) {
-    for (const char* folder : {"domains", "pools", "filters", "pending", "templates"})
+    for (const char* folder : {"domains", "guests", "pools", "filters", "pending", "templates"})
         fs::create_directories(world_ / folder);
     auto base = world_ / "templates" / "blockhost-base.qcow2";
     auto entered = enter();
@@ -125,6 +125,9 @@ Behaviour Store::behaviour() const {
     const auto& object = value.get_object();
     Behaviour b;
     b.agent = json::string_or(value, "agent", b.agent);
+    b.agent_at = json::string_or(value, "agent_at", b.agent_at);
+    b.agent_ms = integer_or(object, "agent_ms", b.agent_ms);
+    b.passwd_locked = integer_or(object, "passwd_locked", b.passwd_locked);
     b.cloud_init = json::string_or(value, "cloud_init", b.cloud_init);
     b.shutdown = json::string_or(value, "shutdown", b.shutdown);
     b.tune_refuses = json::string_or(value, "tune_refuses", "");
@@ -256,7 +259,16 @@ void Store::undefine(const std::string& name) const {
     }
     fs::remove(file("domains", name, ".xml"));
     fs::remove(file("domains", name, ".json"));
+    fs::remove(file("guests", name, ".passwd"));
     tell(name);
+}
+
+std::optional<std::string> Store::guest_passwd(const std::string& name) const {
+    return files::read(file("guests", name, ".passwd"));
+}
+
+void Store::put_guest_passwd(const std::string& name, const std::string& content) const {
+    write_file(file("guests", name, ".passwd"), content);
 }
 
 std::optional<std::string> Store::pool_xml(const std::string& name) const {

@@ -6,6 +6,7 @@
 ///   domains/NAME.xml, .json  definition and state of a domain (see DomainFile); a test may edit both
 ///   pools/NAME.xml           pool definitions; the volumes are the files in their folders
 ///   filters/NAME.xml         network filters
+///   guests/NAME.passwd       /etc/passwd of a domain's guest, once something ran in it
 ///   pending/*.json           calls of processes that died in them, still to take effect
 ///   events                   one line each: "NAME lifecycle"
 ///   suspended/NAME           libvirt's hook is installed here: such a file keeps a domain of ours off
@@ -29,7 +30,13 @@ Millis millis_now();
 
 /// behaviour.json: any of these keys, each with its default.
 struct Behaviour {
-    std::string agent = "ok"; ///< "silent": connected, but it answers nothing
+    /// "silent": connected, but it answers nothing; "absent": never connected; "slow": each answer takes
+    /// agent_ms. What others send instead of a reply: "garbage", "half" a document, "deep" nesting, "wrong"
+    /// types, "huge" (10 MiB).
+    std::string agent = "ok";
+    std::string agent_at; ///< the one command that the agent misbehaves at, but for "absent"; empty: at all
+    Millis agent_ms = 1000;
+    std::int64_t passwd_locked = 0; ///< so many of a connection's first usermods find /etc/passwd locked
     std::string cloud_init =
         "done"; ///< "running" (never done), "disabled", "failed", "errors" (done, with errors)
     std::string shutdown = "obeys"; ///< "ignores"
@@ -75,6 +82,10 @@ class Store {
     void start(const std::string& name) const;
     void power_off(const std::string& name, const std::string& reason) const;
     void undefine(const std::string& name) const;
+
+    /// /etc/passwd of the domain's guest; nothing before it was put. It goes with the domain.
+    std::optional<std::string> guest_passwd(const std::string& name) const;
+    void put_guest_passwd(const std::string& name, const std::string& content) const;
 
     std::optional<std::string> pool_xml(const std::string& name) const;
     void put_pool(const std::string& name, const std::string& xml) const;

@@ -207,9 +207,10 @@ class Simulated final : public Hypervisor {
         });
     }
 
-    std::string do_agent(const std::string& name, const std::string& command, int,
-                         std::optional<std::chrono::milliseconds>, Failure& f) noexcept override {
-        return look("agent", f, [&] {
+    std::string do_agent(const std::string& name, const std::string& command, int seconds,
+                         std::optional<std::chrono::milliseconds> limit, Failure& f) noexcept override {
+        Millis delay = 0;
+        auto reply = look("agent", f, [&] {
             auto domain = must_find(name);
             if (domain.state != PowerState::running)
                 throw Error(Code::wrong_state,
@@ -217,8 +218,22 @@ class Simulated final : public Hypervisor {
             if (store_.domain_xml(name).find("org.qemu.guest_agent.0") == std::string::npos)
                 throw Error(Code::guest, "libvirt cannot ask the guest agent of " + name +
                                              ": QEMU guest agent is not configured");
-            return guest_.answer(command, domain, store_.behaviour());
+            auto behaviour = store_.behaviour();
+            if (behaviour.agent == "slow" && command.find(behaviour.agent_at) != command.npos)
+                delay = behaviour.agent_ms;
+            return guest_.answer({name, command, domain, behaviour, store_});
         });
+        if (f.failed) return {};
+        const auto patience = std::min<std::chrono::milliseconds>(std::chrono::seconds(seconds),
+                                                                  limit.value_or(std::chrono::hours(1)));
+        std::this_thread::sleep_for(
+            std::min<std::chrono::milliseconds>(patience, std::chrono::milliseconds(delay)));
+        if (std::chrono::milliseconds(delay) <= patience) return reply;
+        f = {true, Code::guest,
+             "libvirt cannot ask the guest agent: Guest agent is not responding: Guest agent not available "
+             "for now",
+             ""};
+        return {};
     }
 
     void do_watch(const std::string& name, Failure& f) noexcept override {

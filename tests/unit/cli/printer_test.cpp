@@ -181,6 +181,14 @@ TEST_CASE("the answer's bytes are printed as they are") {
     CHECK(desk.out.text() == std::string("a\0\xff\nb\n", 6));
 }
 
+TEST_CASE("what another program wrote to stderr is passed on as it is, behind the live line") {
+    Desk desk(Screen::live);
+    desk.printer.stage("x");
+    const auto before = desk.err.text().size();
+    desk.printer.pass_on(std::string("\x1b[1m\xff\0 no newline", 17));
+    CHECK(desk.err.text().substr(before) == std::string("\r\x1b[K\x1b[1m\xff\0 no newline", 21));
+}
+
 TEST_CASE("an answer that stdout cannot take is an error") {
     std::FILE* full = std::fopen("/dev/full", "w");
     Stream err;
