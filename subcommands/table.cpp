@@ -10,8 +10,8 @@ namespace blockhost {
 std::span<const cli::Row> cli::rows() {
     using namespace subcommands;
     static const std::vector<Row> table{
-        create_row(), destroy_row(), start_row(),   stop_row(), kill_row(), status_row(),
-        list_row(),   recover_row(), version_row(), help_row(), dump_row(),
+        create_row(), destroy_row(), start_row(),   stop_row(),    kill_row(), status_row(),
+        list_row(),   metrics_row(), recover_row(), version_row(), help_row(), dump_row(),
     };
     return table;
 }

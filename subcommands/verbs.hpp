@@ -14,6 +14,7 @@ cli::Row stop_row();
 cli::Row kill_row();
 cli::Row status_row();
 cli::Row list_row();
+cli::Row metrics_row();
 cli::Row recover_row();
 cli::Row help_row();
 cli::Row version_row();

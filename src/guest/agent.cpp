@@ -100,7 +100,8 @@ int base64_digit(char c) {
     return c == '/' ? 63 : -1;
 }
 
-/// RFC 4648 with padding; nothing for anything else.
+} // namespace
+
 std::optional<std::string> decode_base64(std::string_view encoded) {
     if (encoded.size() % 4 != 0) return std::nullopt;
     std::size_t padding = 0;
@@ -123,8 +124,6 @@ std::optional<std::string> decode_base64(std::string_view encoded) {
     }
     return bytes;
 }
-
-} // namespace
 
 bool ping(const AgentCall& call) {
     try {

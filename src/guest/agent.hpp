@@ -11,6 +11,9 @@ namespace blockhost::guest {
 /// Sends one command and returns the reply's text; throws Error{guest} when nobody answers.
 using AgentCall = std::function<std::string(const std::string& command)>;
 
+/// RFC 4648 with padding, as the agent sends file contents; nothing for anything else.
+std::optional<std::string> decode_base64(std::string_view encoded);
+
 /// True when the agent answers a ping.
 bool ping(const AgentCall& call);
 

@@ -26,7 +26,7 @@ CONTRACT_NAMES = {
     "build-template": "blockhost-build-template", "gc": "blockhost-vm-gc", "resume": "blockhost-vm-resume",
     "update-gecos": "blockhost-vm-update-gecos", "guest-exec": "blockhost-vm-guest-exec",
 }
-NOT_BUILT = {"metrics", "throttle", "build-template", "gc", "resume", "update-gecos", "guest-exec"}
+NOT_BUILT = {"throttle", "build-template", "gc", "resume", "update-gecos", "guest-exec"}
 
 
 def sources():

@@ -7,6 +7,9 @@
 
 namespace blockhost::libvirt::domains {
 
+/// What a virDomainState is to us.
+PowerState power_state(int state);
+
 std::optional<PowerState> state(virConnectPtr connection, const std::string& name);
 std::optional<DomainView> find(virConnectPtr connection, const std::string& name);
 std::vector<DomainState> states(virConnectPtr connection);
