@@ -285,6 +285,7 @@ DomainFacts read_domain(const std::string& xml) {
             facts.mark = mark_in(element);
     }
     facts.memory_mib = memory_mib(domain.child("memory"));
+    facts.cpus = domain.child("vcpu").text().as_uint(1);
     auto devices = domain.child("devices");
     for (auto disk : devices.children("disk")) read_disk(disk, facts);
     for (auto interface : devices.children("interface")) {

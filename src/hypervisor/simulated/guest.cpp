@@ -12,6 +12,7 @@ namespace {
 
 namespace bj = boost::json;
 
+constexpr std::int64_t root_used_bytes = 1ll << 30;
 constexpr const char* datasource = "DataSourceNoCloud [seed=/dev/sr0][dsmode=net]";
 
 Error refusal(const std::string& words) {
@@ -39,8 +40,16 @@ std::string status_json(bool finished, const Behaviour& behaviour) {
                                      {"modules-final", stage(finished, std::move(errors))}}}});
 }
 
-/// The files of the guest by their paths, at this point of its boot.
-std::map<std::string, std::string> files_of(const DomainFile& domain, const Behaviour& behaviour) {
+/// What the kernel tells in /proc: how long it has been up, and its TCP connections.
+std::map<std::string, std::string> kernel_files(const DomainFile& domain, const Behaviour& behaviour) {
+    const auto uptime = std::to_string((millis_now() - domain.started) / 1000);
+    return {{"/proc/uptime", uptime + ".00 0.00\n"},
+            {"/proc/net/snmp", "Tcp: RtoAlgorithm CurrEstab InSegs\nTcp: 1 " +
+                                   std::to_string(behaviour.connections) + " 9\n"}};
+}
+
+/// What cloud-init left, by its paths, at this point of the guest's boot.
+std::map<std::string, std::string> cloud_init_files(const DomainFile& domain, const Behaviour& behaviour) {
     if (behaviour.cloud_init == "disabled") return {{"/run/cloud-init/disabled", ""}};
     bool finished = behaviour.cloud_init != "running" && millis_now() >= domain.started + behaviour.boot_ms;
     std::map<std::string, std::string> files{
@@ -78,7 +87,8 @@ bool agent_is_up(const DomainFile& domain, const Behaviour& behaviour) {
 }
 
 std::string Guest::open_file(const std::string& path, const DomainFile& domain, const Behaviour& behaviour) {
-    auto files = files_of(domain, behaviour);
+    auto files = cloud_init_files(domain, behaviour);
+    files.merge(kernel_files(domain, behaviour));
     auto found = files.find(path);
     if (found == files.end())
         throw refusal(
@@ -99,6 +109,8 @@ std::string Guest::answer(const std::string& command, const DomainFile& domain, 
     if (auto given = message.as_object().if_contains("arguments"); given && given->is_object())
         arguments = *given;
     if (name == "guest-ping") return reply(bj::object{});
+    if (name == "guest-get-fsinfo")
+        return reply(bj::array{bj::object{{"mountpoint", "/"}, {"used-bytes", root_used_bytes}}});
     if (name == "guest-file-open")
         return open_file(json::string_or(arguments, "path", ""), domain, behaviour);
 
