@@ -11,6 +11,7 @@
 #include <deque>
 #include <map>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 namespace blockhost {
@@ -126,7 +127,11 @@ class Round {
     void run() {
         std::vector<std::thread> threads;
         const std::size_t count = std::min(most_threads, pings_.size());
-        for (std::size_t i = 0; i < count; ++i) threads.emplace_back([this] { work(); });
+        try {
+            while (threads.size() < count) threads.emplace_back([this] { work(); });
+        } catch (const std::system_error&) {
+            if (threads.empty()) work(); // fewer threads than wished for, or none, take longer
+        }
         for (std::thread& thread : threads) thread.join();
     }
 
@@ -161,7 +166,7 @@ class Round {
     Observer* connected(std::unique_ptr<Observer>& observer) const {
         try {
             if (!observer && !deadline_.passed()) observer = open_();
-        } catch (const Error&) {
+        } catch (const std::exception&) {
             return nullptr; // this guest is then silent to us, which its row says
         }
         return observer.get();
