@@ -91,11 +91,13 @@ def test_the_first_call_has_no_rates_and_the_next_has(host):
     assert first["cpu_percent"] == 0.0 and first["disk_write_bytes_sec"] == 0
     time.sleep(0.6)
     second = host.metrics()
-    assert 15 < second["cpu_percent"] < 25  # 0.1 of each of two
-    assert 900_000 < second["disk_write_bytes_sec"] < 1_200_000
-    assert 400_000 < second["disk_read_bytes_sec"] < 600_000
-    assert second["disk_write_iops"] in range(200, 300)
-    assert 50_000 < second["net_rx_bytes_sec"] < 80_000 and second["net_tx_bytes_sec"] > 20_000
+    assert 7 < second["cpu_percent"] < 60  # 20 if looks took no time
+    written = second["disk_write_bytes_sec"]
+    assert 300_000 < written < 3_000_000
+    assert abs(second["disk_read_bytes_sec"] * 2 - written) < written / 50
+    assert abs(second["disk_write_iops"] * 4096 - written) < written / 20
+    assert abs(second["net_rx_bytes_sec"] * 16 - written) < written / 20
+    assert abs(second["net_tx_bytes_sec"] * 32 - written) < written / 20
 
 
 def test_a_call_right_behind_another_repeats_its_rates(host):
@@ -256,7 +258,7 @@ def test_a_wall_clock_that_jumped_changes_nothing(host):
     host.metrics()
     time.sleep(0.6)
     host.sample.write_text(json.dumps(json.loads(host.sample.read_text()) | {"timestamp": 4e9}))
-    assert 15 < host.metrics()["cpu_percent"] < 25
+    assert 7 < host.metrics()["cpu_percent"] < 60
 
 
 def test_a_counter_that_was_reset_gives_zero_for_itself_alone(host):
@@ -367,6 +369,7 @@ SERIES = re.compile(r'([a-z_]+)\{name="((?:[^"\\]|\\.)*)"(?:,state="([a-z]+)")?\
 def test_prometheus_text_has_help_type_base_units_and_an_up_for_each_vm(fleet):
     fleet.behave(of={"vm-3": {"stats": "busy"}})
     text = fleet.run("metrics", "--all", "--mock", "--format", "prometheus").stdout
+    assert text.endswith("\n")
     types, helped, series = {}, set(), {}
     for line in text.splitlines():
         if line.startswith("# HELP "):
@@ -391,7 +394,3 @@ def test_prometheus_text_has_help_type_base_units_and_an_up_for_each_vm(fleet):
     assert ("blockhost_vm_disk_written_bytes_total", "vm-3") not in series  # QEMU was busy: unknown, not zero
     assert ("blockhost_vm_cpu_seconds_total", "vm-2") not in series
     assert 'blockhost_vm_state{name="vm-2",state="stopped"} 1' in text
-
-
-def test_promtool_like_readers_find_the_last_newline(fleet):
-    assert fleet.run("metrics", "--all", "--mock", "--format", "prometheus").stdout.endswith("\n")
