@@ -24,8 +24,8 @@ using namespace std::chrono_literals;
 constexpr auto agent_span = 1000ms;
 /// For the stats call of one VM, and what each more adds.
 constexpr auto stats_span = 1000ms, stats_span_each = 20ms;
-/// For one VM in all: stats and agent.
-constexpr auto whole_span = 1400ms;
+/// For stats and agents together; but agents always get a share.
+constexpr auto whole_span = 1400ms, least_agent_span = 300ms;
 /// How long a monitor that is busy with another caller's look is waited for, and how often it is asked.
 constexpr auto busy_span = 150ms, busy_pause = 10ms;
 constexpr int agent_seconds = 1; ///< libvirt counts in whole ones
@@ -49,28 +49,41 @@ std::vector<std::string> incomplete(const StatsByName& all) {
     return names;
 }
 
-/// The figures of `names`. A call that a hanging QEMU holds up is left behind with its connection: on a new
-/// one libvirt tells of that domain what it knows without QEMU, since the call left behind holds its monitor.
-/// A monitor that another caller's look holds is free again in a moment.
-StatsByName fetch(std::unique_ptr<Observer>& observer, const OpenObserver& open,
-                  const std::vector<std::string>& names) {
-    const auto span = stats_span + stats_span_each * (names.size() - 1);
-    StatsByName all;
+/// Asks for `names`; false when the call was given up, which leaves a new connection in `observer`.
+bool put_stats(StatsByName& all, std::unique_ptr<Observer>& observer, const OpenObserver& open,
+               const std::vector<std::string>& names) {
     try {
-        put(all, observer->stats(names, span));
+        put(all, observer->stats(names, stats_span + stats_span_each * (names.size() - 1)));
+        return true;
     } catch (const Error& error) {
         if (error.code() != Code::no_answer) throw;
         observer = open();
-        put(all, observer->stats(names, span));
-        return all;
+        return false;
     }
+}
+
+/// The figures of `names`. A call that a hanging QEMU holds up is left behind with its connection: on a new
+/// one libvirt tells of that domain what it knows without QEMU, since the call left behind holds its monitor.
+/// A monitor that another caller's look holds, or the call left behind on its way through the others, is free
+/// again in a moment.
+StatsByName fetch(std::unique_ptr<Observer>& observer, const OpenObserver& open,
+                  const std::vector<std::string>& names) {
+    StatsByName all;
+    if (!put_stats(all, observer, open, names) && !put_stats(all, observer, open, names))
+        throw Error(Code::no_answer, "libvirt does not tell the figures of its domains",
+                    "look at `systemctl status libvirtd` and `journalctl -u libvirtd`");
     auto busy = incomplete(all);
     for (const auto deadline = Deadline::in(busy_span); !busy.empty() && !deadline.passed();) {
         std::this_thread::sleep_for(busy_pause);
-        put(all, observer->stats(busy, span));
+        if (!put_stats(all, observer, open, busy)) break; // what was told stands
         busy = incomplete(all);
     }
     return all;
+}
+
+/// When everything with the agents ends, for a reading that began then.
+Deadline agents_end(const Deadline& whole) {
+    return Deadline::in(std::clamp<std::chrono::milliseconds>(whole.left(), least_agent_span, agent_span));
 }
 
 /// Everything with the agent of that VM ends at the deadline.
@@ -117,8 +130,9 @@ Reading conclude(const std::filesystem::path& samples, const Subject& subject, c
 /// gets its turn in time, then for what is due.
 class Round {
   public:
-    Round(std::vector<Subject>& subjects, const Moment& now, const OpenObserver& open)
-        : subjects_(subjects), open_(open) {
+    Round(std::vector<Subject>& subjects, const Moment& now, const OpenObserver& open,
+          const Deadline& deadline)
+        : subjects_(subjects), open_(open), deadline_(deadline) {
         for (std::size_t i = 0; i < subjects.size(); ++i)
             if (const auto depth = depth_for(subjects[i].stats, subjects[i].before, now))
                 pings_.push_back({i, *depth});
@@ -201,7 +215,7 @@ class Round {
 
     std::vector<Subject>& subjects_; ///< each is touched by one thread at a time
     const OpenObserver& open_;
-    const Deadline deadline_ = Deadline::in(agent_span);
+    const Deadline deadline_;
     std::mutex mutex_;
     std::condition_variable changed_;
     std::deque<Task> pings_, due_;
@@ -211,7 +225,7 @@ class Round {
 } // namespace
 
 Reading read_metrics(const std::filesystem::path& samples, const OpenObserver& open, const VmName& name) {
-    const auto deadline = Deadline::in(whole_span);
+    const auto whole = Deadline::in(whole_span);
     auto observer = open();
     const auto all = fetch(observer, open, {name.str()});
     const Moment now = Moment::now();
@@ -219,7 +233,7 @@ Reading read_metrics(const std::filesystem::path& samples, const OpenObserver& o
     if (found == all.end()) throw Error(Code::not_found, "there is no VM named " + name.str());
     Subject subject = subject_of(name, found->second, samples, now);
     if (const auto depth = depth_for(subject.stats, subject.before, now)) {
-        const auto agent = agent_until(*observer, name.str(), Deadline::in(agent_span).sooner(deadline));
+        const auto agent = agent_until(*observer, name.str(), agents_end(whole));
         subject.vitals = guest::look_at(agent, *depth, subject.vitals.left_open);
     }
     return conclude(samples, subject, now);
@@ -230,6 +244,7 @@ std::vector<Reading> read_all_metrics(const std::filesystem::path& samples, cons
     if (names.empty()) return {};
     std::vector<std::string> asked;
     for (const VmName& name : names) asked.push_back(name.str());
+    const auto whole = Deadline::in(whole_span);
     auto observer = open();
     const auto all = fetch(observer, open, asked);
     const Moment now = Moment::now();
@@ -238,7 +253,7 @@ std::vector<Reading> read_all_metrics(const std::filesystem::path& samples, cons
     for (const VmName& name : names)
         if (const auto found = all.find(name.str()); found != all.end())
             subjects.push_back(subject_of(name, found->second, samples, now));
-    Round(subjects, now, open).run();
+    Round(subjects, now, open, agents_end(whole)).run();
 
     std::vector<Reading> readings;
     auto subject = subjects.begin();
