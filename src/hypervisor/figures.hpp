@@ -21,12 +21,12 @@ struct DomainStats {
     std::uint64_t memory_max_kib = 0; ///< what the balloon may give it
     std::optional<std::uint64_t> memory_available_kib, memory_unused_kib, memory_usable_kib; ///< guest's word
     std::optional<std::uint64_t> memory_told_s; ///< when the guest last said so, in seconds since the epoch
-    std::optional<std::uint64_t> rss_kib;  ///< of the QEMU process
-    std::uint64_t disk_capacity_bytes = 0; ///< of the first disk
+    std::optional<std::uint64_t> rss_kib;       ///< of the QEMU process
+    std::uint64_t disk_capacity_bytes = 0;      ///< of the first disk
     std::uint64_t read_requests = 0, write_requests = 0, read_bytes = 0, write_bytes = 0; ///< all disks
     std::uint64_t received_bytes = 0, sent_bytes = 0; ///< all interfaces, as the guest sees them
-    /// false: libvirt told what it knows without QEMU, because the domain's monitor is busy: counters of disks
-    /// and figures of memory in use are missing then.
+    /// false: libvirt told what it knows without QEMU, because the domain's monitor is busy: counters of
+    /// disks and figures of memory in use are missing then.
     bool complete = true;
 };
 

@@ -44,8 +44,8 @@ std::string status_json(bool finished, const Behaviour& behaviour) {
 std::map<std::string, std::string> kernel_files(const DomainFile& domain, const Behaviour& behaviour) {
     const auto uptime = std::to_string((millis_now() - domain.started) / 1000);
     return {{"/proc/uptime", uptime + ".00 0.00\n"},
-            {"/proc/net/snmp", "Tcp: RtoAlgorithm CurrEstab InSegs\nTcp: 1 " +
-                                   std::to_string(behaviour.connections) + " 9\n"}};
+            {"/proc/net/snmp",
+             "Tcp: RtoAlgorithm CurrEstab InSegs\nTcp: 1 " + std::to_string(behaviour.connections) + " 9\n"}};
 }
 
 /// What cloud-init left, by its paths, at this point of the guest's boot.
