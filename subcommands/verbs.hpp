@@ -14,6 +14,7 @@ cli::Row stop_row();
 cli::Row kill_row();
 cli::Row status_row();
 cli::Row list_row();
+cli::Row metrics_row();
 cli::Row throttle_row();
 cli::Row guest_exec_row();
 cli::Row update_gecos_row();

@@ -185,6 +185,14 @@ void replace_at(int folder_fd, const std::string& name, std::string_view name_fo
     fault::point("files.replace.after");
 }
 
+void replace_unsynced_at(int folder_fd, const std::string& name, std::string_view name_for_errors,
+                         std::string_view content, const Ownership& fresh) {
+    Temporary temporary(folder_fd, name, name_for_errors);
+    write_all(temporary.fd(), content, name_for_errors);
+    give(temporary.fd(), folder_fd, fresh, name_for_errors);
+    temporary.rename_to(name, name_for_errors);
+}
+
 void give(int fd, int folder_fd, const Ownership& ownership, std::string_view name_for_errors) {
     struct stat now = look(fd, name_for_errors);
     uid_t uid = ownership.uid.value_or(now.st_uid);

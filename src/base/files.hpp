@@ -59,6 +59,9 @@ void replace(const std::filesystem::path& path, std::string_view content, const 
 /// The same in an open folder; `name` is a single component, `name_for_errors` what messages call it.
 void replace_at(int folder_fd, const std::string& name, std::string_view name_for_errors,
                 std::string_view content, const Ownership& fresh, Existing existing);
+/// For what may be lost with the host's power: readers see the old file or the new one, nothing is synced.
+void replace_unsynced_at(int folder_fd, const std::string& name, std::string_view name_for_errors,
+                         std::string_view content, const Ownership& fresh);
 /// Gives an open file or folder exactly `ownership`; `folder_fd` is the folder whose owner is the default for
 /// root.
 void give(int fd, int folder_fd, const Ownership& ownership, std::string_view name_for_errors);
@@ -100,6 +103,10 @@ class Folder {
     std::optional<std::string> read(std::string_view name, std::size_t max = 16u << 20) const;
     /// Durable replacement, as files::replace; the file ends with `ownership`, whatever was there before.
     void replace(std::string_view name, std::string_view content, const files::Ownership& ownership) const;
+
+    /// As replace, without syncing: files::replace_unsynced_at.
+    void replace_unsynced(std::string_view name, std::string_view content,
+                          const files::Ownership& ownership) const;
 
     enum class Kind { absent, file, folder, other };
     Kind kind(std::string_view name) const;

@@ -164,6 +164,11 @@ void Folder::replace(std::string_view name, std::string_view content,
                       files::Existing::overwrite_owner_and_mode);
 }
 
+void Folder::replace_unsynced(std::string_view name, std::string_view content,
+                              const files::Ownership& ownership) const {
+    files::replace_unsynced_at(fd_.get(), component(name), (path_ / name).native(), content, ownership);
+}
+
 Folder::Kind Folder::kind(std::string_view name) const {
     struct stat found {};
     if (fstatat(fd_.get(), component(name).c_str(), &found, AT_SYMLINK_NOFOLLOW) != 0) {

@@ -107,6 +107,9 @@ void add_interface(pugi::xml_node devices, const DomainSpec& spec) {
     if (spec.ipv6) add(filter, "parameter", {{"name", "IPV6"}, {"value", spec.ipv6->str()}});
 }
 
+/// How often the guest's balloon driver tells what memory is in use; without a period it never does.
+constexpr int memory_report_seconds = 10;
+
 void add_lines(pugi::xml_node devices, const DomainSpec& spec) {
     auto serial = add(devices, "serial", {{"type", "pty"}});
     add(serial, "log", {{"file", spec.console_path}, {"append", "on"}});
@@ -118,7 +121,8 @@ void add_lines(pugi::xml_node devices, const DomainSpec& spec) {
     add(agent, "target", {{"type", "virtio"}, {"name", "org.qemu.guest_agent.0"}});
     auto rng = add(devices, "rng", {{"model", "virtio"}});
     add_text(rng, "backend", "/dev/urandom", {{"model", "random"}});
-    add(devices, "memballoon", {{"model", "virtio"}});
+    auto balloon = add(devices, "memballoon", {{"model", "virtio"}});
+    add(balloon, "stats", {{"period", std::to_string(memory_report_seconds)}});
 }
 
 void parse(pugi::xml_document& document, const std::string& xml, const char* root) {
@@ -283,6 +287,7 @@ DomainFacts read_domain(const std::string& xml) {
             facts.mark = mark_in(element);
     }
     facts.memory_mib = memory_mib(domain.child("memory"));
+    facts.cpus = domain.child("vcpu").text().as_uint(1);
     auto devices = domain.child("devices");
     for (auto disk : devices.children("disk")) read_disk(disk, facts);
     for (auto interface : devices.children("interface")) {

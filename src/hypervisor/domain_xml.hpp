@@ -65,6 +65,7 @@ struct DomainFacts {
     std::string bridge; ///< of the first bridge interface
     std::string console_log;
     std::uint64_t memory_mib = 0;
+    unsigned cpus = 1;
 };
 /// Throws Error{hypervisor} when it cannot be parsed.
 DomainFacts read_domain(const std::string& xml);

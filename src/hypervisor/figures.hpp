@@ -15,15 +15,19 @@ struct DomainStats {
     std::string name, uuid;
     int id = -1; ///< libvirt's number of this run of the domain; -1 when it is off
     PowerState state = PowerState::unknown;
+    std::optional<std::int64_t> running_s; ///< since its QEMU began, where this host can tell
     std::uint64_t cpu_time_ns = 0;
     unsigned cpus = 1;                ///< current virtual CPUs, else the most it may have, else 1
     std::uint64_t memory_max_kib = 0; ///< what the balloon may give it
     std::optional<std::uint64_t> memory_available_kib, memory_unused_kib, memory_usable_kib; ///< guest's word
-    std::optional<std::uint64_t> rss_kib;  ///< of the QEMU process
-    std::uint64_t disk_capacity_bytes = 0; ///< of the first disk
+    std::optional<std::uint64_t> memory_told_s; ///< when the guest last said so, in seconds since the epoch
+    std::optional<std::uint64_t> rss_kib;       ///< of the QEMU process
+    std::uint64_t disk_capacity_bytes = 0;      ///< of the first disk
     std::uint64_t read_requests = 0, write_requests = 0, read_bytes = 0, write_bytes = 0; ///< all disks
     std::uint64_t received_bytes = 0, sent_bytes = 0; ///< all interfaces, as the guest sees them
-    bool complete = true; ///< false: libvirt gave the state alone, because the domain's monitor is busy
+    /// false: libvirt told what it knows without QEMU, because the domain's monitor is busy: counters of
+    /// disks and figures of memory in use are missing then.
+    bool complete = true;
 };
 
 /// Limits of one domain. Nothing in a field means: not asked for, or not known.

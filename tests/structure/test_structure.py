@@ -28,7 +28,7 @@ CONTRACT_NAMES = {
 }
 # Names of the manifest's setup section: links like the others, but no commands.
 SETUP_NAMES = {"detect": "blockhost-provisioner-detect"}
-NOT_BUILT = {"metrics", "build-template"}
+NOT_BUILT = {"build-template"}
 
 
 def sources():

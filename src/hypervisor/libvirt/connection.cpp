@@ -3,10 +3,9 @@
 #include "hypervisor/libvirt/connection.hpp"
 
 #include "hypervisor/libvirt/errors.hpp"
+#include "hypervisor/libvirt/processes.hpp"
 
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <libvirt/virterror.h>
@@ -66,26 +65,6 @@ bool belongs_to_init(const std::string& socket_path) {
                  ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0;
     ::close(fd);
     return known && peer.pid == 1;
-}
-
-std::string first_line(const fs::path& path) {
-    std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "re"), std::fclose);
-    char line[1024] = {};
-    if (!file || !std::fgets(line, sizeof line, file.get())) return {};
-    std::string text = line;
-    return text.substr(0, text.find('\n'));
-}
-
-/// Seconds since the process of that /proc folder began (proc(5): field 22 of stat, in clock ticks since
-/// boot).
-std::optional<double> age_of(const fs::path& process) {
-    auto stat = first_line(process / "stat");
-    auto at = stat.rfind(')');
-    if (at == stat.npos) return std::nullopt;
-    for (int field = 2; field < 22 && at != stat.npos; ++field) at = stat.find(' ', at + 1);
-    if (at == stat.npos) return std::nullopt;
-    double started = std::strtod(stat.c_str() + at, nullptr) / static_cast<double>(::sysconf(_SC_CLK_TCK));
-    return std::strtod(first_line("/proc/uptime").c_str(), nullptr) - started;
 }
 
 /// A daemon has been up for as long as we were patient: it is not on its way, it does not answer.

@@ -10,7 +10,6 @@
 #include <libvirt/virterror.h>
 
 namespace blockhost::libvirt::domains {
-namespace {
 
 PowerState power_state(int state) {
     switch (state) {
@@ -30,6 +29,8 @@ PowerState power_state(int state) {
         return PowerState::unknown;
     }
 }
+
+namespace {
 
 /// libvirt's reason for a state, as `virsh domstate --reason` words it.
 std::string reason_words(int state, int reason) {

@@ -14,6 +14,7 @@ namespace {
 
 namespace bj = boost::json;
 
+constexpr std::int64_t root_used_bytes = 1ll << 30;
 constexpr const char* datasource = "DataSourceNoCloud [seed=/dev/sr0][dsmode=net]";
 
 Error refusal(const std::string& words) {
@@ -41,8 +42,16 @@ std::string status_json(bool finished, const Behaviour& behaviour) {
                                      {"modules-final", stage(finished, std::move(errors))}}}});
 }
 
-/// The files of the guest by their paths, at this point of its boot.
-Files files_of(const DomainFile& domain, const Behaviour& behaviour) {
+/// What the kernel tells in /proc: how long it has been up, and its TCP connections.
+Files kernel_files(const DomainFile& domain, const Behaviour& behaviour) {
+    const auto uptime = std::to_string((millis_now() - domain.started) / 1000);
+    return {{"/proc/uptime", uptime + ".00 0.00\n"},
+            {"/proc/net/snmp",
+             "Tcp: RtoAlgorithm CurrEstab InSegs\nTcp: 1 " + std::to_string(behaviour.connections) + " 9\n"}};
+}
+
+/// What cloud-init left, by its paths, at this point of the guest's boot.
+Files cloud_init_files(const DomainFile& domain, const Behaviour& behaviour) {
     if (behaviour.cloud_init == "disabled") return {{"/run/cloud-init/disabled", ""}};
     bool finished = behaviour.cloud_init != "running" && millis_now() >= domain.started + behaviour.boot_ms;
     Files files{{"/run/cloud-init/enabled", ""},
@@ -52,6 +61,13 @@ Files files_of(const DomainFile& domain, const Behaviour& behaviour) {
     files["/run/cloud-init/result.json"] = bj::serialize(bj::object{
         {"v1", bj::object{{"datasource", failed ? "DataSourceNone" : datasource}, {"errors", bj::array{}}}}});
     files["/var/lib/cloud/instance/boot-finished"] = "20.00 - simulated\n";
+    return files;
+}
+
+/// The files of the guest by their paths.
+Files files_of(const DomainFile& domain, const Behaviour& behaviour) {
+    Files files = cloud_init_files(domain, behaviour);
+    files.merge(kernel_files(domain, behaviour));
     return files;
 }
 
@@ -185,6 +201,8 @@ std::string Guest::answer(const Question& question) {
     if (auto given = message.as_object().if_contains("arguments"); given && given->is_object())
         arguments = *given;
     if (name == "guest-ping") return reply(bj::object{});
+    if (name == "guest-get-fsinfo")
+        return reply(bj::array{bj::object{{"mountpoint", "/"}, {"used-bytes", root_used_bytes}}});
     if (name == "guest-file-open") return open_file(question, arguments);
     if (name == "guest-exec") return start(question, arguments);
     if (name == "guest-exec-status") return status(arguments);

@@ -62,10 +62,10 @@ pugi::xml_node parse(pugi::xml_document& document, const std::string& xml, const
                                       (result ? "its root element is another" : result.description()));
 }
 
-template<class Integer>
-Integer integer_or(const bj::object& object, std::string_view key, Integer fallback) {
+template<class Number>
+Number number_or(const bj::object& object, std::string_view key, Number fallback) {
     auto value = object.if_contains(key);
-    return value && value->is_number() ? value->to_number<Integer>() : fallback;
+    return value && value->is_number() ? value->to_number<Number>() : fallback;
 }
 
 bool bool_or(const bj::object& object, std::string_view key, bool fallback) {
@@ -120,25 +120,46 @@ FileLock Store::enter() const {
     return std::move(*lock);
 }
 
-Behaviour Store::behaviour() const {
-    auto value = read_object(world_ / "behaviour.json");
+namespace {
+
+/// `b` with what the object says otherwise.
+Behaviour overlaid(Behaviour b, const bj::value& value) {
     const auto& object = value.get_object();
-    Behaviour b;
     b.agent = json::string_or(value, "agent", b.agent);
     b.agent_at = json::string_or(value, "agent_at", b.agent_at);
-    b.agent_ms = integer_or(object, "agent_ms", b.agent_ms);
-    b.passwd_locked = integer_or(object, "passwd_locked", b.passwd_locked);
+    b.agent_ms = number_or(object, "agent_ms", b.agent_ms);
+    b.passwd_locked = number_or(object, "passwd_locked", b.passwd_locked);
+    b.stats = json::string_or(value, "stats", b.stats);
+    b.cpu_load = number_or(object, "cpu_load", b.cpu_load);
+    b.disk_rate = number_or(object, "disk_rate", b.disk_rate);
+    b.network_rate = number_or(object, "network_rate", b.network_rate);
+    b.memory_used = number_or(object, "memory_used", b.memory_used);
+    b.connections = number_or(object, "connections", b.connections);
     b.cloud_init = json::string_or(value, "cloud_init", b.cloud_init);
     b.shutdown = json::string_or(value, "shutdown", b.shutdown);
     b.tune_refuses = json::string_or(value, "tune_refuses", "");
     b.tune_forgets = json::string_or(value, "tune_forgets", "");
     b.down = bool_or(object, "down", b.down);
-    b.boot_ms = integer_or(object, "boot_ms", b.boot_ms);
-    b.shutdown_ms = integer_or(object, "shutdown_ms", b.shutdown_ms);
-    b.host_memory_mib = integer_or(object, "host_memory_mib", b.host_memory_mib);
-    b.host_cpus = integer_or(object, "host_cpus", b.host_cpus);
-    b.pool_available = integer_or(object, "pool_available", b.pool_available);
+    b.boot_ms = number_or(object, "boot_ms", b.boot_ms);
+    b.shutdown_ms = number_or(object, "shutdown_ms", b.shutdown_ms);
+    b.host_memory_mib = number_or(object, "host_memory_mib", b.host_memory_mib);
+    b.host_cpus = number_or(object, "host_cpus", b.host_cpus);
+    b.pool_available = number_or(object, "pool_available", b.pool_available);
     return b;
+}
+
+} // namespace
+
+Behaviour Store::behaviour() const {
+    return overlaid({}, read_object(world_ / "behaviour.json"));
+}
+
+Behaviour Store::behaviour_of(const std::string& name) const {
+    const auto value = read_object(world_ / "behaviour.json");
+    const auto behaviour = overlaid({}, value);
+    const auto* each = value.get_object().if_contains("of");
+    const auto* own = each && each->is_object() ? each->get_object().if_contains(name) : nullptr;
+    return own && own->is_object() ? overlaid(behaviour, *own) : behaviour;
 }
 
 fs::path Store::file(const char* folder, const std::string& name, const char* suffix) const {
@@ -161,8 +182,8 @@ std::optional<DomainFile> Store::domain(const std::string& name) const {
     domain.state = power_state(json::string_or(value, "state", "unknown"));
     domain.reason = json::string_or(value, "reason", "");
     domain.persistent = bool_or(object, "persistent", true);
-    domain.started = integer_or(object, "started", Millis{0});
-    domain.ends = integer_or(object, "ends", Millis{0});
+    domain.started = number_or(object, "started", Millis{0});
+    domain.ends = number_or(object, "ends", Millis{0});
     domain.running = tuning_from(object, "running", unlimited());
     domain.definition = tuning_from(object, "definition", unsaid());
     return domain;
@@ -260,6 +281,7 @@ void Store::undefine(const std::string& name) const {
     fs::remove(file("domains", name, ".xml"));
     fs::remove(file("domains", name, ".json"));
     fs::remove(file("guests", name, ".passwd"));
+    fs::remove(file("domains", name, ".hung"));
     tell(name);
 }
 
@@ -363,7 +385,7 @@ void Store::carry_out(const std::string& call, const std::string& first, const s
 void Store::catch_up() const {
     for (const auto& name : names_in(world_ / "pending", ".json")) {
         auto note = read_object(file("pending", name, ".json"));
-        if (integer_or(note.get_object(), "due", Millis{0}) > millis_now()) continue;
+        if (number_or(note.get_object(), "due", Millis{0}) > millis_now()) continue;
         done_with(name);
         try {
             carry_out(json::string_or(note, "call", ""), json::string_or(note, "first", ""),
@@ -379,6 +401,14 @@ void Store::catch_up() const {
 
 void Store::tell(const std::string& name) const {
     append_line(world_ / "events", name + " lifecycle");
+}
+
+bool Store::first_hang(const std::string& name, const DomainFile& domain) const {
+    const auto mark = file("domains", name, ".hung");
+    const auto run = std::to_string(domain.started);
+    if (files::read(mark) == run) return false;
+    write_file(mark, run);
+    return true;
 }
 
 std::size_t Store::events_end() const {

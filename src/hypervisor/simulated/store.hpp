@@ -28,7 +28,8 @@ namespace blockhost::simulated {
 using Millis = std::int64_t;
 Millis millis_now();
 
-/// behaviour.json: any of these keys, each with its default.
+/// behaviour.json: any of these keys, each with its default. Those that tell of a domain may also stand in
+/// "of": {NAME: {…}}, for that one alone.
 struct Behaviour {
     /// "silent": connected, but it answers nothing; "absent": never connected; "slow": each answer takes
     /// agent_ms. What others send instead of a reply: "garbage", "half" a document, "deep" nesting, "wrong"
@@ -37,6 +38,14 @@ struct Behaviour {
     std::string agent_at; ///< the one command that the agent misbehaves at, but for "absent"; empty: at all
     Millis agent_ms = 1000;
     std::int64_t passwd_locked = 0; ///< so many of a connection's first usermods find /etc/passwd locked
+    /// "busy": what QEMU would tell is missing; "hangs": the first call is never answered, and the domain is
+    /// busy from then on
+    std::string stats = "ok";
+    double cpu_load = 0.1;                ///< of each virtual CPU, while it runs
+    std::uint64_t disk_rate = 1 << 20;    ///< bytes written and half of it read a second, 4 KiB a request
+    std::uint64_t network_rate = 1 << 16; ///< bytes received and half of it sent a second
+    double memory_used = 0.5;             ///< of all, as the guest tells; below 0: it does not tell
+    std::int64_t connections = 3;
     std::string cloud_init =
         "done"; ///< "running" (never done), "disabled", "failed", "errors" (done, with errors)
     std::string shutdown = "obeys"; ///< "ignores"
@@ -71,6 +80,8 @@ class Store {
     /// Error{hypervisor_down} when the behaviour says so.
     FileLock enter() const;
     Behaviour behaviour() const;
+    /// The same for one domain.
+    Behaviour behaviour_of(const std::string& name) const;
 
     // All of the following want the world entered.
     std::vector<std::string> domains() const;
@@ -111,6 +122,9 @@ class Store {
     /// The events so far, in bytes of the file; and the names among the lines from there on.
     std::size_t events_end() const;
     std::vector<std::string> events_since(std::size_t& position) const;
+
+    /// Whether nobody's look has hung on that run of the domain before: the first one holds its monitor.
+    bool first_hang(const std::string& name, const DomainFile& domain) const;
 
     /// Something happened to that domain.
     void tell(const std::string& name) const;

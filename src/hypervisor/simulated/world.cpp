@@ -11,6 +11,7 @@
 #include "base/fault.hpp"
 #include "hypervisor/domain_xml.hpp"
 #include "hypervisor/qcow2.hpp"
+#include "hypervisor/simulated/counters.hpp"
 #include "hypervisor/simulated/guest.hpp"
 #include "hypervisor/simulated/store.hpp"
 
@@ -164,10 +165,24 @@ class Simulated final : public Hypervisor {
         });
     }
 
-    std::vector<DomainStats> do_stats(const std::vector<std::string>&, std::chrono::milliseconds,
+    std::vector<DomainStats> do_stats(const std::vector<std::string>& names, std::chrono::milliseconds limit,
                                       Failure& f) noexcept override {
-        return look("stats", f,
-                    []() -> std::vector<DomainStats> { throw Error(Code::internal, "not built yet"); });
+        bool hangs = false;
+        auto all = look("stats", f, [&] {
+            std::vector<DomainStats> found;
+            for (const auto& name : names.empty() ? store_.domains() : names) {
+                const auto domain = store_.domain(name);
+                if (!domain) continue;
+                const auto behaviour = store_.behaviour_of(name);
+                hangs |= behaviour.stats == "hangs" && store_.first_hang(name, *domain);
+                found.push_back(stats_of(name, *domain, store_.domain_xml(name), behaviour));
+            }
+            return found;
+        });
+        if (!hangs || f.failed) return all;
+        std::this_thread::sleep_for(limit);
+        f = {true, Code::no_answer, "the simulated world does not answer: a QEMU hangs", ""};
+        return {};
     }
     DomainFile must_be_tunable(const std::string& name, TuningOf which) const {
         auto domain = must_find(name);
@@ -218,7 +233,7 @@ class Simulated final : public Hypervisor {
             if (store_.domain_xml(name).find("org.qemu.guest_agent.0") == std::string::npos)
                 throw Error(Code::guest, "libvirt cannot ask the guest agent of " + name +
                                              ": QEMU guest agent is not configured");
-            auto behaviour = store_.behaviour();
+            auto behaviour = store_.behaviour_of(name);
             if (behaviour.agent == "slow" && command.find(behaviour.agent_at) != command.npos)
                 delay = behaviour.agent_ms;
             return guest_.answer({name, command, domain, behaviour, store_});

@@ -1,0 +1,217 @@
+/// See sample.hpp.
+
+#include "lifecycle/sample.hpp"
+
+#include "base/error.hpp"
+#include "base/files.hpp"
+#include "base/json.hpp"
+#include "base/text.hpp"
+
+#include <algorithm>
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <chrono>
+#include <cmath>
+#include <ctime>
+
+namespace blockhost {
+
+namespace {
+
+namespace bj = boost::json;
+
+constexpr std::size_t largest_sample = 64 * 1024;
+constexpr double shortest_span_s = 0.5;
+/// What a double holds exactly; sums of such numbers stay within 64 bits.
+constexpr std::int64_t largest_count = 1ll << 53;
+
+std::string file_name(const VmName& name) {
+    return name.str() + ".json";
+}
+
+/// How fast one counter grew; one that went backwards began anew.
+double growth(std::uint64_t before, std::uint64_t now, double seconds) {
+    return now > before ? static_cast<double>(now - before) / seconds : 0;
+}
+
+/// A member as a number of at least zero; nothing for anything else.
+std::optional<double> number_in(const bj::object& object, std::string_view key) {
+    const bj::value* value = object.if_contains(key);
+    if (!value || !value->is_number()) return std::nullopt;
+    const double number = value->to_number<double>();
+    if (!std::isfinite(number) || number < 0) return std::nullopt;
+    return number;
+}
+
+std::optional<std::int64_t> count_in(const bj::object& object, std::string_view key) {
+    const bj::value* value = object.if_contains(key);
+    const std::int64_t* count = value ? value->if_int64() : nullptr;
+    if (!count || *count < 0 || *count > largest_count) return std::nullopt;
+    return *count;
+}
+
+/// Counters are written as integers of up to 64 bits; a reader that lacks one has no sample.
+std::optional<std::uint64_t> counter_in(const bj::object& object, std::string_view key) {
+    const bj::value* value = object.if_contains(key);
+    if (!value) return std::nullopt;
+    if (value->is_uint64()) return value->get_uint64(); // above 2^63
+    const std::int64_t* count = value->if_int64();
+    return count && *count >= 0 ? std::optional(static_cast<std::uint64_t>(*count)) : std::nullopt;
+}
+
+std::string text_in(const bj::object& object, std::string_view key) {
+    const bj::value* value = object.if_contains(key);
+    return value && value->is_string() ? std::string(value->get_string()) : std::string();
+}
+
+const bj::object* object_in(const bj::object& object, std::string_view key) {
+    const bj::value* value = object.if_contains(key);
+    return value ? value->if_object() : nullptr;
+}
+
+/// Each counter and its key, once for reading and for writing.
+constexpr struct {
+    const char* key;
+    std::uint64_t Counters::*counter;
+} counter_keys[] = {
+    {"cpu_time_ns", &Counters::cpu_time_ns},    {"blk_rd_reqs", &Counters::read_requests},
+    {"blk_wr_reqs", &Counters::write_requests}, {"blk_rd_bytes", &Counters::read_bytes},
+    {"blk_wr_bytes", &Counters::write_bytes},   {"net_rx", &Counters::received_bytes},
+    {"net_tx", &Counters::sent_bytes},
+};
+
+constexpr struct {
+    const char* key;
+    double Rates::*rate;
+} rate_keys[] = {
+    {"cpus", &Rates::cpus},
+    {"reads", &Rates::reads},
+    {"writes", &Rates::writes},
+    {"read_bytes", &Rates::read_bytes},
+    {"write_bytes", &Rates::write_bytes},
+    {"received_bytes", &Rates::received_bytes},
+    {"sent_bytes", &Rates::sent_bytes},
+};
+
+constexpr struct {
+    const char* key;
+    std::optional<std::int64_t> guest::SlowVitals::*value;
+} slow_keys[] = {
+    {"disk_used_bytes", &guest::SlowVitals::disk_used_bytes},
+    {"net_connections", &guest::SlowVitals::connections},
+    {"uptime_seconds", &guest::SlowVitals::uptime_s},
+};
+
+void read_slow(const bj::object& object, Sample& sample) {
+    const bj::object* slow = object_in(object, "slow");
+    const auto at = slow ? number_in(*slow, "boottime") : std::nullopt;
+    if (!at) return;
+    sample.slow_at = *at;
+    sample.slow.emplace();
+    for (const auto& [key, value] : slow_keys) (*sample.slow).*value = count_in(*slow, key);
+}
+
+std::optional<Sample> parse(const std::string& text) {
+    boost::system::error_code malformed;
+    const bj::value document = bj::parse(text, malformed);
+    const bj::object* object = malformed ? nullptr : document.if_object();
+    const auto at = object ? number_in(*object, "boottime") : std::nullopt;
+    if (!at) return std::nullopt;
+    Sample sample;
+    sample.at = {text_in(*object, "boot_id"), *at};
+    sample.uuid = text_in(*object, "uuid");
+    sample.id = static_cast<int>(std::min<std::int64_t>(count_in(*object, "id").value_or(0), 1 << 30));
+    for (const auto& [key, counter] : counter_keys) {
+        const auto value = counter_in(*object, key);
+        if (!value) return std::nullopt;
+        sample.counters.*counter = *value;
+    }
+    if (const bj::object* rates = object_in(*object, "rates"))
+        for (const auto& [key, rate] : rate_keys) sample.rates.*rate = number_in(*rates, key).value_or(0);
+    read_slow(*object, sample);
+    sample.left_open = count_in(*object, "left_open");
+    return sample;
+}
+
+double wall_clock_s() {
+    return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+bj::object document_of(const Sample& sample) {
+    bj::object object{{"timestamp", wall_clock_s()}};
+    for (const auto& [key, counter] : counter_keys) object[key] = sample.counters.*counter;
+    object["boot_id"] = sample.at.boot_id;
+    object["boottime"] = sample.at.seconds;
+    object["uuid"] = sample.uuid;
+    object["id"] = sample.id;
+    bj::object rates;
+    for (const auto& [key, rate] : rate_keys) rates[key] = sample.rates.*rate;
+    object["rates"] = std::move(rates);
+    if (sample.slow) {
+        bj::object slow{{"boottime", sample.slow_at}};
+        for (const auto& [key, value] : slow_keys)
+            if (const auto& known = (*sample.slow).*value) slow[key] = *known;
+        object["slow"] = std::move(slow);
+    }
+    if (sample.left_open) object["left_open"] = *sample.left_open;
+    return object;
+}
+
+} // namespace
+
+Moment Moment::now() {
+    timespec time{};
+    ::clock_gettime(CLOCK_BOOTTIME, &time);
+    const auto boot_id = files::read("/proc/sys/kernel/random/boot_id", 64);
+    if (!boot_id) throw Error(Code::io, "the kernel does not tell its boot id");
+    return {std::string(text::trim(*boot_id)),
+            static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9};
+}
+
+Counters Counters::of(const DomainStats& s) {
+    return {s.cpu_time_ns, s.read_requests,  s.write_requests, s.read_bytes,
+            s.write_bytes, s.received_bytes, s.sent_bytes};
+}
+
+bool is_same_run(const Sample& before, const DomainStats& stats, const Moment& now) {
+    return before.at.boot_id == now.boot_id && before.at.seconds <= now.seconds &&
+           before.uuid == stats.uuid && before.id == stats.id;
+}
+
+bool is_too_soon(const Sample& before, const Moment& now) {
+    return now.seconds - before.at.seconds <= shortest_span_s;
+}
+
+Rates rates_since(const std::optional<Sample>& before, const DomainStats& stats, const Moment& now) {
+    if (!before || !is_same_run(*before, stats, now)) return {};
+    if (is_too_soon(*before, now)) return before->rates;
+    const double span = now.seconds - before->at.seconds;
+    const Counters& then = before->counters;
+    constexpr double nanoseconds = 1e9;
+    return {growth(then.cpu_time_ns, stats.cpu_time_ns, span) / nanoseconds,
+            growth(then.read_requests, stats.read_requests, span),
+            growth(then.write_requests, stats.write_requests, span),
+            growth(then.read_bytes, stats.read_bytes, span),
+            growth(then.write_bytes, stats.write_bytes, span),
+            growth(then.received_bytes, stats.received_bytes, span),
+            growth(then.sent_bytes, stats.sent_bytes, span)};
+}
+
+std::optional<Sample> read_sample(const std::filesystem::path& folder, const VmName& name) {
+    try {
+        const auto opened = Folder::open(folder);
+        const auto text = opened ? opened->read(file_name(name), largest_sample) : std::nullopt;
+        return text ? parse(*text) : std::nullopt;
+    } catch (const Error&) {
+        return std::nullopt; // what cannot be read is as good as none
+    }
+}
+
+void write_sample(const std::filesystem::path& folder, const VmName& name, const Sample& sample) {
+    constexpr mode_t folder_mode = 0750, file_mode = 0640;
+    Folder::open_or_make(folder, folder_mode)
+        .replace_unsynced(file_name(name), json::python_line(document_of(sample)) + "\n",
+                          {.mode = file_mode, .uid = {}, .gid = {}});
+}
+
+} // namespace blockhost

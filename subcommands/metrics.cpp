@@ -1,0 +1,108 @@
+/// metrics: what one VM uses, or all of them.
+
+#include "lifecycle/metrics.hpp"
+#include "base/json.hpp"
+#include "hypervisor/load.hpp"
+#include "subcommands/metrics_text.hpp"
+#include "subcommands/verbs.hpp"
+
+#include <algorithm>
+#include <boost/json/array.hpp>
+
+namespace blockhost::subcommands {
+
+namespace {
+
+/// The name of the one VM that is asked for; nothing for --all.
+std::optional<VmName> wanted(const cli::Call& call) {
+    const bool all = call.arguments.has("all");
+    const bool named = !call.arguments.operands().empty();
+    if (all == named)
+        throw Error(Code::usage,
+                    all ? "metrics takes a NAME or --all, not both" : "metrics needs a NAME or --all",
+                    "'metrics --all --format json' shows every VM");
+    if (!all && call.arguments.has("format")) throw Error(Code::usage, "--format goes with --all");
+    return named ? std::optional(vm_name(call)) : std::nullopt;
+}
+
+/// The names in the VM database that are not destroyed.
+std::vector<VmName> recorded_names(const cli::Call& call) {
+    DbConfig config = read_db_config(call.paths);
+    if (call.mock) config.db_file = mock_database(call.paths);
+    std::vector<std::string> bad;
+    std::vector<VmName> names;
+    for (const VmRecord& record : Registry(config.db_file).read().records(&bad))
+        if (record.status != RecordStatus::destroyed) names.push_back(record.name);
+    if (!bad.empty())
+        call.printer.warn("left out: " + std::to_string(bad.size()) +
+                          " unreadable record(s), the first is '" + bad.front() + "'");
+    return names;
+}
+
+/// One line for however many samples could not be kept: rates start anew at each call then.
+void warn_of_samples(cli::Printer& printer, const std::vector<Reading>& readings) {
+    const auto problem = std::find_if(readings.begin(), readings.end(),
+                                      [](const Reading& each) { return !each.sample_problem.empty(); });
+    if (problem != readings.end()) printer.warn("the sample is not kept: " + problem->sample_problem);
+}
+
+void print_all(cli::Printer& printer, const std::string& format, const std::vector<Reading>& readings) {
+    if (format == "prometheus") return printer.answer_raw(prometheus_text(readings));
+    boost::json::array rows;
+    for (const Reading& reading : readings) rows.push_back(named_object(reading));
+    if (format == "json") return printer.answer(json::python_line(rows));
+    for (const auto& row : rows) printer.answer(json::python_line(row));
+}
+
+int run(cli::Call& call) {
+    const auto name = wanted(call);
+    const OpenObserver open = [&call] { return open_observer(call); };
+    std::vector<Reading> readings;
+    if (name) {
+        readings.push_back(read_metrics(call.paths.metrics, open, *name));
+        call.printer.answer(json::python_line(metrics_object(readings.front().metrics)));
+    } else {
+        readings = read_all_metrics(call.paths.metrics, open, recorded_names(call));
+        print_all(call.printer, call.arguments.text("format").value_or("json"), readings);
+    }
+    call.printer.flush_answer();
+    warn_of_samples(call.printer, readings);
+    return 0;
+}
+
+constexpr std::string_view details =
+    "Rates are since the last call, whoever made it; the first call shows zero. A guest whose agent does not "
+    "answer within a second is shown without what only the guest knows (-1). A VM that is off is all "
+    "zero.\n\n"
+    "--all shows every VM of the database that is not destroyed, from one look at libvirt: as a JSON array, "
+    "a "
+    "JSON object a line (ndjson), or in Prometheus' text format.";
+
+} // namespace
+
+cli::Row metrics_row() {
+    return {
+        .verb = "metrics",
+        .contract_name = "blockhost-vm-metrics",
+        .summary = "print what a VM uses as one JSON object",
+        .details = details,
+        .operands = {{.name = "NAME",
+                      .help = "the VM's name",
+                      .count = cli::Operand::Count::optional,
+                      .meaning = cli::Operand::Meaning::existing_vm}},
+        .options = {{.name = "all", .help = "every VM of the database"},
+                    {.name = "format",
+                     .kind = cli::Option::Kind::choice,
+                     .value = "FORMAT",
+                     .default_text = "json",
+                     .help = "how to print them all",
+                     .choices = {"json", "ndjson", "prometheus"}}},
+        .needs = cli::Needs::observer,
+        .effect = cli::Effect::reads,
+        .exit = cli::Row::Exit::contract,
+        .talk_prefix = "[vm-metrics] ",
+        .run = run,
+    };
+}
+
+} // namespace blockhost::subcommands
