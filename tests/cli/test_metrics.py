@@ -226,7 +226,8 @@ def test_the_sample_has_the_keys_other_readers_know(host):
 
 
 @pytest.mark.parametrize("garbage", [b"", b"{", b"\xff\xfe\x00", b"[]", b"null", b'{"timestamp": 1}', b"[" * 60000,
-                                     b" " * 200000, b'{"boottime": "x", "cpu_time_ns": -1}'])
+                                     b" " * 200000, b'{"boottime": "x", "cpu_time_ns": -1}'],
+                         ids=["empty", "torn", "bytes", "array", "null", "foreign", "deep", "large", "types"])
 def test_a_garbage_sample_is_as_good_as_none(host, garbage):
     host.sample.parent.mkdir(exist_ok=True)
     host.sample.write_bytes(garbage)
