@@ -21,7 +21,7 @@ packages_for() {
                 ;;
             debian-guest) printf '%s\n' mmdebstrap extlinux e2fsprogs fdisk mount qemu-utils debian-archive-keyring ;;
             quick-guest) printf '%s\n' busybox-static qemu-guest-agent qemu-utils kmod cpio ;;
-            test) printf '%s\n' catch2 python3 python3-pytest git genisoimage shellcheck binutils iputils-ping systemd ;;
+            test) printf '%s\n' catch2 python3 python3-pytest python3-pytest-xdist git genisoimage shellcheck binutils iputils-ping systemd ;;
             login) printf '%s\n' openssh-client ;;
             *) fail "no packages are known for $purpose" ;;
         esac

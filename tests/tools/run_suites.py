@@ -28,6 +28,8 @@ SANITIZER_ENVIRONMENT = {
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
 }
 SLOW_LAST = ("system",)
+SPREAD = ("cli", "lifecycle", "image")
+"""Pytest folders whose tests share nothing and mostly wait: several at a time."""
 
 
 @dataclasses.dataclass
@@ -65,7 +67,7 @@ def pytest_suites(build):
     folders = {path.parent for path in (TREE / "tests").glob("*/test_*.py")}
     for folder in sorted(folders, key=lambda path: (path.name in SLOW_LAST, path.name)):
         words = ["/usr/bin/python3", "-m", "pytest", "-v", "--no-header", "--tb=short", "-p", "no:cacheprovider",
-                 str(folder.relative_to(TREE))]
+                 *(("-n", "4") if folder.name in SPREAD else ()), str(folder.relative_to(TREE))]
         yield Suite(f"tests/{folder.name}", folder.name, words,
                     {"BLOCKHOST_BUILD": str(build), "PYTHONDONTWRITEBYTECODE": "1"}, PYTEST_SECONDS, "--junitxml",
                     follow=True)
