@@ -204,7 +204,7 @@ class Hypervisor : public Observer {
     void unpause(const std::string& name) {
         raised_void([&](Failure& f) { do_unpause(name, f); });
     }
-    /// ACPI and guest agent shutdown request; returns when it has been sent.
+    /// Presses the ACPI power button; returns when that has been sent.
     void shutdown(const std::string& name) {
         raised_void([&](Failure& f) { do_shutdown(name, f); });
     }

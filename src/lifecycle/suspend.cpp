@@ -20,6 +20,8 @@ namespace {
 using namespace std::chrono_literals;
 namespace bj = boost::json;
 
+constexpr auto ask_again_after = 5s;
+
 /// Active and expired, or suspended and unpaid: to be off and marked so.
 bool is_due(const VmRecord& record) {
     return is_expired(record, now()) || is_unpaid(record, now());
@@ -49,20 +51,24 @@ void forbid(SuspendOperation& op) {
     forbid_start(op.world, op.name(), op.seen.domain->uuid, dated ? *op.seen.record->suspended_at : now());
 }
 
-/// A paused guest hears no request, and one that is shutting down needs none.
+/// A paused guest hears no request, and one that boots may miss it: it is asked again now and then.
 void shut_down(SuspendOperation& op) {
     Hypervisor& hypervisor = op.world.hypervisor();
-    const auto state = hypervisor.state(op.name().str());
-    if (state != PowerState::running && state != PowerState::stopping) return;
-    hypervisor.watch(op.name().str());
-    if (state == PowerState::running) hypervisor.shutdown(op.name().str());
-    for (const Deadline deadline = Deadline::in(op.patience); !deadline.passed();) {
-        if (!op.is_alive()) return;
+    const std::string& name = op.name().str();
+    hypervisor.watch(name);
+    for (Deadline deadline = Deadline::in (op.patience), asked = Deadline::in(0s); !deadline.passed();) {
+        const auto state = hypervisor.state(name);
+        if (!state || !is_alive(*state) || state == PowerState::paused) return;
+        if (state == PowerState::running && asked.passed()) {
+            hypervisor.shutdown(name);
+            asked = Deadline::in(ask_again_after);
+        }
         op.interruption.check();
         hypervisor.wait(std::min<std::chrono::milliseconds>(deadline.left(), 200ms));
     }
-    op.world.talk.warn(fmt::format("{} did not shut down within {} s; it is forced off", op.name().str(),
-                                   op.patience.count()));
+    if (op.is_alive())
+        op.world.talk.warn(
+            fmt::format("{} did not shut down within {} s; it is forced off", name, op.patience.count()));
 }
 
 void force_off(SuspendOperation& op) {

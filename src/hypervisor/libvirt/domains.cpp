@@ -211,7 +211,10 @@ void unpause(virConnectPtr connection, const std::string& name) {
 
 void shutdown(virConnectPtr connection, const std::string& name) {
     auto domain = must_find(connection, name);
-    if (virDomainShutdownFlags(domain.get(), VIR_DOMAIN_SHUTDOWN_DEFAULT) == 0) return;
+    // Through the agent, libvirt's default, the call lasts until the guest is off, for up to a minute. Not
+    // every driver knows a choice.
+    if (virDomainShutdownFlags(domain.get(), VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN) == 0) return;
+    if (last_code() == VIR_ERR_INVALID_ARG && virDomainShutdown(domain.get()) == 0) return;
     settle(PowerState::off, PowerState::running, connection, name, domain.get(),
            last_failure(connection, "shut " + name + " down"));
 }
