@@ -2,11 +2,15 @@
 
 #include "subcommands/verbs.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace blockhost::subcommands {
 
 namespace {
+
+/// Python's datetime, which other programs read it with, ends here.
+const Instant latest = *parse_instant("9999-12-31");
 
 /// What the record says before and after.
 struct Extension {
@@ -23,15 +27,29 @@ Extension extend(World& world, const VmName& name, std::int64_t days, bool from_
                         "use --from-now");
         const Instant base = from_now || !record || !record->expires_at ? now() : *record->expires_at;
         extension.expires_at = base + std::chrono::hours(24) * days;
+        if (extension.expires_at >= latest)
+            throw Error(Code::invalid, name.str() + " would expire after the year 9999",
+                        "other programs cannot read such a date; give fewer days");
         database.set_expiry(name, extension.expires_at);
         extension.status = record->status;
     });
     return extension;
 }
 
+/// Nobody shall pay for a VM that is half gone.
+void check_not_going(const World& world, const VmName& name) {
+    const auto entry = world.journal.peek(name);
+    if (!entry || entry->seen() != EntrySeen::destroy) return;
+    const auto& started = entry->started;
+    if (std::find(started.begin(), started.end(), "undefine") == started.end()) return;
+    throw Error(Code::wrong_state, name.str() + " is being destroyed: its domain is gone already",
+                "create it anew");
+}
+
 int run(cli::Call& call) {
     const VmName name = vm_name(call);
     World world = open_world(call, Intent::change);
+    check_not_going(world, name);
     const Extension done =
         extend(world, name, *call.arguments.integer("days"), call.arguments.has("from-now"));
     call.printer.answer(fmt::format("{} expires at {}", name.str(), format_instant(done.expires_at)));

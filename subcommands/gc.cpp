@@ -132,7 +132,7 @@ void print_json(cli::Printer& printer, const std::vector<GcItem>& items, const S
 }
 
 void check_clock(const World& world, const cli::Call& call) {
-    const auto doubt = clock_doubt(world, world.registry.read(), now());
+    const auto doubt = clock_doubt(world);
     if (!doubt) return;
     if (call.arguments.has("force-clock") || !call.arguments.has("execute")) {
         call.printer.warn(*doubt);
@@ -140,6 +140,15 @@ void check_clock(const World& world, const cli::Call& call) {
     }
     throw Error(Code::clock, "the clock is not to be trusted: " + *doubt + "; nothing was changed",
                 "set the clock right; if it is right, --force-clock goes on");
+}
+
+/// What was done is done, whether or not it can be remembered.
+void remember(World& world, Instant when) {
+    try {
+        remember_gc_run(world, when);
+    } catch (const Error& error) {
+        world.talk.warn(error.what());
+    }
 }
 
 int collect(cli::Call& call) {
@@ -154,7 +163,7 @@ int collect(cli::Call& call) {
         carry_out_gc(world, request, items, [&](const GcItem& item) {
             if (!as_json) print_end(call.printer, item);
         });
-        remember_gc_run(world, when);
+        remember(world, when);
     }
     const Summary summary = sum(items, execute);
     if (as_json)
@@ -162,6 +171,7 @@ int collect(cli::Call& call) {
     else
         print_summary(call.printer, summary, execute);
     call.printer.flush_answer();
+    Interruption().check(); // what a signal kept from being begun was counted as an error
     return summary.errors == 0 ? 0 : 1;
 }
 

@@ -25,6 +25,7 @@ std::string command_of(const cli::Call& call) {
 
 guest::Outcome run_in_guest(const cli::Call& call, const VmName& name, const std::string& command) {
     const auto hypervisor = open_for_agent(call);
+    require_ours(call, *hypervisor, name);
     const AgentLine line(*hypervisor, name, Deadline::in(longest_run));
     line.greet();
     return guest::shell(line.call(), command, line.left(), line.waiting());
@@ -53,7 +54,8 @@ constexpr std::string_view details =
     "for byte, when it has ended; the exit status is the command's, or 128 and the signal that killed it. "
     "When the guest cannot be asked, the status is 1 and a line on stderr, 'Guest agent failed: ...', says "
     "why; a guest that does not answer is given up within 3 seconds.\n\n"
-    "A command may take 120 seconds, be 1 MiB long and write 3,000,000 bytes to stdout and stderr together; "
+    "A command may take 120 seconds, be 1 MiB long and write 3,000,000 bytes to stdout or stderr; two long "
+    "streams together may be more than libvirt takes; "
     "one that does not end in time goes on in the guest.";
 
 } // namespace

@@ -69,6 +69,18 @@ World open_world(const cli::Call& call, Intent intent) {
     return World(call.paths, reality, intent, call.printer);
 }
 
+void require_ours(const cli::Call& call, Observer& hypervisor, const VmName& name) {
+    const auto view = hypervisor.find(name.str());
+    if (!view) return;
+    const DomainFacts facts = read_domain(view->xml);
+    const auto instance = existing_instance_id(call.paths);
+    if (facts.mark && instance && facts.mark->instance == instance->str()) return;
+    const World world(call.paths, call.mock ? Reality::simulated : Reality::real, Intent::look, call.printer);
+    if (proof_of(world, name, world.registry.read().find(name), facts) != Proof::none) return;
+    throw Error(Code::foreign, name.str() + " is a domain that this BlockHost did not make",
+                "its guest is somebody else's; 'blockhost-libvirt list' shows the VMs of this one");
+}
+
 std::unique_ptr<Hypervisor> open_observer(const cli::Call& call) {
     return call.mock ? open_simulated(call.paths.world) : open_libvirt(libvirt_uri(), Access::read);
 }

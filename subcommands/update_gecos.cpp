@@ -34,6 +34,8 @@ Username login_of(const cli::Call& call, const VmName& name) {
     DbConfig config = read_db_config(call.paths);
     if (call.mock) config.db_file = mock_database(call.paths);
     const auto record = Registry(config.db_file).read().find(name);
+    if (record && record->status == RecordStatus::destroyed)
+        throw Error(Code::not_found, name.str() + " was destroyed", "'blockhost-libvirt list' shows the VMs");
     if (!record || record->username.empty()) return Username("admin");
     try {
         return Username(record->username);
@@ -67,6 +69,7 @@ int run(cli::Call& call) {
     const std::string gecos = fmt::format("wallet={},nft={}", wallet.str(), nft_id(call));
     const Username login = login_of(call, name);
     const auto hypervisor = open_for_agent(call);
+    require_ours(call, *hypervisor, name);
     const AgentLine line(*hypervisor, name, end);
     line.greet();
     set_gecos(line, gecos, login);

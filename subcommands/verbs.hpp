@@ -41,6 +41,9 @@ unsigned jobs(const cli::Call& call);
 
 /// The world the call works in.
 World open_world(const cli::Call& call, Intent intent);
+/// Refuses a domain of that name that is not provably ours: its guest is somebody else's. An absent one
+/// passes.
+void require_ours(const cli::Call& call, Observer& hypervisor, const VmName& name);
 /// A hypervisor to look at, without configuration.
 std::unique_ptr<Hypervisor> open_observer(const cli::Call& call);
 /// A hypervisor to speak to guests' agents through, without configuration; within 10 s.

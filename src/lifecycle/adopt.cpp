@@ -3,6 +3,7 @@
 #include "lifecycle/adopt.hpp"
 
 #include "lifecycle/leftovers.hpp"
+#include "lifecycle/veto.hpp"
 
 #include <fmt/format.h>
 
@@ -57,8 +58,11 @@ Adoption adopt_record(World& world, JournalEntry& entry) {
             fmt::format("{} has no record, and its mark does not tell enough to write one", name.str()),
             fmt::format("look at 'virsh dumpxml {0}'; 'blockhost-libvirt destroy {0}' removes it",
                         name.str()));
+    const bool was_suspended = start_forbidden(world, name);
     world.registry.change([&](Database& database) {
-        if (!database.find(name)) database.add(*record);
+        if (database.find(name)) return;
+        database.add(*record);
+        if (was_suspended) database.mark_suspended(name, now());
     });
     return Adoption::adopted;
 }

@@ -5,14 +5,16 @@
 #include "base/json.hpp"
 #include "base/text.hpp"
 #include "lifecycle/crew.hpp"
+#include "lifecycle/leftovers.hpp"
 #include "lifecycle/power.hpp"
+#include "lifecycle/recover.hpp"
 #include "lifecycle/starting.hpp"
 
 #include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
-#include <mutex>
+#include <exception>
 #include <set>
 
 namespace blockhost {
@@ -48,6 +50,7 @@ void remember(const World& world, const std::set<std::string>& names) {
     bj::array list;
     for (const std::string& name : names) list.emplace_back(name);
     const Folder state = Folder::open_or_make(world.paths.state, 0755);
+    const FileLock alone = lock_memory(state);
     state.remove_temporaries(memory_file);
     state.replace(memory_file,
                   json::python_line(bj::object{{"boot_id", boot_id()}, {"seen_to", list}}) + "\n",
@@ -56,8 +59,9 @@ void remember(const World& world, const std::set<std::string>& names) {
 
 BootItem bring_back(World& world, const VmName& name) {
     try {
-        if (is_kept_off(world, name)) return {name, BootItem::End::kept_off, ""};
-        if (start(world, name) == Outcome::done) return {name, BootItem::End::started, ""};
+        const auto outcome = start_unless_kept_off(world, name);
+        if (!outcome) return {name, BootItem::End::kept_off, ""};
+        if (*outcome == Outcome::done) return {name, BootItem::End::started, ""};
         place_routes(world, observe(world, name));
         return {name, BootItem::End::running, ""};
     } catch (const std::exception& error) {
@@ -67,9 +71,12 @@ BootItem bring_back(World& world, const VmName& name) {
 
 std::vector<std::string> active_vms(const World& world, const std::set<std::string>& but) {
     std::vector<std::string> names;
-    for (const VmRecord& record : world.registry.read().records())
+    std::vector<std::string> bad;
+    for (const VmRecord& record : world.registry.read().records(&bad))
         if (record.status == RecordStatus::active && but.count(record.name.str()) == 0)
             names.push_back(record.name.str());
+    for (const std::string& name : bad)
+        world.talk.warn("the record of " + name + " cannot be read; whether it should run is not known");
     return names;
 }
 
@@ -92,22 +99,28 @@ std::string_view to_string(BootItem::End end) {
 std::vector<BootItem> boot(World& world, BootManner manner, unsigned jobs, std::chrono::seconds patience,
                            const std::function<void(const BootItem&)>& told) {
     std::set<std::string> done = manner == BootManner::once ? seen_to(world) : std::set<std::string>{};
-    const std::vector<std::string> names = active_vms(world, done);
-    if (names.empty()) return {};
+    if (world.journal.names().empty() && active_vms(world, done).empty()) return {};
     world.reconnect(patience);
+    for (const Recovery& recovery : recover(world, {}, Mode::act))
+        if (!recovery.failure.empty()) world.talk.warn(recovery.name.str() + ": " + recovery.failure);
+    const std::vector<std::string> names = active_vms(world, done);
     std::vector<std::optional<BootItem>> ends(names.size());
-    std::mutex telling;
-    for_each_vm(world, names, jobs, [&](World& own, std::size_t i) {
-        ends[i] = bring_back(own, VmName(names[i]));
-        const std::lock_guard lock(telling);
-        told(*ends[i]);
-    });
+    std::exception_ptr untold;
+    try {
+        for_each_vm(
+            world, names, jobs,
+            [&](World& own, std::size_t i) { ends[i] = bring_back(own, VmName(names[i])); },
+            [&](std::size_t i) { told(*ends[i]); });
+    } catch (...) {
+        untold = std::current_exception();
+    }
     std::vector<BootItem> items;
     for (const auto& end : ends)
         if (end) items.push_back(*end);
     for (const BootItem& item : items)
         if (item.end != BootItem::End::failed) done.insert(item.name.str());
     remember(world, done);
+    if (untold) std::rethrow_exception(untold);
     return items;
 }
 

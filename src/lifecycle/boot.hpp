@@ -27,10 +27,11 @@ enum class BootManner {
     again, ///< all of them
 };
 
-/// Starts each VM whose record is active and whose domain is off or missing its start, unless an admin
-/// stopped it, and sets the routes of those that run; several at a time; `told` is called for each as it
-/// ends, by one thread at a time. Waits up to `patience` for libvirt. What was seen to is remembered with the
-/// kernel's boot id in `<state>/boot.json`. Throws when registry or libvirt cannot be read.
+/// Finishes what was interrupted when the host went down. Then starts each VM whose record is active and
+/// whose domain is off, unless an admin stopped it, and sets the routes of those that run; several at a time;
+/// `told` is called for each as it ends, by one thread at a time. Waits up to `patience` for libvirt. What
+/// was seen to is remembered with the kernel's boot id in `<state>/boot.json`. Throws when registry or
+/// libvirt cannot be read.
 std::vector<BootItem> boot(World& world, BootManner manner, unsigned jobs, std::chrono::seconds patience,
                            const std::function<void(const BootItem&)>& told);
 

@@ -4,7 +4,9 @@
 
 #include "base/json.hpp"
 #include "host/clock.hpp"
+#include "lifecycle/leftovers.hpp"
 
+#include <array>
 #include <boost/json/object.hpp>
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -44,17 +46,21 @@ bool synchronised(const World& world) {
 
 } // namespace
 
-std::optional<std::string> clock_doubt(const World& world, const Database& database, Instant when) {
+std::optional<std::string> clock_doubt(const World& world) {
     if (!synchronised(world)) return "the kernel says that its clock is not synchronised";
     const auto ran = last_run(world);
     struct Trace {
         std::optional<Instant> at;
-        std::string_view what;
+        std::string what;
     };
-    for (const auto& [at, what] :
-         {Trace{database.newest_event(), "a record tells of"}, Trace{ran, "gc ran last at"},
-          Trace{written_at(world.registry.file()), "the VM database was written at"},
-          Trace{written_at(world.journal.path() / "history"), "the journal was written at"}})
+    const auto event = world.registry.read().newest_event();
+    const std::array<Trace, 4> traces{
+        {{event ? std::optional(event->at) : std::nullopt, event ? event->what + " is" : ""},
+         {ran, "gc ran last at"},
+         {written_at(world.registry.file()), "the VM database was written at"},
+         {written_at(world.journal.path() / "history"), "the journal was written at"}}};
+    const Instant when = now(); // after all looks: what is written meanwhile is not from the future
+    for (const auto& [at, what] : traces)
         if (at && when < *at)
             return fmt::format("it is {} by this clock, but {} {}", format_instant(when), what,
                                format_instant(*at));
@@ -65,6 +71,7 @@ std::optional<std::string> clock_doubt(const World& world, const Database& datab
 
 void remember_gc_run(const World& world, Instant when) {
     const Folder state = Folder::open_or_make(world.paths.state, 0755);
+    const FileLock alone = lock_memory(state);
     state.remove_temporaries(memory_file);
     state.replace(memory_file,
                   json::python_line(boost::json::object{{"last_run", format_instant(when)}}) + "\n",

@@ -3,7 +3,9 @@
 #include "lifecycle/crew.hpp"
 
 #include <atomic>
+#include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 namespace blockhost {
@@ -43,29 +45,37 @@ struct Place {
 } // namespace
 
 void for_each_vm(World& world, const std::vector<std::string>& names, unsigned jobs,
-                 const std::function<void(World&, std::size_t)>& work) {
+                 const std::function<void(World&, std::size_t)>& work,
+                 const std::function<void(std::size_t)>& ended) {
     std::atomic<std::size_t> next{0};
-    const auto take = [&] {
-        const std::size_t i = next++;
-        return i < names.size() && noted_signal() == 0 ? std::optional(i) : std::nullopt;
+    std::mutex talking;
+    std::exception_ptr thrown; // guarded by talking
+    const auto work_off = [&](World& own, Voice* voice) {
+        for (std::size_t i = next++; i < names.size() && noted_signal() == 0; i = next++) {
+            if (voice) voice->speak_of(names[i]);
+            work(own, i);
+            const std::lock_guard lock(talking);
+            try {
+                ended(i);
+            } catch (...) {
+                if (!thrown) thrown = std::current_exception();
+            }
+        }
     };
     const std::size_t threads = std::min<std::size_t>(jobs, names.size());
-    if (threads <= 1) {
-        while (const auto i = take()) work(world, *i);
-        return;
-    }
-    std::mutex talking;
     std::vector<std::unique_ptr<Place>> places;
-    for (std::size_t t = 0; t < threads; ++t) places.push_back(std::make_unique<Place>(world, talking));
     std::vector<std::thread> crew;
-    for (const auto& place : places)
-        crew.emplace_back([&] {
-            while (const auto i = take()) {
-                place->voice.speak_of(names[*i]);
-                work(place->own, *i);
-            }
-        });
+    if (threads > 1)
+        for (std::size_t t = 0; t < threads; ++t) places.push_back(std::make_unique<Place>(world, talking));
+    try {
+        for (const auto& place : places)
+            crew.emplace_back([&work_off, &place = *place] { work_off(place.own, &place.voice); });
+    } catch (const std::system_error&) {
+        // A host that gives no more threads: fewer do the work.
+    }
+    if (crew.empty()) work_off(world, nullptr);
     for (std::thread& thread : crew) thread.join();
+    if (thrown) std::rethrow_exception(thrown);
 }
 
 } // namespace blockhost

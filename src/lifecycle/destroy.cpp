@@ -5,6 +5,7 @@
 
 #include "base/json.hpp"
 #include "guest/cloud_init.hpp"
+#include "host/network_hook.hpp"
 #include "lifecycle/expiry.hpp"
 #include "lifecycle/leftovers.hpp"
 #include "lifecycle/recover.hpp"
@@ -22,6 +23,8 @@ namespace {
 
 namespace bj = boost::json;
 
+constexpr auto network_hook_limit = std::chrono::seconds(60);
+
 /// A destroy under way, or one being continued from its journal entry. What to remove was decided at the
 /// beginning, while the definition could still be read.
 struct DestroyOperation {
@@ -35,6 +38,7 @@ struct DestroyOperation {
     /// Of gc's: the VM is spared when it turns out not to be overdue by so many days, while there is a
     /// domain.
     std::optional<std::int64_t> grace_days = {};
+    Instant judged_at = {}; ///< when gc judged: a recovery's clock changes no verdict
     bool spared = false;
 };
 
@@ -81,7 +85,7 @@ std::optional<std::string> user_of(DestroyOperation& op) {
 void check_overdue(DestroyOperation& op) {
     if (!op.grace_days) return;
     const auto record = op.world.registry.read().find(op.name);
-    if (record && is_overdue(*record, *op.grace_days, now())) return;
+    if (record && is_overdue(*record, *op.grace_days, op.judged_at)) return;
     op.spared = true;
     throw Spared{};
 }
@@ -90,6 +94,15 @@ void power_off(DestroyOperation& op) {
     if (!is_there(op)) return;
     check_overdue(op);
     op.world.hypervisor().power_off(op.name.str());
+}
+
+/// Of gc's: engines do it themselves. It cannot be undone for a VM that is spared after it, so it is the last
+/// thing before the domain goes.
+void clean_up_network(DestroyOperation& op) {
+    if (!op.grace_days || op.world.reality != Reality::real || !is_there(op)) return;
+    check_overdue(op);
+    if (const auto problem = host::clean_up_network(op.world.paths.root, op.name.str(), network_hook_limit))
+        op.world.talk.warn(*problem);
 }
 
 void undefine(DestroyOperation& op) {
@@ -137,8 +150,9 @@ void mark_destroyed(DestroyOperation& op) {
     });
 }
 
-constexpr std::array<Step<DestroyOperation>, 6> steps{{
+constexpr std::array<Step<DestroyOperation>, 7> steps{{
     {"power-off", "forcing the domain off", power_off},
+    {"clean-up-network", "telling the network plugins", clean_up_network},
     {"undefine", "undefining the domain", undefine},
     {"delete-disks", "deleting the disk", delete_disks},
     {"remove-files", "removing seed, console log, samples and marks", remove_files},
@@ -205,7 +219,8 @@ bj::object to_json(const DestroyOperation& op) {
             {"bridge", op.bridge},
             {"ip", op.ip ? op.ip->str() : ""},
             {"ipv6", op.ipv6 ? op.ipv6->str() : ""},
-            {"grace_days", op.grace_days ? bj::value(*op.grace_days) : bj::value()}};
+            {"grace_days", op.grace_days ? bj::value(*op.grace_days) : bj::value()},
+            {"judged_at", format_instant(op.judged_at)}};
 }
 
 std::string text_of(const bj::object& from, std::string_view key) {
@@ -224,6 +239,7 @@ DestroyOperation from_json(World& world, const EntryView& left) {
                         Ipv6::try_parse(text_of(left.parameters, "ipv6"))};
     if (const bj::value* days = left.parameters.if_contains("grace_days"); days && days->is_int64())
         op.grace_days = days->get_int64();
+    op.judged_at = parse_instant(text_of(left.parameters, "judged_at")).value_or(left.since);
     const bj::value* disks = left.parameters.if_contains("disks");
     if (!disks || !disks->is_array()) return op;
     for (const bj::value& disk : disks->get_array()) {
@@ -244,6 +260,9 @@ void run(DestroyOperation& op, JournalEntry& entry) {
         run_forward<DestroyOperation>(steps, op, entry, never, op.world.talk);
     } catch (const Spared&) {
         op.world.talk.warn(op.name.str() + " was extended meanwhile; it is not destroyed");
+        if (std::find(entry.started().begin(), entry.started().end(), "undefine") != entry.started().end())
+            op.world.talk.warn("the network of " + op.name.str() +
+                               " was cleaned up already; its engine must set it up again");
     }
     entry.end();
 }
@@ -261,10 +280,12 @@ void destroy(World& world, const VmName& name) {
 
 bool destroy_overdue(World& world, JournalEntry& entry, std::int64_t grace_days) {
     const Observation seen = observe(world, entry.name());
-    if (!seen.record || !is_overdue(*seen.record, grace_days, now())) return false;
+    const Instant when = now();
+    if (!seen.record || !is_overdue(*seen.record, grace_days, when)) return false;
     if (decide(seen, Verb::destroy).kind == Verdict::Kind::nothing) return false;
     DestroyOperation op = operation_for(world, seen);
     op.grace_days = grace_days;
+    op.judged_at = when;
     entry.begin(OperationId::make(world.instance), std::string(to_string(Verb::destroy)), to_json(op));
     run(op, entry);
     return !op.spared;

@@ -15,7 +15,7 @@ bool is_expired(const VmRecord& record, Instant when) {
 }
 
 bool is_unpaid(const VmRecord& record, Instant when) {
-    return record.status == RecordStatus::suspended && !(record.expires_at && *record.expires_at > when);
+    return record.status == RecordStatus::suspended && record.expires_at && when >= *record.expires_at;
 }
 
 bool is_overdue(const VmRecord& record, std::int64_t grace_days, Instant when) {

@@ -8,7 +8,7 @@ namespace blockhost {
 /// Active, with an expiry that can be read and is past at `when`.
 bool is_expired(const VmRecord& record, Instant when);
 
-/// Suspended, and not extended since: what must stay off.
+/// Suspended, with an expiry that can be read and is not to come: what must stay off.
 bool is_unpaid(const VmRecord& record, Instant when);
 
 /// Unpaid for longer than `grace_days` since it was suspended. A record that does not say when is never

@@ -2,17 +2,15 @@
 
 #include "lifecycle/gc.hpp"
 
-#include "host/network_hook.hpp"
 #include "lifecycle/adopt.hpp"
 #include "lifecycle/crew.hpp"
 #include "lifecycle/destroy.hpp"
-#include "lifecycle/expiry.hpp"
 #include "lifecycle/recover.hpp"
 #include "lifecycle/suspend.hpp"
+#include "lifecycle/veto.hpp"
 
 #include <algorithm>
 #include <atomic>
-#include <mutex>
 
 namespace blockhost {
 
@@ -20,7 +18,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto hook_limit = 60s;
 constexpr auto reconnect_patience = 5s;
 
 /// What the threads of one run share.
@@ -46,15 +43,8 @@ void suspend_one(World& world, const Run& run, const VmName& name) {
     }
 }
 
-/// The network plugins go first, while there is a VM to ask; they are told nothing when it is not to go.
 void destroy_one(World& world, const Run& run, const VmName& name) {
     JournalEntry entry = take_entry(world, name, Journal::Manner::wait, Interruption());
-    const auto record = world.registry.read().find(name);
-    if (!record || !is_overdue(*record, run.request.grace_days, now()))
-        throw Skip{"it is not overdue any more"};
-    if (world.reality == Reality::real)
-        if (const auto problem = host::clean_up_network(world.paths.root, name.str(), hook_limit))
-            world.talk.warn(*problem);
     if (!destroy_overdue(world, entry, run.request.grace_days))
         throw Skip{"it was extended or destroyed meanwhile"};
 }
@@ -80,13 +70,23 @@ void recover_one(World& world, const Run&, const VmName& name) {
     }
 }
 
+/// The addresses that operations under way have noted, and that domains of ours say they have.
+std::vector<Ipv4> claimed_addresses(World& world) {
+    std::vector<Ipv4> addresses = world.journal.all_claims().ip;
+    for (const DomainUse& use : world.hypervisor().uses())
+        if (const auto mark = read_mark(use.metadata); mark && mark->ip) addresses.push_back(*mark->ip);
+    return addresses;
+}
+
 /// Only while nobody has it or claims it, in the critical section that removes it.
 void release_one(World& world, const Ipv4& address) {
     bool released = false;
+    const auto of_domains = claimed_addresses(world);
     world.registry.change([&](Database& database) {
         const auto unclaimed = database.unclaimed();
         const auto claims = world.journal.all_claims();
         released = std::find(unclaimed.begin(), unclaimed.end(), address) != unclaimed.end() &&
+                   std::find(of_domains.begin(), of_domains.end(), address) == of_domains.end() &&
                    std::find(claims.ip.begin(), claims.ip.end(), address) == claims.ip.end();
         if (released) database.release(address);
     });
@@ -149,12 +149,26 @@ void carry_out(World& world, Run& run, GcItem& item) {
     }
 }
 
+void look_at_journal(World& world, GcView& view) {
+    for (const VmName& name : world.journal.names()) {
+        try {
+            if (const auto entry = world.journal.peek(name))
+                view.entries.push_back({name, entry->verb, world.journal.held(name), entry->since});
+        } catch (const Error&) {
+            view.bad_entries.push_back(name.str());
+        }
+    }
+}
+
 } // namespace
 
 GcView look_around(World& world) {
     GcView view;
     const Database database = world.registry.read();
     view.records = database.records(&view.bad_records);
+    for (const VmRecord& record : view.records)
+        if (record.status == RecordStatus::suspended && !start_forbidden(world, record.name))
+            view.startable.push_back(record.name.str());
     std::vector<std::string> marked;
     for (const DomainUse& use : world.hypervisor().uses()) {
         const auto mark = read_mark(use.metadata);
@@ -164,10 +178,9 @@ GcView look_around(World& world) {
     for (const DomainState& domain : world.hypervisor().states())
         view.domains.push_back(
             {domain.name, domain.state, std::binary_search(marked.begin(), marked.end(), domain.name)});
-    for (const VmName& name : world.journal.names())
-        if (const auto entry = world.journal.peek(name))
-            view.entries.push_back({name, entry->verb, world.journal.held(name), entry->since});
-    view.claimed = world.journal.all_claims().ip;
+    look_at_journal(world, view);
+    if (!view.bad_entries.empty()) return view; // whose addresses they note cannot be known
+    view.claimed = claimed_addresses(world);
     for (const Ipv4& address : database.unclaimed())
         view.addresses.push_back({address, world.journal.given_back_at(address)});
     return view;
@@ -176,18 +189,15 @@ GcView look_around(World& world) {
 void carry_out_gc(World& world, const GcRequest& request, std::vector<GcItem>& items,
                   const std::function<void(const GcItem&)>& told) {
     Run run{request};
-    std::mutex telling;
     for (std::size_t begin = 0, end = 0; begin < items.size(); begin = end) {
         while (end < items.size() && items[end].action == items[begin].action) ++end;
         if (items[begin].action == GcAction::report) continue;
         std::vector<std::string> objects;
         for (std::size_t i = begin; i < end; ++i) objects.push_back(items[i].object);
-        for_each_vm(world, objects, request.jobs, [&](World& own, std::size_t i) {
-            GcItem& item = items[begin + i];
-            carry_out(own, run, item);
-            const std::lock_guard lock(telling);
-            told(item);
-        });
+        for_each_vm(
+            world, objects, request.jobs,
+            [&](World& own, std::size_t i) { carry_out(own, run, items[begin + i]); },
+            [&](std::size_t i) { told(items[begin + i]); });
     }
 }
 

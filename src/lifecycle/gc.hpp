@@ -65,8 +65,10 @@ struct GcView {
         std::optional<Instant> given_back_at; ///< by a create of ours that was rolled back
     };
     std::vector<Unclaimed> addresses; ///< allocated, and nobody's
-    /// Allocated, and noted by an open operation as its own.
+    /// What open operations have noted as their own, and what our domains say they have.
     std::vector<Ipv4> claimed;
+    std::vector<std::string> startable;   ///< suspended by their records, and nothing forbids their start
+    std::vector<std::string> bad_entries; ///< names of journal entries that cannot be read
 };
 
 /// Pure: what to do about a view at `when`, in the order in which it will be done.

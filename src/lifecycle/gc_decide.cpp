@@ -34,6 +34,9 @@ class Decision {
         for (const VmRecord& record : view_.records) on_record(record);
         for (const std::string& name : view_.bad_records)
             add(name, GcAction::report, "its record cannot be read");
+        for (const std::string& name : view_.bad_entries)
+            add(name, GcAction::report,
+                "its journal entry cannot be read: look at it, and remove it if nothing is under way");
         for (const GcView::Domain& domain : view_.domains)
             if (domain.marked && !recorded_.count(domain.name) && !is_worked_on(domain.name))
                 add(domain.name, GcAction::adopt, "a domain of ours without a record");
@@ -58,6 +61,8 @@ class Decision {
 
     /// Its operation, alive or dead, decides what becomes of it.
     bool is_worked_on(const std::string& name) const {
+        const auto& bad = view_.bad_entries;
+        if (std::find(bad.begin(), bad.end(), name) != bad.end()) return true;
         return std::any_of(view_.entries.begin(), view_.entries.end(),
                            [&](const GcView::Entry& entry) { return entry.name.str() == name; });
     }
@@ -95,20 +100,25 @@ class Decision {
         const auto* domain = domain_of(record);
         if (!is_unpaid(record, when_)) {
             add(name, GcAction::report,
-                "it was extended to " + format_instant(*record.expires_at) + " and waits to be resumed");
+                record.expires_at
+                    ? "it was extended to " + format_instant(*record.expires_at) + " and waits to be resumed"
+                    : "its record has no expires_at that can be read");
             return;
         }
-        if (is_overdue(record, request_.grace_days, when_)) {
-            if (request_.destroy)
-                add(name, GcAction::destroy, "suspended at " + format_instant(*record.suspended_at),
-                    record.suspended_at);
+        if (request_.destroy && is_overdue(record, request_.grace_days, when_)) {
+            add(name, GcAction::destroy, "suspended at " + format_instant(*record.suspended_at),
+                record.suspended_at);
             return;
         }
         if (!record.suspended_at)
             add(name, GcAction::report, "its record says suspended, but not since when");
-        if (domain && is_alive(domain->state) && request_.suspend)
+        if (!domain || !request_.suspend) return;
+        const auto& startable = view_.startable;
+        if (is_alive(domain->state))
             add(name, GcAction::hold_off, "suspended, but it is " + std::string(to_string(domain->state)),
                 record.suspended_at);
+        else if (std::find(startable.begin(), startable.end(), name) != startable.end())
+            add(name, GcAction::hold_off, "suspended, but nothing keeps it off", record.suspended_at);
     }
 
     void on_address(const GcView::Unclaimed& unclaimed) {

@@ -71,7 +71,7 @@ double percent(const DomainStats& stats, const Rates& rates) {
 
 /// The slow values of a sample, when they are of this run and at most that old.
 std::optional<guest::SlowVitals> slow_within(const std::optional<Sample>& before, const DomainStats& stats,
-                                             const Moment& now, double seconds) {
+                                             const SampleMoment& now, double seconds) {
     if (!before || !before->slow || !is_same_run(*before, stats, now)) return std::nullopt;
     const double age = now.seconds - before->slow_at;
     return age >= 0 && age < seconds ? before->slow : std::nullopt;
@@ -79,7 +79,7 @@ std::optional<guest::SlowVitals> slow_within(const std::optional<Sample>& before
 
 /// A guest's uptime goes on whether or not it tells: nobody saw this run of the domain end.
 std::optional<std::int64_t> uptime_since(const std::optional<Sample>& before, const DomainStats& stats,
-                                         const Moment& now) {
+                                         const SampleMoment& now) {
     const auto slow = slow_within(before, stats, now, now.seconds + 1);
     if (!slow || !slow->uptime_s) return std::nullopt;
     return *slow->uptime_s + static_cast<std::int64_t>(now.seconds - before->slow_at);
@@ -114,13 +114,13 @@ Metrics metrics_of(const DomainStats& stats, const Rates& rates, const GuestWord
 }
 
 std::optional<guest::Depth> depth_for(const DomainStats& stats, const std::optional<Sample>& before,
-                                      const Moment& now) {
+                                      const SampleMoment& now) {
     if (!is_up(stats) || !stats.complete) return std::nullopt;
     return slow_within(before, stats, now, slow_fresh_s) ? guest::Depth::ping : guest::Depth::all;
 }
 
 GuestWord word_of(const DomainStats& stats, const std::optional<Sample>& before, const guest::Vitals& vitals,
-                  const Moment& now) {
+                  const SampleMoment& now) {
     GuestWord word{vitals.answers, vitals.slow};
     if (!vitals.looked) { // what was not asked for, or not answered in time, is as it was
         const auto old = slow_within(before, stats, now, slow_shown_s).value_or(guest::SlowVitals{});
@@ -132,7 +132,7 @@ GuestWord word_of(const DomainStats& stats, const std::optional<Sample>& before,
 }
 
 std::optional<Sample> next_sample(const DomainStats& stats, const std::optional<Sample>& before,
-                                  const guest::Vitals& vitals, const Moment& now) {
+                                  const guest::Vitals& vitals, const SampleMoment& now) {
     const bool measured = stats.complete && stats.id >= 0;
     if (!measured) return std::nullopt;
     const bool same = before && is_same_run(*before, stats, now);

@@ -38,14 +38,14 @@ Metrics metrics_of(const DomainStats& stats, const Rates& rates, const GuestWord
 
 /// What to ask the agent of a domain; nothing when it need not be asked: it does not run, or its QEMU hangs.
 std::optional<guest::Depth> depth_for(const DomainStats& stats, const std::optional<Sample>& before,
-                                      const Moment& now);
+                                      const SampleMoment& now);
 
 /// What is known after the conversation.
 GuestWord word_of(const DomainStats& stats, const std::optional<Sample>& before, const guest::Vitals& vitals,
-                  const Moment& now);
+                  const SampleMoment& now);
 /// The sample to keep; nothing when the one there is stays right.
 std::optional<Sample> next_sample(const DomainStats& stats, const std::optional<Sample>& before,
-                                  const guest::Vitals& vitals, const Moment& now);
+                                  const guest::Vitals& vitals, const SampleMoment& now);
 
 /// One VM's row.
 struct Reading {

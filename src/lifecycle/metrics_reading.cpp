@@ -104,7 +104,7 @@ struct Subject {
 };
 
 Subject subject_of(const VmName& name, const DomainStats& stats, const std::filesystem::path& samples,
-                   const Moment& now) {
+                   const SampleMoment& now) {
     Subject subject{name, stats, read_sample(samples, name)};
     // A file left open in another run of the domain went with that run.
     if (subject.before && is_same_run(*subject.before, stats, now))
@@ -113,7 +113,7 @@ Subject subject_of(const VmName& name, const DomainStats& stats, const std::file
 }
 
 /// The row, and the sample kept for the next one.
-Reading conclude(const std::filesystem::path& samples, const Subject& subject, const Moment& now) {
+Reading conclude(const std::filesystem::path& samples, const Subject& subject, const SampleMoment& now) {
     const auto& [name, stats, before, vitals] = subject;
     const Rates rates = stats.complete ? rates_since(before, stats, now) : Rates{};
     Reading reading{name, stats,
@@ -130,7 +130,7 @@ Reading conclude(const std::filesystem::path& samples, const Subject& subject, c
 /// gets its turn in time, then for what is due.
 class Round {
   public:
-    Round(std::vector<Subject>& subjects, const Moment& now, const OpenObserver& open,
+    Round(std::vector<Subject>& subjects, const SampleMoment& now, const OpenObserver& open,
           const Deadline& deadline)
         : subjects_(subjects), open_(open), deadline_(deadline) {
         for (std::size_t i = 0; i < subjects.size(); ++i)
@@ -228,7 +228,7 @@ Reading read_metrics(const std::filesystem::path& samples, const OpenObserver& o
     const auto whole = Deadline::in(whole_span);
     auto observer = open();
     const auto all = fetch(observer, open, {name.str()});
-    const Moment now = Moment::now();
+    const SampleMoment now = SampleMoment::now();
     const auto found = all.find(name.str());
     if (found == all.end()) throw Error(Code::not_found, "there is no VM named " + name.str());
     Subject subject = subject_of(name, found->second, samples, now);
@@ -247,7 +247,7 @@ std::vector<Reading> read_all_metrics(const std::filesystem::path& samples, cons
     const auto whole = Deadline::in(whole_span);
     auto observer = open();
     const auto all = fetch(observer, open, asked);
-    const Moment now = Moment::now();
+    const SampleMoment now = SampleMoment::now();
 
     std::vector<Subject> subjects;
     for (const VmName& name : names)

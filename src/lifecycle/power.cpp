@@ -5,6 +5,7 @@
 #include "lifecycle/recover.hpp"
 #include "lifecycle/starting.hpp"
 #include "lifecycle/steps.hpp"
+#include "lifecycle/veto.hpp"
 
 #include <array>
 #include <fmt/format.h>
@@ -33,14 +34,31 @@ void make_filters(PowerOperation& op) {
     ensure_filters(op.world, op.seen);
 }
 
+/// Its record says that it is paid for: a veto that is left from another time goes.
 void start_domain(PowerOperation& op) {
+    allow_start(op.world, op.seen.name);
     bring_up(op.world, op.seen);
     keep_off_no_more(op.world, op.seen.name);
 }
 
-/// Before the guest is off: a host that goes down meanwhile leaves it off.
+/// Before the guest is off: a host that goes down meanwhile leaves it off. A full disk keeps no VM running.
 void note_wish(PowerOperation& op) {
-    keep_off(op.world, op.seen.name);
+    try {
+        keep_off(op.world, op.seen.name);
+    } catch (const Error& error) {
+        op.world.talk.warn(
+            fmt::format("{} will be started again after a reboot of the host: {}", op.name(), error.what()));
+    }
+}
+
+/// A wish that did not come true is none that boot should know of.
+void forget_wish_of_running(PowerOperation& op) {
+    try {
+        const auto state = op.world.hypervisor().state(op.name());
+        if (state && is_alive(*state)) keep_off_no_more(op.world, op.seen.name);
+    } catch (const Error& error) {
+        op.world.talk.warn(error.what());
+    }
 }
 
 void signal_shutdown(PowerOperation& op) {
@@ -98,13 +116,19 @@ std::span<const PowerStep> plan_of(std::string_view plan) {
 struct WishEnd {
     Outcome outcome;
     Stopped stopped = Stopped::was_off;
+    bool kept_off = false; ///< nothing was done, since an admin wants it off
 };
+
+/// Whether a start is somebody's wish for this VM, or boot's for all.
+enum class Asked { by_name, by_boot };
 
 /// A wish that ends badly, or is interrupted, is closed: nobody carries it out later.
 WishEnd carry_out(World& world, const VmName& name, Verb verb, Journal::Manner manner,
-                  std::chrono::seconds patience) {
+                  std::chrono::seconds patience, Asked asked = Asked::by_name) {
     JournalEntry entry = take_entry(world, name, manner, Interruption());
     const Observation seen = observe(world, name);
+    if (asked == Asked::by_boot && seen.state == VmState::stopped && is_kept_off(world, name))
+        return {Outcome::nothing_to_do, Stopped::was_off, true};
     const Verdict& verdict = decide(seen, verb);
     if (verdict.kind == Verdict::Kind::nothing) {
         if (verb == Verb::start) keep_off_no_more(world, name);
@@ -117,9 +141,11 @@ WishEnd carry_out(World& world, const VmName& name, Verb verb, Journal::Manner m
     try {
         run_forward<PowerOperation>(plan_of(verdict.plan), op, entry, interruption, world.talk);
     } catch (const Error&) {
+        if (verb != Verb::start) forget_wish_of_running(op);
         entry.end();
         throw;
     }
+    if (verb == Verb::stop && op.stopped == Stopped::still_running) forget_wish_of_running(op);
     entry.end();
     return {Outcome::done, op.stopped};
 }
@@ -128,6 +154,11 @@ WishEnd carry_out(World& world, const VmName& name, Verb verb, Journal::Manner m
 
 Outcome start(World& world, const VmName& name) {
     return carry_out(world, name, Verb::start, Journal::Manner::wait, 0s).outcome;
+}
+
+std::optional<Outcome> start_unless_kept_off(World& world, const VmName& name) {
+    const WishEnd end = carry_out(world, name, Verb::start, Journal::Manner::wait, 0s, Asked::by_boot);
+    return end.kept_off ? std::nullopt : std::optional(end.outcome);
 }
 
 Stopped stop(World& world, const VmName& name, std::chrono::seconds patience) {

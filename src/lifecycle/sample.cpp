@@ -159,7 +159,7 @@ bj::object document_of(const Sample& sample) {
 
 } // namespace
 
-Moment Moment::now() {
+SampleMoment SampleMoment::now() {
     timespec time{};
     ::clock_gettime(CLOCK_BOOTTIME, &time);
     const auto boot_id = files::read("/proc/sys/kernel/random/boot_id", 64);
@@ -173,16 +173,16 @@ Counters Counters::of(const DomainStats& s) {
             s.write_bytes, s.received_bytes, s.sent_bytes};
 }
 
-bool is_same_run(const Sample& before, const DomainStats& stats, const Moment& now) {
+bool is_same_run(const Sample& before, const DomainStats& stats, const SampleMoment& now) {
     return before.at.boot_id == now.boot_id && before.at.seconds <= now.seconds &&
            before.uuid == stats.uuid && before.id == stats.id;
 }
 
-bool is_too_soon(const Sample& before, const Moment& now) {
+bool is_too_soon(const Sample& before, const SampleMoment& now) {
     return now.seconds - before.at.seconds <= shortest_span_s;
 }
 
-Rates rates_since(const std::optional<Sample>& before, const DomainStats& stats, const Moment& now) {
+Rates rates_since(const std::optional<Sample>& before, const DomainStats& stats, const SampleMoment& now) {
     if (!before || !is_same_run(*before, stats, now)) return {};
     if (is_too_soon(*before, now)) return before->rates;
     const double span = now.seconds - before->at.seconds;

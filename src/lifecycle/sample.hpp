@@ -16,11 +16,11 @@
 namespace blockhost {
 
 /// A moment that no clock setting moves: seconds since the host's boot, and which boot.
-struct Moment {
+struct SampleMoment {
     std::string boot_id;
     double seconds = 0; ///< CLOCK_BOOTTIME
     /// Error{io} when the kernel does not tell its boot id.
-    static Moment now();
+    static SampleMoment now();
 };
 
 /// What a domain's counters stood at.
@@ -40,7 +40,7 @@ struct Rates {
 };
 
 struct Sample {
-    Moment at;        ///< of the counters
+    SampleMoment at;  ///< of the counters
     std::string uuid; ///< whose they are, and in which run of it
     int id = -1;
     Counters counters;
@@ -53,11 +53,11 @@ struct Sample {
 /// The rates between a sample and now. Over half a second or less the sample's own are still the best there
 /// are. Zero when there is no sample of this run of the domain since the host's boot, or when a counter went
 /// backwards (that one alone).
-Rates rates_since(const std::optional<Sample>& before, const DomainStats& stats, const Moment& now);
+Rates rates_since(const std::optional<Sample>& before, const DomainStats& stats, const SampleMoment& now);
 /// Whether `before` tells of the same run of the domain, not later than `now`.
-bool is_same_run(const Sample& before, const DomainStats& stats, const Moment& now);
+bool is_same_run(const Sample& before, const DomainStats& stats, const SampleMoment& now);
 /// Whether so little time has passed since `before` that its rates stand, and it stays the sample.
-bool is_too_soon(const Sample& before, const Moment& now);
+bool is_too_soon(const Sample& before, const SampleMoment& now);
 
 /// Nothing when there is no such file, or it is none of ours that makes sense.
 std::optional<Sample> read_sample(const std::filesystem::path& folder, const VmName& name);

@@ -9,6 +9,7 @@
 #include "lifecycle/starting.hpp"
 #include "lifecycle/veto.hpp"
 
+#include <algorithm>
 #include <array>
 #include <fmt/format.h>
 #include <thread>
@@ -23,8 +24,8 @@ namespace bj = boost::json;
 constexpr auto ask_again_after = 5s;
 
 /// Active and expired, or suspended and unpaid: to be off and marked so.
-bool is_due(const VmRecord& record) {
-    return is_expired(record, now()) || is_unpaid(record, now());
+bool is_due(const VmRecord& record, Instant when) {
+    return is_expired(record, when) || is_unpaid(record, when);
 }
 
 struct SuspendOperation {
@@ -33,8 +34,12 @@ struct SuspendOperation {
     const Interruption& interruption;
     std::chrono::seconds patience;
     OperationId id;
+    /// When it was judged: whatever clock a recovery finds, only a later word in the record changes the
+    /// verdict.
+    Instant judged_at;
     bool was_running = false; ///< when the operation began
     bool extended = false;
+    bool marked = false;
 
     const VmName& name() const { return seen.name; }
     bool is_alive() const {
@@ -43,12 +48,31 @@ struct SuspendOperation {
     }
 };
 
+/// The veto knows a domain by its mark.
+void forbid_start_of(World& world, const Observation& seen, const OperationId& operation) {
+    if (!seen.domain) return;
+    adopt_domain(world, seen, operation);
+    const bool dated = seen.record && seen.record->suspended_at;
+    forbid_start(world, seen.name, seen.domain->uuid, dated ? *seen.record->suspended_at : now());
+}
+
 /// Before it is off, so that a start in between is refused.
 void forbid(SuspendOperation& op) {
-    if (!op.seen.domain) return;
-    adopt_domain(op.world, op.seen, op.id);
-    const bool dated = op.seen.record && op.seen.record->suspended_at;
-    forbid_start(op.world, op.name(), op.seen.domain->uuid, dated ? *op.seen.record->suspended_at : now());
+    forbid_start_of(op.world, op.seen, op.id);
+}
+
+bool is_lost_connection(const Error& error) {
+    return error.code() == Code::no_answer || error.code() == Code::hypervisor_down;
+}
+
+/// A request that libvirt refuses is not the end of it: the guest is forced off then.
+void ask_to_shut_down(SuspendOperation& op) {
+    try {
+        op.world.hypervisor().shutdown(op.name().str());
+    } catch (const Error& error) {
+        if (is_lost_connection(error)) throw;
+        op.world.talk.warn(error.what());
+    }
 }
 
 /// A paused guest hears no request, and one that boots may miss it: it is asked again now and then.
@@ -60,7 +84,7 @@ void shut_down(SuspendOperation& op) {
         const auto state = hypervisor.state(name);
         if (!state || !is_alive(*state) || state == PowerState::paused) return;
         if (state == PowerState::running && asked.passed()) {
-            hypervisor.shutdown(name);
+            ask_to_shut_down(op);
             asked = Deadline::in(ask_again_after);
         }
         op.interruption.check();
@@ -83,19 +107,28 @@ void force_off(SuspendOperation& op) {
 void mark(SuspendOperation& op) {
     op.world.registry.change([&](Database& database) {
         const auto record = database.find(op.name());
-        op.extended = !record || !is_due(*record);
+        op.extended = !record || !is_due(*record, op.judged_at);
         if (!op.extended) database.mark_suspended(op.name(), now());
+        op.marked = !op.extended;
     });
 }
 
-/// The extend won: as if nothing had been done.
+/// The extend won: as if nothing had been done. A VM that libvirt then refuses to start is active and off,
+/// which start and boot can mend; the operation is over all the same.
 void give_back(SuspendOperation& op) {
     if (!op.extended) return;
     allow_start(op.world, op.name());
     if (!op.was_running || !op.world.hypervisor().find(op.name().str())) return;
-    place_routes(op.world, op.seen);
-    ensure_filters(op.world, op.seen);
-    bring_up(op.world, op.seen);
+    try {
+        place_routes(op.world, op.seen);
+        ensure_filters(op.world, op.seen);
+        bring_up(op.world, op.seen);
+    } catch (const Error& error) {
+        if (is_lost_connection(error)) throw;
+        op.world.talk.warn(fmt::format("{0} was extended but could not be started again: {1}; "
+                                       "'blockhost-libvirt start {0}' tries it",
+                                       op.name().str(), error.what()));
+    }
 }
 
 constexpr std::array<Step<SuspendOperation>, 5> steps{{
@@ -112,7 +145,7 @@ void run(SuspendOperation& op, JournalEntry& entry) {
         run_forward<SuspendOperation>(steps, op, entry, op.interruption, op.world.talk);
     } catch (const Error&) {
         if (op.interruption.reason() != Interruption::Reason::asked_to_give_up) throw;
-        allow_start(op.world, op.name());
+        if (!op.marked) allow_start(op.world, op.name());
         entry.end();
         throw;
     }
@@ -123,23 +156,40 @@ bool runs(const Observation& seen) {
     return seen.domain && is_alive(seen.domain->state);
 }
 
-/// What libvirt may still carry out of the dead process's last call must not hit a VM that was given back.
-void await_late_off(const World& world, const EntryView& left) {
-    if (left.in_flight() != "shut-down" && left.in_flight() != "force-off") return;
-    for (const Instant over = late_end(world, left); now() < over;) std::this_thread::sleep_for(100ms);
+/// A guest that was asked to shut down may be at it still, and libvirt at forcing it off: a VM that was given
+/// back before that is over would go off with nobody to start it.
+void await_requested_off(SuspendOperation& op, const EntryView& left) {
+    const auto began = [&](std::string_view step) {
+        return std::find(left.started.begin(), left.started.end(), step) != left.started.end();
+    };
+    if (!began("shut-down")) return;
+    const Instant over = late_end(op.world, left);
+    for (const Deadline deadline = Deadline::in(op.patience); op.is_alive();) {
+        if (deadline.passed() && (now() >= over || !began("force-off"))) return;
+        std::this_thread::sleep_for(100ms);
+    }
 }
 
 } // namespace
 
 Suspension suspend_expired(World& world, JournalEntry& entry, std::chrono::seconds patience) {
     const Observation seen = observe(world, entry.name());
-    if (seen.record && seen.record->status != RecordStatus::destroyed && !is_due(*seen.record))
+    const Instant when = now();
+    if (seen.record && seen.record->status != RecordStatus::destroyed && !is_due(*seen.record, when))
         return Suspension::extended;
-    if (decide(seen, Verb::suspend).kind == Verdict::Kind::nothing) return Suspension::already_off;
+    const OperationId id = OperationId::make(world.instance);
+    if (decide(seen, Verb::suspend).kind == Verdict::Kind::nothing) {
+        if (start_forbidden(world, seen.name)) return Suspension::already_off;
+        forbid_start_of(world, seen, id);
+        return Suspension::done;
+    }
 
     const Interruption interruption([&entry] { return entry.asked_to_give_up(); });
-    SuspendOperation op{world, seen, interruption, patience, OperationId::make(world.instance), runs(seen)};
-    entry.begin(op.id, std::string(to_string(Verb::suspend)), {{"was_running", op.was_running}});
+    SuspendOperation op{world, seen, interruption, patience, id, when, runs(seen)};
+    entry.begin(op.id, std::string(to_string(Verb::suspend)),
+                {{"was_running", op.was_running},
+                 {"judged_at", format_instant(when)},
+                 {"patience_s", patience.count()}});
     run(op, entry);
     return op.extended ? Suspension::extended : Suspension::done;
 }
@@ -150,16 +200,23 @@ void roll_suspend_forward(World& world, JournalEntry& entry, const EntryView& le
     Interruption never;
     never.ignore_from_now();
     const bj::value* ran = left.parameters.if_contains("was_running");
-    SuspendOperation op{world, seen,           never,
-                        5s,    left.operation, (ran && ran->is_bool() && ran->get_bool()) || runs(seen)};
+    const bj::value* patience = left.parameters.if_contains("patience_s");
+    const auto seconds = patience && patience->is_int64() ? patience->get_int64() : 0;
+    SuspendOperation op{world,
+                        seen,
+                        never,
+                        std::chrono::seconds(std::clamp<std::int64_t>(seconds, 0, 600)),
+                        left.operation,
+                        parse_instant(json::string_or(left.parameters, "judged_at", "")).value_or(left.since),
+                        (ran && ran->is_bool() && ran->get_bool()) || runs(seen)};
     const bool ours = !seen.domain || seen.proof != Proof::none;
-    if (ours && seen.record && is_due(*seen.record)) {
+    if (ours && seen.record && is_due(*seen.record, op.judged_at)) {
         run(op, entry);
         return;
     }
     op.extended = true;
     op.was_running = op.was_running && ours && seen.record && seen.record->status == RecordStatus::active;
-    if (op.was_running) await_late_off(world, left);
+    if (op.was_running) await_requested_off(op, left);
     give_back(op);
     entry.end();
 }

@@ -340,12 +340,12 @@ void Database::set_expiry(const VmName& name, Instant expires_at) {
     set_text(live_record(name), "expires_at", format_instant(expires_at));
 }
 
-std::optional<Instant> Database::newest_event() const {
-    std::optional<Instant> newest;
+std::optional<Database::Event> Database::newest_event() const {
+    std::optional<Event> newest;
     for (const auto& [name, record] : vms_of(tree_))
         for (const char* key : {"created_at", "suspended_at", "destroyed_at", "nft_minted_at"})
-            if (const auto at = parse_instant(text_in(record, key)); at && (!newest || *at > *newest))
-                newest = at;
+            if (const auto at = parse_instant(text_in(record, key)); at && (!newest || *at > newest->at))
+                newest = Event{*at, std::string(key) + " of " + text::printable(name, 64)};
     return newest;
 }
 

@@ -79,8 +79,12 @@ class Database {
     /// Only expires_at. Throws like mark_suspended.
     void set_expiry(const VmName& name, Instant expires_at);
 
-    /// The latest instant at which any record says that something happened to it.
-    std::optional<Instant> newest_event() const;
+    /// The latest that any record says happened to it, and which record's which key says so.
+    struct Event {
+        Instant at;
+        std::string what; ///< "created_at of web-1", made printable
+    };
+    std::optional<Event> newest_event() const;
     /// The allocated IPv4 addresses that no record has which is not destroyed, in file order.
     std::vector<Ipv4> unclaimed() const;
 

@@ -44,7 +44,8 @@ TEST_CASE("a VM is expired from the instant after its expiry") {
 }
 
 TEST_CASE("a VM is overdue when it is suspended, unpaid, and the grace is over") {
-    const auto suspended = [](std::optional<Instant> since, std::optional<Instant> expires_at = {}) {
+    const auto suspended = [](std::optional<Instant> since,
+                              std::optional<Instant> expires_at = noon - 99 * day) {
         return record("a", RecordStatus::suspended, expires_at, since);
     };
     CHECK_FALSE(is_overdue(suspended(noon - 7 * day), 7, noon));
@@ -53,6 +54,7 @@ TEST_CASE("a VM is overdue when it is suspended, unpaid, and the grace is over")
     CHECK_FALSE(is_overdue(suspended({}), 0, noon));
     CHECK_FALSE(is_overdue(suspended(noon - 99 * day, noon + 1us), 7, noon));
     CHECK(is_overdue(suspended(noon - 99 * day, noon), 7, noon));
+    CHECK_FALSE(is_overdue(suspended(noon - 99 * day, std::nullopt), 7, noon));
     CHECK_FALSE(is_overdue(record("a", RecordStatus::active, {}, noon - 99 * day), 7, noon));
 }
 
@@ -74,6 +76,8 @@ TEST_CASE("gc decides by record, domain and time") {
                     record("overdue", RecordStatus::suspended, noon - 9 * day, noon - 8 * day),
                     record("paid", RecordStatus::suspended, noon + day, noon - 8 * day),
                     record("undated", RecordStatus::suspended, noon - 9 * day),
+                    record("unread", RecordStatus::suspended, {}, noon - 99 * day),
+                    record("open", RecordStatus::suspended, noon - 9 * day, noon - day),
                     record("gone", RecordStatus::destroyed, noon - 9 * day),
                     record("undead", RecordStatus::destroyed, noon - 9 * day)};
     view.bad_records = {"bad"};
@@ -82,6 +86,11 @@ TEST_CASE("gc decides by record, domain and time") {
         view.domains.push_back({name, PowerState::running, true});
     view.domains.push_back({"waiting", PowerState::off, true});
     view.domains.push_back({"undated", PowerState::off, true});
+    view.domains.push_back({"unread", PowerState::running, true});
+    view.domains.push_back({"open", PowerState::off, true});
+    view.startable = {"open", "paid"};
+    view.bad_entries = {"odd"};
+    view.domains.push_back({"odd", PowerState::running, true});
     view.domains.push_back({"theirs", PowerState::running, false});
     view.entries = {{VmName("half"), "create", true, noon}, {VmName("dead"), "destroy", false, noon - 1h}};
     CHECK(decided(view) == Actions{{"expired", GcAction::suspend},
@@ -91,6 +100,9 @@ TEST_CASE("gc decides by record, domain and time") {
                                    {"overdue", GcAction::destroy},
                                    {"paid", GcAction::report},
                                    {"undated", GcAction::report},
+                                   {"unread", GcAction::report},
+                                   {"open", GcAction::hold_off},
+                                   {"odd", GcAction::report},
                                    {"undead", GcAction::report},
                                    {"bad", GcAction::report},
                                    {"orphan", GcAction::adopt},

@@ -12,7 +12,7 @@ using namespace blockhost;
 namespace {
 
 constexpr std::uint64_t wall = 1'800'000'000;
-const Moment noon{"boot-1", 5000};
+const SampleMoment noon{"boot-1", 5000};
 
 DomainStats running() {
     DomainStats s;
@@ -42,7 +42,7 @@ Sample sample_at(double seconds) {
 
 const GuestWord silent{};
 
-Moment after(double seconds) {
+SampleMoment after(double seconds) {
     return {"boot-1", noon.seconds + seconds};
 }
 
@@ -336,7 +336,7 @@ TEST_CASE("a link or a folder in a sample's place is no sample, and is not follo
 }
 
 TEST_CASE("the clock of samples goes on within this boot") {
-    const auto first = Moment::now(), second = Moment::now();
+    const auto first = SampleMoment::now(), second = SampleMoment::now();
     CHECK(first.boot_id.size() == 36);
     CHECK(first.boot_id == second.boot_id);
     CHECK(first.seconds <= second.seconds);

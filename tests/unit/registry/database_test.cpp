@@ -446,7 +446,8 @@ TEST_CASE("The newest event is the latest of what records say happened, not what
         R"({"vms": {"a": {"status": "active", "created_at": "2026-01-01", "expires_at": "2099-01-01"},
                     "b": {"status": "destroyed", "created_at": "2026-01-02", "destroyed_at": "2026-02-03T04:05:06Z"},
                     "c": {"status": "suspended", "suspended_at": "rubbish", "nft_minted_at": 7}}})");
-    CHECK(db.newest_event() == at("2026-02-03T04:05:06Z"));
+    CHECK(db.newest_event()->at == at("2026-02-03T04:05:06Z"));
+    CHECK(db.newest_event()->what == "destroyed_at of b");
 }
 
 TEST_CASE("Unclaimed are the allocated addresses without a live record") {
