@@ -28,7 +28,7 @@ void take_back(World& world, const Observation& seen, TuningOf which, const Mome
     for (const auto& [limit, part] : due) {
         const auto shown = current.find(limit);
         if (shown != current.end() && part.covers(shown->second))
-            wanted[limit] = part.before;
+            wanted[limit] = part.lasting.value_or(part.before);
         else
             notes.parts.erase({which, limit});
     }
@@ -37,7 +37,11 @@ void take_back(World& world, const Observation& seen, TuningOf which, const Mome
     for (const auto& [limit, setting] : applied.reached) {
         end.lines.push_back(
             fmt::format("{}: {}{}", seen.name.str(), side_prefix(which), change_line(limit, setting)));
-        notes.parts.erase({which, limit});
+        const LimitPart& part = due.at(limit);
+        if (part.lasting)
+            notes.parts[{which, limit}] = {part.before, {*part.lasting}, std::nullopt, std::nullopt};
+        else
+            notes.parts.erase({which, limit});
     }
     for (const std::string& error : applied.errors)
         end.errors.push_back(fmt::format("{}: {}", seen.name.str(), error));

@@ -46,6 +46,7 @@ bj::object to_json(Limit limit, TuningOf which, const LimitPart& part) {
                       {"of", to_string(which)},
                       {"before", to_json(part.before)},
                       {"ours", std::move(ours)}};
+    if (part.lasting) object["lasting"] = to_json(*part.lasting);
     if (part.until)
         object["until"] = bj::object{{"wall", format_instant(part.until->wall)},
                                      {"boot", part.until->boot},
@@ -106,6 +107,7 @@ void take_part(const bj::value& value, const std::string& name, LimitNotes& into
     LimitPart part;
     part.before = setting(member(object, "before", name), name);
     for (const bj::value& one : ours.get_array()) part.ours.push_back(setting(one, name));
+    if (const bj::value* lasting = object.if_contains("lasting")) part.lasting = setting(*lasting, name);
     if (const bj::value* until = object.if_contains("until")) part.until = late_moment(*until, name);
     into.parts[{of == "running" ? TuningOf::running : TuningOf::definition, row->limit}] = std::move(part);
 }

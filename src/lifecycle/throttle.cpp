@@ -157,6 +157,7 @@ class Throttling {
         else
             part.before = shown->second;
         if (!part.covers(setting)) part.ours.push_back(setting);
+        if (request_.span && old && old->covers(shown->second) && !old->until) part.lasting = shown->second;
         if (request_.span) part.until = after(now_, *request_.span);
         notes_.parts[{which, limit}] = part;
     }
@@ -170,7 +171,9 @@ class Throttling {
             return;
         }
         found->second.ours = {setting};
-        if (!request_.span) found->second.until.reset();
+        if (request_.span) return;
+        found->second.until.reset();
+        found->second.lasting.reset();
     }
 
     /// It was not seen set; but libvirt may still carry it out.
@@ -178,6 +181,7 @@ class Throttling {
         LimitPart& part = notes_.parts[{which, limit}];
         part.before = old.before;
         part.until = old.until;
+        part.lasting = old.lasting;
         for (const Setting& setting : old.ours)
             if (!part.covers(setting)) part.ours.push_back(setting);
     }

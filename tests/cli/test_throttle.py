@@ -371,3 +371,17 @@ def test_failing_at_any_point_tells_what_came_true(tmp_path_factory):
         else:
             assert run.stderr.startswith("[vm-throttle] ERROR: "), run.stderr
         assert world.throttle(*words).returncode == 0
+
+
+def test_a_limit_for_a_while_over_a_lasting_one_gives_way_to_it(host):
+    went(host.throttle("vm-1", "--cpu-quota", "30", "--persist"),
+         ["CPU quota set to 30%", "Definition: CPU quota set to 30%"])
+    lasting = host.show()
+    assert host.throttle("vm-1", "--cpu-quota", "50", "--for", "1s", "--persist").returncode == 0
+    assert host.throttle("vm-1", "--cpu-quota", "60", "--for", "1s", "--persist").returncode == 0
+    time.sleep(1.1)
+    assert host.throttle("--due").returncode == 0
+    shown = host.show()
+    assert (shown["running"], shown["definition"]) == (lasting["running"], lasting["definition"])
+    assert host.throttle("vm-1", "--reset", "--persist").returncode == 0
+    assert host.show()["running"] == host.show()["definition"] == NO_LIMITS

@@ -12,8 +12,9 @@ import pytest
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BLOCKHOST_BUILD", TREE / "build"))
-SERVICES = ["blockhost-boot.service", "blockhost-gc.service", "blockhost-throttle.service"]
-TIMERS = ["blockhost-gc.timer", "blockhost-throttle.timer"]
+SERVICES = ["blockhost-boot.service", "blockhost-gc.service", "blockhost-recover.service",
+            "blockhost-throttle.service"]
+TIMERS = ["blockhost-gc.timer", "blockhost-recover.timer", "blockhost-throttle.timer"]
 
 
 def read(path):
@@ -72,7 +73,7 @@ def test_the_service_waits_for_the_clock_and_writes_only_where_it_may(name):
 def test_only_boot_runs_as_root():
     users = {name: unit(name)["Service"].get("User", "root") for name in SERVICES}
     assert users == {"blockhost-boot.service": "root", "blockhost-gc.service": "blockhost",
-                     "blockhost-throttle.service": "blockhost"}
+                     "blockhost-recover.service": "blockhost", "blockhost-throttle.service": "blockhost"}
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -91,6 +92,7 @@ def test_the_timers_are_what_the_installer_and_the_limits_need():
                                                          "Persistent": "true"}
     assert unit("blockhost-throttle.timer")["Timer"]["OnCalendar"] == "*-*-* *:*:00"
     assert unit("blockhost-throttle.service")["Unit"]["ConditionPathExistsGlob"] == "/var/lib/blockhost/journal/*.limits"
+    assert unit("blockhost-recover.service")["Unit"]["ConditionPathExistsGlob"] == "/var/lib/blockhost/journal/*.journal"
     for name in (*TIMERS, "blockhost-boot.service"):
         wanted = "multi-user.target" if name.endswith("service") else "timers.target"
         assert unit(name)["Install"]["WantedBy"] == wanted
