@@ -13,9 +13,9 @@ namespace blockhost {
 /// `input`.
 struct ProcessSpec {
     std::string program; ///< absolute path
-    std::vector<std::string> arguments;
-    std::vector<std::string> environment; ///< "NAME=value"
-    std::string input;
+    std::vector<std::string> arguments = {};
+    std::vector<std::string> environment = {}; ///< "NAME=value"
+    std::string input = {};
     std::chrono::milliseconds deadline{10'000};
     std::size_t output_cap = 1u << 20; ///< bytes kept of each stream; more is read and dropped
 };

@@ -28,7 +28,7 @@ struct LimitPart {
     std::vector<Setting> ours;
     std::optional<LateMoment> until; ///< nothing: until it is taken back by hand
     /// A setting of ours without an end, over which one with an end stands: it comes back then, not `before`.
-    std::optional<Setting> lasting;
+    std::optional<Setting> lasting = {};
 
     bool covers(const Setting& current) const;
     bool operator==(const LimitPart&) const = default;

@@ -36,16 +36,16 @@ std::string_view contract_status(PowerState state);
 struct VmRecord {
     VmName name;
     RecordStatus status = RecordStatus::active;
-    std::optional<Ipv4> ip;
-    std::optional<Ipv6> ipv6;
-    std::string ip_text;               ///< as the file spells it, for list
-    std::string created_text;          ///< as the file spells it
-    std::optional<Instant> created_at; ///< nothing when absent or unreadable
-    std::optional<Instant> expires_at;
-    std::optional<Instant> suspended_at;
-    std::string owner;    ///< as the file spells it
-    std::string username; ///< empty when absent
-    std::string network_mode;
+    std::optional<Ipv4> ip = {};
+    std::optional<Ipv6> ipv6 = {};
+    std::string ip_text = {};               ///< as the file spells it, for list
+    std::string created_text = {};          ///< as the file spells it
+    std::optional<Instant> created_at = {}; ///< nothing when absent or unreadable
+    std::optional<Instant> expires_at = {};
+    std::optional<Instant> suspended_at = {};
+    std::string owner = {};    ///< as the file spells it
+    std::string username = {}; ///< empty when absent
+    std::string network_mode = {};
 };
 
 /// Bounds of what a caller may ask for; the host's own figures narrow them further.
