@@ -18,7 +18,6 @@ namespace {
 using namespace std::chrono_literals;
 using Direction = Recovery::Direction;
 
-constexpr auto patience = 20s;         ///< of a verb that waits for another to end
 constexpr auto give_up_patience = 45s; ///< of one that asked the other to give up: to notice it, and to undo
 
 Direction direction_of(const std::string& verb) {
@@ -84,7 +83,7 @@ void recover_left(World& world, JournalEntry& entry) {
 }
 
 JournalEntry take_entry(World& world, const VmName& name, Journal::Manner manner,
-                        const Interruption& interruption) {
+                        const Interruption& interruption, std::chrono::seconds patience) {
     const auto wait = manner == Journal::Manner::ask_to_give_up ? give_up_patience : patience;
     JournalEntry entry = world.journal.take(name, manner, Deadline::in(wait), interruption);
     if (entry.left())

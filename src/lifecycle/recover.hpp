@@ -18,10 +18,13 @@ Error foreign_entry(const World& world, const EntryView& left);
 /// Finishes what the dead owner of `entry` left, if anything; afterwards the entry is clean.
 void recover_left(World& world, JournalEntry& entry);
 
-/// Takes the entry of `name` for an operation: waits up to 20 s for a live holder (or asks it to give up, and
-/// goes on within 10 s), then recovers what a dead one left.
+/// How long verbs wait for another that works on the VM.
+inline constexpr std::chrono::seconds usual_patience{20};
+
+/// Takes the entry of `name` for an operation: waits up to `patience` for a live holder (or asks it to give
+/// up, and waits up to 45 s), then recovers what a dead one left.
 JournalEntry take_entry(World& world, const VmName& name, Journal::Manner manner,
-                        const Interruption& interruption);
+                        const Interruption& interruption, std::chrono::seconds patience = usual_patience);
 
 /// One open entry, and what recover does or would do with it.
 struct Recovery {

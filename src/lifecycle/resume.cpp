@@ -16,6 +16,9 @@ namespace {
 
 namespace bj = boost::json;
 
+/// Who calls resume does not try again, and gc may hold the VM while it tells the network plugins.
+constexpr std::chrono::seconds patience_of_the_paid{90};
+
 struct ResumeOperation {
     World& world;
     const Observation& seen;
@@ -105,7 +108,8 @@ Instant preview_resume(World& world, const ResumeRequest& request) {
 Instant resume(World& world, const ResumeRequest& request) {
     check(request);
     world.registry.check_writable();
-    JournalEntry entry = take_entry(world, request.name, Journal::Manner::wait, Interruption());
+    JournalEntry entry =
+        take_entry(world, request.name, Journal::Manner::wait, Interruption(), patience_of_the_paid);
     const Observation seen = observe(world, request.name);
     decide(seen, Verb::resume);
     const Interruption interruption([&entry] { return entry.asked_to_give_up(); });
