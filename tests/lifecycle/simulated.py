@@ -42,6 +42,12 @@ class Mock:
         return subprocess.run([BINARY, *words, "--mock"], cwd=self.folder, env=env, capture_output=True, text=True,
                               stdin=subprocess.DEVNULL)
 
+    def start(self, *words, **more):
+        """A call that goes on while the test does."""
+        env = {"PATH": os.environ["PATH"], "BLOCKHOST_ROOT": str(self.folder / "root")}
+        return subprocess.Popen([BINARY, *words, "--mock"], cwd=self.folder, env=env, text=True, stdin=subprocess.DEVNULL,
+                                **({"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | more))
+
     def create(self, name="vm-1", **more):
         return self.run("create", name, "--owner-wallet", WALLET, "--apply", "--memory", "128", "--disk", "4", **more)
 

@@ -4,12 +4,11 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import threading
 import time
 
 import pytest
-from simulated import BINARY, CREATE, Mock, ago, in_worlds, points_of
+from simulated import CREATE, Mock, ago, in_worlds, points_of
 
 GC = ("gc", "--execute", "--jobs", "1")
 
@@ -209,9 +208,7 @@ def test_an_extend_while_the_guest_shuts_down_wins(mock):
     """gc is in the middle of suspending when the engine extends: the VM runs on, allowed to start."""
     mock.behave(shutdown_ms=1500)
     mock.expire()
-    process = subprocess.Popen([BINARY, *GC, "--mock"], cwd=mock.folder, stdout=subprocess.PIPE, text=True,
-                               stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
-                               env={"PATH": os.environ["PATH"], "BLOCKHOST_ROOT": str(mock.folder / "root")})
+    process = mock.start(*GC)
     for line in process.stderr:
         if "shut down" in line:
             break
@@ -701,9 +698,7 @@ def test_a_payment_after_a_kill_waits_for_the_guest_to_be_off_and_starts_it(mock
     """The request to shut down was sent before gc died: the guest goes off later, and nobody else would start it."""
     mock.behave(shutdown_ms=2500)
     mock.expire()
-    process = subprocess.Popen([BINARY, *GC, "--mock"], cwd=mock.folder, stdout=subprocess.PIPE, text=True,
-                               stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
-                               env={"PATH": os.environ["PATH"], "BLOCKHOST_ROOT": str(mock.folder / "root")})
+    process = mock.start(*GC)
     for line in process.stderr:
         if "shut down" in line:
             break
@@ -762,9 +757,7 @@ def test_a_journal_entry_that_cannot_be_read_stops_only_its_own_vm(mock):
 
 def test_gcs_at_once_do_not_disturb_each_other(mock):
     mock.expire()
-    env = {"PATH": os.environ["PATH"], "BLOCKHOST_ROOT": str(mock.folder / "root")}
-    runs = [subprocess.Popen([BINARY, *GC, "--json", "--mock"], cwd=mock.folder, env=env, stdout=subprocess.PIPE,
-                             stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL) for _ in range(6)]
+    runs = [mock.start(*GC, "--json") for _ in range(6)]
     for run in runs:
         out, err = run.communicate(timeout=120)
         assert run.returncode == 0, out + err
@@ -781,9 +774,9 @@ def test_a_reader_that_is_gone_keeps_no_vm_off(mock, verb):
         path = mock.folder / f"mock-world/domains/{name}.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | {"state": "off"}))
     with open("/dev/full", "w") as full:
-        run = subprocess.run([BINARY, *verb, "--mock"], cwd=mock.folder, stdout=full, stderr=subprocess.PIPE,
-                             env={"PATH": os.environ["PATH"], "BLOCKHOST_ROOT": str(mock.folder / "root")})
-    assert run.returncode == 17, run.stderr
+        run = mock.start(*verb, stdout=full)
+        _, err = run.communicate(timeout=60)
+    assert run.returncode == 17, err
     assert {mock.domain(name) for name in names} == {"running"}
 
 
