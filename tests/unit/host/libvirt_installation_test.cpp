@@ -27,7 +27,7 @@ void put(const fs::path& path, const std::string& content = "") {
 
 /// The beginning of an ELF file for this machine, or for another one.
 std::string library(bool own_machine = true) {
-    std::string header = files::read("/proc/self/exe")->substr(0, 64);
+    std::string header = files::read("/proc/self/exe", 1u << 30)->substr(0, 64);
     if (!own_machine) header[18] = static_cast<char>(header[18] + 1); // the low byte of e_machine
     return header;
 }
