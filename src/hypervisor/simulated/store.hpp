@@ -49,11 +49,11 @@ struct Behaviour {
     std::string cloud_init =
         "done"; ///< "running" (never done), "disabled", "failed", "errors" (done, with errors)
     std::string shutdown = "obeys"; ///< "ignores"
-    std::string tune_refuses;       ///< a subsystem ("cpu", "network", "disk") whose running limits cannot be set
-    std::string tune_forgets;       ///< one whose limits, running or defined, are taken and stay as they were
-    bool down = false;              ///< nothing listens
-    Millis boot_ms = 200;           ///< from start to cloud-init's end; the agent connects halfway
-    Millis shutdown_ms = 100;       ///< from the request to off
+    std::string tune_refuses; ///< a subsystem ("cpu", "network", "disk") whose running limits cannot be set
+    std::string tune_forgets; ///< one whose limits, running or defined, are taken and stay as they were
+    bool down = false;        ///< nothing listens
+    Millis boot_ms = 200;     ///< from start to cloud-init's end; the agent connects halfway
+    Millis shutdown_ms = 100; ///< from the request to off
     std::uint64_t host_memory_mib = 65536;
     unsigned host_cpus = 16;
     std::uint64_t pool_available = 1ull << 40; ///< bytes
@@ -65,8 +65,8 @@ struct DomainFile {
     PowerState state = PowerState::off;
     std::string reason;
     bool persistent = true;
-    Millis started = 0; ///< of the last start
-    Millis ends = 0;    ///< it goes off by itself then; 0: it doesn't
+    Millis started = 0;                                  ///< of the last start
+    Millis ends = 0;                                     ///< it goes off by itself then; 0: it doesn't
     Tuning running = unlimited(), definition = unsaid(); ///< its limits; the running ones end with a run
 };
 
