@@ -9,9 +9,6 @@ namespace blockhost::subcommands {
 
 namespace {
 
-/// Python's datetime, which other programs read it with, ends here.
-const Instant latest = *parse_instant("9999-12-31");
-
 /// What the record says before and after.
 struct Extension {
     RecordStatus status;
@@ -27,7 +24,8 @@ Extension extend(World& world, const VmName& name, std::int64_t days, bool from_
                         "use --from-now");
         const Instant base = from_now || !record || !record->expires_at ? now() : *record->expires_at;
         extension.expires_at = base + std::chrono::hours(24) * days;
-        if (extension.expires_at >= latest)
+        // Python's datetime, which other programs read it with, ends there.
+        if (extension.expires_at >= *parse_instant("9999-12-31"))
             throw Error(Code::invalid, name.str() + " would expire after the year 9999",
                         "other programs cannot read such a date; give fewer days");
         database.set_expiry(name, extension.expires_at);

@@ -41,21 +41,10 @@ std::string date_of(const VmRecord& record) {
     return record.created_at ? record.created_text.substr(0, date_length) : "";
 }
 
-std::vector<VmRecord> read_records(const cli::Call& call) {
-    DbConfig config = read_db_config(call.paths);
-    if (call.mock) config.db_file = mock_database(call.paths);
-    std::vector<std::string> bad;
-    auto records = Registry(config.db_file).read().records(&bad);
-    if (!bad.empty())
-        call.printer.warn("left out: " + std::to_string(bad.size()) +
-                          " unreadable record(s), the first is '" + bad.front() + "'");
-    return records;
-}
-
 std::vector<Line> lines_of(const cli::Call& call) {
     std::vector<Line> lines;
     try {
-        const auto records = read_records(call);
+        const auto records = readable_records(call);
         if (records.empty()) return lines;
         const auto live = live_states(call);
         for (const VmRecord& record : records)

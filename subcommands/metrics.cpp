@@ -13,29 +13,16 @@ namespace blockhost::subcommands {
 
 namespace {
 
-/// The name of the one VM that is asked for; nothing for --all.
 std::optional<VmName> wanted(const cli::Call& call) {
-    const bool all = call.arguments.has("all");
-    const bool named = !call.arguments.operands().empty();
-    if (all == named)
-        throw Error(Code::usage,
-                    all ? "metrics takes a NAME or --all, not both" : "metrics needs a NAME or --all",
-                    "'metrics --all --format json' shows every VM");
-    if (!all && call.arguments.has("format")) throw Error(Code::usage, "--format goes with --all");
-    return named ? std::optional(vm_name(call)) : std::nullopt;
+    const auto name = name_or_all(call, "metrics", "'metrics --all --format json' shows every VM");
+    if (name && call.arguments.has("format")) throw Error(Code::usage, "--format goes with --all");
+    return name;
 }
 
-/// The names in the VM database that are not destroyed.
 std::vector<VmName> recorded_names(const cli::Call& call) {
-    DbConfig config = read_db_config(call.paths);
-    if (call.mock) config.db_file = mock_database(call.paths);
-    std::vector<std::string> bad;
     std::vector<VmName> names;
-    for (const VmRecord& record : Registry(config.db_file).read().records(&bad))
+    for (const VmRecord& record : readable_records(call))
         if (record.status != RecordStatus::destroyed) names.push_back(record.name);
-    if (!bad.empty())
-        call.printer.warn("left out: " + std::to_string(bad.size()) +
-                          " unreadable record(s), the first is '" + bad.front() + "'");
     return names;
 }
 

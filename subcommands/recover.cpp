@@ -13,16 +13,6 @@ namespace blockhost::subcommands {
 
 namespace {
 
-std::optional<VmName> wanted(const cli::Call& call) {
-    const bool all = call.arguments.has("all");
-    const bool named = !call.arguments.operands().empty();
-    if (all == named)
-        throw Error(Code::usage,
-                    all ? "recover takes a NAME or --all, not both" : "recover needs a NAME or --all",
-                    "'recover --all --dry-run' shows what there is");
-    return named ? std::optional(vm_name(call)) : std::nullopt;
-}
-
 void print_json(cli::Printer& printer, const std::vector<Recovery>& found) {
     boost::json::array all;
     for (const Recovery& each : found)
@@ -47,7 +37,7 @@ void print_lines(cli::Printer& printer, const std::vector<Recovery>& found, Mode
 }
 
 int run(cli::Call& call) {
-    const auto name = wanted(call);
+    const auto name = name_or_all(call, "recover", "'recover --all --dry-run' shows what there is");
     const Mode mode = call.arguments.has("dry-run") ? Mode::look : Mode::act;
     World world = open_world(call, mode == Mode::look ? Intent::look : Intent::change);
     const auto found = recover(world, name, mode);

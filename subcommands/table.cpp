@@ -2,6 +2,7 @@
 
 #include "base/text.hpp"
 #include "hypervisor/load.hpp"
+#include "lifecycle/limit_file.hpp"
 #include "lifecycle/throttle.hpp"
 #include "subcommands/verbs.hpp"
 
@@ -59,10 +60,34 @@ unsigned jobs(const cli::Call& call) {
     return static_cast<unsigned>(call.arguments.integer("jobs").value_or(*text::parse_int(default_jobs)));
 }
 
-/// Every verb that changes something first takes back the limits whose time is over.
+std::optional<VmName> name_or_all(const cli::Call& call, std::string_view verb, std::string_view hint) {
+    const bool all = call.arguments.has("all");
+    const bool named = !call.arguments.operands().empty();
+    if (all == named)
+        throw Error(Code::usage,
+                    std::string(verb) + (all ? " takes a NAME or --all, not both" : " needs a NAME or --all"),
+                    std::string(hint));
+    return named ? std::optional(vm_name(call)) : std::nullopt;
+}
+
+Registry registry_of(const cli::Call& call) {
+    const DbConfig config = read_db_config(call.paths); // also for a mock: it is wrong there too
+    return Registry(call.mock ? mock_database(call.paths) : config.db_file);
+}
+
+std::vector<VmRecord> readable_records(const cli::Call& call) {
+    std::vector<std::string> bad;
+    auto records = registry_of(call).read().records(&bad);
+    if (!bad.empty())
+        call.printer.warn("left out: " + std::to_string(bad.size()) +
+                          " unreadable record(s), the first is '" + bad.front() + "'");
+    return records;
+}
+
+/// Every verb that changes something first takes back the limits whose time is over, if any are remembered.
 World open_world(const cli::Call& call, Intent intent) {
     const Reality reality = call.mock ? Reality::simulated : Reality::real;
-    if (intent == Intent::change) {
+    if (intent == Intent::change && !LimitFile::names(call.paths.journal).empty()) {
         World due(call.paths, reality, intent, call.printer);
         end_due_limits(due);
     }

@@ -31,9 +31,7 @@ std::string nft_id(const cli::Call& call) {
 
 /// The login that create made: what the VM database says, or what it says for all without a word of it.
 Username login_of(const cli::Call& call, const VmName& name) {
-    DbConfig config = read_db_config(call.paths);
-    if (call.mock) config.db_file = mock_database(call.paths);
-    const auto record = Registry(config.db_file).read().find(name);
+    const auto record = registry_of(call).read().find(name);
     if (record && record->status == RecordStatus::destroyed)
         throw Error(Code::not_found, name.str() + " was destroyed", "'blockhost-libvirt list' shows the VMs");
     if (!record || record->username.empty()) return Username("admin");

@@ -39,6 +39,15 @@ VmName vm_name(const cli::Call& call);
 cli::Option jobs_option();
 unsigned jobs(const cli::Call& call);
 
+/// The NAME of a verb that takes one or --all, exactly one of the two; nothing for --all. Throws Error{usage}
+/// with `hint`.
+std::optional<VmName> name_or_all(const cli::Call& call, std::string_view verb, std::string_view hint);
+
+/// The VM database, for verbs that need nothing else of the world.
+Registry registry_of(const cli::Call& call);
+/// Its records; those that cannot be read are left out, with one warning.
+std::vector<VmRecord> readable_records(const cli::Call& call);
+
 /// The world the call works in.
 World open_world(const cli::Call& call, Intent intent);
 /// Refuses a domain of that name that is not provably ours: its guest is somebody else's. An absent one

@@ -2,18 +2,16 @@
 
 #include "lifecycle/boot.hpp"
 
+#include "base/boot_clock.hpp"
 #include "base/json.hpp"
-#include "base/text.hpp"
 #include "lifecycle/crew.hpp"
-#include "lifecycle/leftovers.hpp"
+#include "lifecycle/memory.hpp"
 #include "lifecycle/power.hpp"
 #include "lifecycle/recover.hpp"
 #include "lifecycle/starting.hpp"
 
 #include <algorithm>
 #include <boost/json/array.hpp>
-#include <boost/json/object.hpp>
-#include <boost/json/parse.hpp>
 #include <exception>
 #include <set>
 
@@ -25,36 +23,21 @@ namespace bj = boost::json;
 
 constexpr const char* memory_file = "boot.json";
 
-/// proc(5): one for each run of the kernel.
-std::string boot_id() {
-    return std::string(text::trim(files::read("/proc/sys/kernel/random/boot_id").value_or("unknown")));
-}
-
 /// The VMs that were seen to since the host started.
 std::set<std::string> seen_to(const World& world) {
-    const auto folder = Folder::open(world.paths.state);
-    const auto text = folder ? folder->read(memory_file) : std::nullopt;
+    const bj::object memory = recall(world, memory_file);
     std::set<std::string> names;
-    if (!text) return names;
-    boost::system::error_code error;
-    const bj::value document = bj::parse(*text, error);
-    if (error || json::string_or(document, "boot_id", "") != boot_id()) return names;
-    const bj::value* list = document.get_object().if_contains("seen_to");
-    if (!list || !list->is_array()) return names;
+    const bj::value* list = memory.if_contains("seen_to");
+    if (json::string_or(memory, "boot_id", "") != moment_now().boot || !list || !list->is_array())
+        return names;
     for (const bj::value& name : list->get_array())
         if (name.is_string()) names.insert(std::string(name.get_string()));
     return names;
 }
 
-void remember(const World& world, const std::set<std::string>& names) {
-    bj::array list;
-    for (const std::string& name : names) list.emplace_back(name);
-    const Folder state = Folder::open_or_make(world.paths.state, 0755);
-    const FileLock alone = lock_memory(state);
-    state.remove_temporaries(memory_file);
-    state.replace(memory_file,
-                  json::python_line(bj::object{{"boot_id", boot_id()}, {"seen_to", list}}) + "\n",
-                  {.mode = 0640, .uid = {}, .gid = {}});
+void remember_seen_to(const World& world, const std::set<std::string>& names) {
+    remember(world, memory_file,
+             {{"boot_id", moment_now().boot}, {"seen_to", bj::array(names.begin(), names.end())}});
 }
 
 BootItem bring_back(World& world, const VmName& name) {
@@ -119,7 +102,7 @@ std::vector<BootItem> boot(World& world, BootManner manner, unsigned jobs, std::
         if (end) items.push_back(*end);
     for (const BootItem& item : items)
         if (item.end != BootItem::End::failed) done.insert(item.name.str());
-    remember(world, done);
+    remember_seen_to(world, done);
     if (untold) std::rethrow_exception(untold);
     return items;
 }

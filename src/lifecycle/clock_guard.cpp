@@ -4,10 +4,9 @@
 
 #include "base/json.hpp"
 #include "host/clock.hpp"
-#include "lifecycle/leftovers.hpp"
+#include "lifecycle/memory.hpp"
 
 #include <array>
-#include <boost/json/object.hpp>
 #include <fmt/format.h>
 #include <sys/stat.h>
 
@@ -17,18 +16,6 @@ namespace {
 
 constexpr const char* memory_file = "gc.json";
 constexpr auto longest_pause = std::chrono::hours(24 * 35);
-
-/// A file that cannot be read tells nothing.
-std::optional<Instant> last_run(const World& world) {
-    try {
-        const auto folder = Folder::open(world.paths.state);
-        const auto text = folder ? folder->read(memory_file) : std::nullopt;
-        if (!text) return std::nullopt;
-        return parse_instant(json::string_or(json::parse(*text, memory_file), "last_run", ""));
-    } catch (const Error&) {
-        return std::nullopt;
-    }
-}
 
 std::optional<Instant> written_at(const std::filesystem::path& path) {
     struct stat file {};
@@ -48,7 +35,7 @@ bool synchronised(const World& world) {
 
 std::optional<std::string> clock_doubt(const World& world) {
     if (!synchronised(world)) return "the kernel says that its clock is not synchronised";
-    const auto ran = last_run(world);
+    const auto ran = parse_instant(json::string_or(recall(world, memory_file), "last_run", ""));
     struct Trace {
         std::optional<Instant> at;
         std::string what;
@@ -70,12 +57,7 @@ std::optional<std::string> clock_doubt(const World& world) {
 }
 
 void remember_gc_run(const World& world, Instant when) {
-    const Folder state = Folder::open_or_make(world.paths.state, 0755);
-    const FileLock alone = lock_memory(state);
-    state.remove_temporaries(memory_file);
-    state.replace(memory_file,
-                  json::python_line(boost::json::object{{"last_run", format_instant(when)}}) + "\n",
-                  {.mode = 0640, .uid = {}, .gid = {}});
+    remember(world, memory_file, {{"last_run", format_instant(when)}});
 }
 
 } // namespace blockhost

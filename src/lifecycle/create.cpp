@@ -310,7 +310,7 @@ void await_late(CreateOperation& op, const EntryView& left) {
 /// connection.
 void settle_lost_call(CreateOperation& op, const Error& reason) {
     constexpr auto patience = 10s;
-    if (reason.code() != Code::no_answer && reason.code() != Code::hypervisor_down) return;
+    if (!is_lost_connection(reason)) return;
     op.world.reconnect(patience);
     if (const auto entry = op.world.journal.peek(op.name())) await_late(op, *entry);
 }

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <set>
 
 namespace blockhost {
 
@@ -70,23 +71,33 @@ void recover_one(World& world, const Run&, const VmName& name) {
     }
 }
 
-/// The addresses that operations under way have noted, and that domains of ours say they have.
-std::vector<Ipv4> claimed_addresses(World& world) {
-    std::vector<Ipv4> addresses = world.journal.all_claims().ip;
+/// The domains with a mark, any instance's.
+struct MarkedDomain {
+    std::string name;
+    DomainMark mark;
+};
+std::vector<MarkedDomain> marked_domains(World& world) {
+    std::vector<MarkedDomain> all;
     for (const DomainUse& use : world.hypervisor().uses())
-        if (const auto mark = read_mark(use.metadata); mark && mark->ip) addresses.push_back(*mark->ip);
-    return addresses;
+        if (auto mark = read_mark(use.metadata)) all.push_back({use.name, std::move(*mark)});
+    return all;
+}
+
+/// A domain that says it has the address, whatever the registry says.
+bool is_of(const std::vector<MarkedDomain>& domains, const Ipv4& address) {
+    return std::any_of(domains.begin(), domains.end(),
+                       [&](const MarkedDomain& each) { return each.mark.ip == address; });
 }
 
 /// Only while nobody has it or claims it, in the critical section that removes it.
 void release_one(World& world, const Ipv4& address) {
     bool released = false;
-    const auto of_domains = claimed_addresses(world);
+    const auto domains = marked_domains(world);
     world.registry.change([&](Database& database) {
         const auto unclaimed = database.unclaimed();
         const auto claims = world.journal.all_claims();
         released = std::find(unclaimed.begin(), unclaimed.end(), address) != unclaimed.end() &&
-                   std::find(of_domains.begin(), of_domains.end(), address) == of_domains.end() &&
+                   !is_of(domains, address) &&
                    std::find(claims.ip.begin(), claims.ip.end(), address) == claims.ip.end();
         if (released) database.release(address);
     });
@@ -120,7 +131,7 @@ void act(World& world, const Run& run, const GcItem& item) {
 
 /// After a connection is lost one attempt is made to have it back; without it nothing more is begun.
 void note_lost_connection(World& world, Run& run, const Error& error) {
-    if (error.code() != Code::hypervisor_down && error.code() != Code::no_answer) return;
+    if (!is_lost_connection(error)) return;
     try {
         world.reconnect(reconnect_patience);
     } catch (const Error&) {
@@ -169,20 +180,18 @@ GcView look_around(World& world) {
     for (const VmRecord& record : view.records)
         if (record.status == RecordStatus::suspended && !start_forbidden(world, record.name))
             view.startable.push_back(record.name.str());
-    std::vector<std::string> marked;
-    for (const DomainUse& use : world.hypervisor().uses()) {
-        const auto mark = read_mark(use.metadata);
-        if (mark && mark->instance == world.instance.str()) marked.push_back(use.name);
-    }
-    std::sort(marked.begin(), marked.end());
+    const auto marked = marked_domains(world);
+    std::set<std::string> ours;
+    for (const MarkedDomain& domain : marked)
+        if (domain.mark.instance == world.instance.str()) ours.insert(domain.name);
     for (const DomainState& domain : world.hypervisor().states())
-        view.domains.push_back(
-            {domain.name, domain.state, std::binary_search(marked.begin(), marked.end(), domain.name)});
+        view.domains.push_back({domain.name, domain.state, ours.count(domain.name) != 0});
     look_at_journal(world, view);
     if (!view.bad_entries.empty()) return view; // whose addresses they note cannot be known
-    view.claimed = claimed_addresses(world);
+    view.claimed = world.journal.all_claims().ip;
     for (const Ipv4& address : database.unclaimed())
-        view.addresses.push_back({address, world.journal.given_back_at(address)});
+        if (!is_of(marked, address))
+            view.addresses.push_back({address, world.journal.given_back_at(address)});
     return view;
 }
 

@@ -64,9 +64,8 @@ struct GcView {
         Ipv4 address;
         std::optional<Instant> given_back_at; ///< by a create of ours that was rolled back
     };
-    std::vector<Unclaimed> addresses; ///< allocated, and nobody's
-    /// What open operations have noted as their own, and what our domains say they have.
-    std::vector<Ipv4> claimed;
+    std::vector<Unclaimed> addresses;     ///< allocated, and neither a record's nor a domain's
+    std::vector<Ipv4> claimed;            ///< what open operations have noted as their own
     std::vector<std::string> startable;   ///< suspended by their records, and nothing forbids their start
     std::vector<std::string> bad_entries; ///< names of journal entries that cannot be read
 };

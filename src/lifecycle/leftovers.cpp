@@ -3,7 +3,6 @@
 #include "lifecycle/leftovers.hpp"
 
 #include <algorithm>
-#include <fcntl.h>
 #include <fmt/format.h>
 
 namespace blockhost {
@@ -21,14 +20,6 @@ void remove_file(const std::filesystem::path& folder_path, const std::string& na
 }
 
 } // namespace
-
-FileLock lock_memory(const Folder& state) {
-    auto lock = FileLock::take(state.open_file("memory.lock", O_RDWR | O_CREAT, 0640),
-                               FileLock::Mode::exclusive, Deadline::in(std::chrono::seconds(10)));
-    if (!lock)
-        throw Error(Code::busy, "another gc or boot keeps memory.lock for too long", "try again shortly");
-    return std::move(*lock);
-}
 
 void remove_console_logs(const World& world, const VmName& name) {
     remove_file(world.paths.consoles, name.str() + ".log");

@@ -5,9 +5,6 @@
 
 namespace blockhost {
 
-/// Held while gc's or boot's memory in the state folder is rewritten. Throws Error{busy} after 10 s.
-FileLock lock_memory(const Folder& state);
-
 /// The console log and the backups virtlogd turns over.
 void remove_console_logs(const World& world, const VmName& name);
 /// `<metrics>/<name>.json`, and `<vms>/<name>.xml` that the 0.2.0 provisioner leaves behind.

@@ -67,8 +67,7 @@ constexpr std::array<Step<ResumeOperation>, 4> steps{{
 /// A VM that libvirt refused to start is suspended as before. A call that libvirt did not answer may still be
 /// carried out, and a VM that runs already is only to be marked: both are for whoever comes next.
 void settle_failure(ResumeOperation& op, JournalEntry& entry, const Error& reason) {
-    const bool unanswered = reason.code() == Code::no_answer || reason.code() == Code::hypervisor_down;
-    if (unanswered || (!entry.started().empty() && entry.started().back() == marking)) return;
+    if (is_lost_connection(reason) || (!entry.started().empty() && entry.started().back() == marking)) return;
     const auto state = op.world.hypervisor().state(op.seen.name.str());
     if (state && is_alive(*state)) return;
     const auto& record = *op.seen.record;

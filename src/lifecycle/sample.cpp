@@ -2,17 +2,16 @@
 
 #include "lifecycle/sample.hpp"
 
+#include "base/boot_clock.hpp"
 #include "base/error.hpp"
 #include "base/files.hpp"
 #include "base/json.hpp"
-#include "base/text.hpp"
 
 #include <algorithm>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 #include <chrono>
 #include <cmath>
-#include <ctime>
 
 namespace blockhost {
 
@@ -160,12 +159,9 @@ bj::object document_of(const Sample& sample) {
 } // namespace
 
 SampleMoment SampleMoment::now() {
-    timespec time{};
-    ::clock_gettime(CLOCK_BOOTTIME, &time);
-    const auto boot_id = files::read("/proc/sys/kernel/random/boot_id", 64);
-    if (!boot_id) throw Error(Code::io, "the kernel does not tell its boot id");
-    return {std::string(text::trim(*boot_id)),
-            static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9};
+    const Moment moment = moment_now();
+    if (moment.boot.empty()) throw Error(Code::io, "the kernel does not tell its boot id");
+    return {moment.boot, std::chrono::duration<double>(moment.since_boot).count()};
 }
 
 Counters Counters::of(const DomainStats& s) {

@@ -15,7 +15,7 @@
 
 namespace blockhost {
 
-/// A moment that no clock setting moves: seconds since the host's boot, and which boot.
+/// What of a Moment (base/boot_clock.hpp) a sample keeps: no clock setting moves it.
 struct SampleMoment {
     std::string boot_id;
     double seconds = 0; ///< CLOCK_BOOTTIME

@@ -61,10 +61,6 @@ void forbid(SuspendOperation& op) {
     forbid_start_of(op.world, op.seen, op.id);
 }
 
-bool is_lost_connection(const Error& error) {
-    return error.code() == Code::no_answer || error.code() == Code::hypervisor_down;
-}
-
 /// A request that libvirt refuses is not the end of it: the guest is forced off then.
 void ask_to_shut_down(SuspendOperation& op) {
     try {
@@ -80,7 +76,8 @@ void shut_down(SuspendOperation& op) {
     Hypervisor& hypervisor = op.world.hypervisor();
     const std::string& name = op.name().str();
     hypervisor.watch(name);
-    for (Deadline deadline = Deadline::in (op.patience), asked = Deadline::in(0s); !deadline.passed();) {
+    const Deadline deadline = Deadline::in(op.patience);
+    for (Deadline asked = Deadline::in(0s); !deadline.passed();) {
         const auto state = hypervisor.state(name);
         if (!state || !is_alive(*state) || state == PowerState::paused) return;
         if (state == PowerState::running && asked.passed()) {

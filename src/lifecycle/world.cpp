@@ -42,6 +42,10 @@ std::unique_ptr<host::Network> network_of(const Paths& paths, Reality reality) {
 
 } // namespace
 
+bool is_lost_connection(const Error& error) {
+    return error.code() == Code::no_answer || error.code() == Code::hypervisor_down;
+}
+
 std::filesystem::path mock_database(const Paths& mock_paths) {
     return mock_paths.world.parent_path() / "mock-db.json";
 }

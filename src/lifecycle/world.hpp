@@ -60,6 +60,10 @@ class World {
     std::unique_ptr<Hypervisor> hypervisor_;
 };
 
+/// Whether an Error says that libvirt did not answer, or is gone: the call may still be carried out, and the
+/// connection is of no more use.
+bool is_lost_connection(const Error& error);
+
 /// The database of the simulated world: mock-db.json beside it.
 std::filesystem::path mock_database(const Paths& mock_paths);
 
