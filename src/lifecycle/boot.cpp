@@ -52,15 +52,20 @@ BootItem bring_back(World& world, const VmName& name) {
     }
 }
 
-std::vector<std::string> active_vms(const World& world, const std::set<std::string>& but) {
+/// The names of active VMs; those of records that cannot be read are put into `bad`.
+std::vector<std::string> active_vms(const World& world, const std::set<std::string>& but,
+                                    std::vector<std::string>* bad = nullptr) {
     std::vector<std::string> names;
-    std::vector<std::string> bad;
-    for (const VmRecord& record : world.registry.read().records(&bad))
+    for (const VmRecord& record : world.registry.read().records(bad))
         if (record.status == RecordStatus::active && but.count(record.name.str()) == 0)
             names.push_back(record.name.str());
-    for (const std::string& name : bad)
-        world.talk.warn("the record of " + name + " cannot be read; whether it should run is not known");
     return names;
+}
+
+/// What was under way when the host went down.
+void finish_interrupted(World& world) {
+    for (const Recovery& recovery : recover(world, {}, Mode::act))
+        if (!recovery.failure.empty()) world.talk.warn(recovery.name.str() + ": " + recovery.failure);
 }
 
 } // namespace
@@ -84,24 +89,27 @@ std::vector<BootItem> boot(World& world, BootManner manner, unsigned jobs, std::
     std::set<std::string> done = manner == BootManner::once ? seen_to(world) : std::set<std::string>{};
     if (world.journal.names().empty() && active_vms(world, done).empty()) return {};
     world.reconnect(patience);
-    for (const Recovery& recovery : recover(world, {}, Mode::act))
-        if (!recovery.failure.empty()) world.talk.warn(recovery.name.str() + ": " + recovery.failure);
-    const std::vector<std::string> names = active_vms(world, done);
+    finish_interrupted(world);
+    std::vector<std::string> bad;
+    const std::vector<std::string> names = active_vms(world, done, &bad);
+    for (const std::string& name : bad)
+        world.talk.warn("the record of " + name + " cannot be read; whether it should run is not known");
+
     std::vector<std::optional<BootItem>> ends(names.size());
+    std::vector<BootItem> items;
     std::exception_ptr untold;
     try {
         for_each_vm(
             world, names, jobs,
             [&](World& own, std::size_t i) { ends[i] = bring_back(own, VmName(names[i])); },
-            [&](std::size_t i) { told(*ends[i]); });
+            [&](std::size_t i) {
+                items.push_back(*ends[i]);
+                if (ends[i]->end != BootItem::End::failed) done.insert(names[i]);
+                told(*ends[i]);
+            });
     } catch (...) {
         untold = std::current_exception();
     }
-    std::vector<BootItem> items;
-    for (const auto& end : ends)
-        if (end) items.push_back(*end);
-    for (const BootItem& item : items)
-        if (item.end != BootItem::End::failed) done.insert(item.name.str());
     remember_seen_to(world, done);
     if (untold) std::rethrow_exception(untold);
     return items;

@@ -7,24 +7,18 @@ import shutil
 import socket
 import subprocess
 
+import host as host_module
 import pytest
+from host import BINARY, BUILD, DB
 
-TREE = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("BLOCKHOST_BUILD", TREE / "build"))
-BINARY = BUILD / "blockhost-libvirt"
 LINK = BUILD / "symlinks/blockhost-provisioner-detect"
-DB = "bridge: br0\nip_pool: {network: 10.9.9.0/24, start: 10, end: 12, gateway: 10.9.9.1}\n"
 
 
-class Host:
+class Host(host_module.Host):
     """A root of its own, a socket that nobody listens on, and the program where its module is."""
 
     def __init__(self, folder):
-        self.folder = folder
-        self.etc = folder / "root/etc/blockhost"
-        (self.etc / "network-modes.enabled").mkdir(parents=True)
-        (self.etc / "network-modes.enabled/none.json").write_text("{}")
-        (self.etc / "db.yaml").write_text(DB)
+        super().__init__(folder)
         self.socket = folder / "sock"
         self.libraries = folder / "libraries"
         self.libraries.mkdir()
@@ -32,13 +26,8 @@ class Host:
             (self.libraries / name).write_bytes(BINARY.read_bytes()[:64])
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(self.socket))
-        self.env = {"PATH": os.environ["PATH"], "BLOCKHOST_ROOT": str(folder / "root"),
-                    "LD_LIBRARY_PATH": str(self.libraries),
-                    "BLOCKHOST_LIBVIRT_URI": f"qemu+unix:///system?socket={self.socket}"}
-
-    def run(self, *words, program=BINARY, **env):
-        return subprocess.run([program, *words], env=self.env | env, cwd=self.folder, capture_output=True, text=True,
-                              stdin=subprocess.DEVNULL, timeout=60)
+        self.env |= {"LD_LIBRARY_PATH": str(self.libraries),
+                     "BLOCKHOST_LIBVIRT_URI": f"qemu+unix:///system?socket={self.socket}"}
 
     def findings(self, *more, program=BINARY, **env):
         run = self.run("detect", "--explain", "--json", *more, program=program, **env)

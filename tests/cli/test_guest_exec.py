@@ -1,12 +1,11 @@
 """guest-exec in the simulated world: what reaches the guest, what comes back, and agents on their bad days."""
 
-import json
 import re
 import subprocess
 import time
 
 import pytest
-from test_refusals import BAD_NAMES, BINARY, BUILD, Host, refused
+from host import BAD_NAMES, BINARY, BUILD, Host, refused
 
 NAME = "vm-1"
 
@@ -17,10 +16,6 @@ def host(tmp_path):
     run = made.create(NAME)
     assert run.returncode == 0, run.stderr
     return made
-
-
-def behave(host, **knobs):
-    (host.folder / "mock-world/behaviour.json").write_text(json.dumps(knobs))
 
 
 def guest_exec(host, *words, name=NAME, **env):
@@ -89,17 +84,17 @@ def test_bad_names_are_refused(host, name):
 
 def test_the_four_troubles_have_four_messages(host):
     failed(guest_exec(host, "true", name="absent"), "there is no VM named absent")
-    behave(host, agent="absent")
+    host.behave(agent="absent")
     failed(guest_exec(host, "true"), "is not connected")
-    behave(host, agent="silent")
+    host.behave(agent="silent")
     failed(guest_exec(host, "true"), "does not answer")
-    behave(host)
+    host.behave()
     assert host.run("kill", NAME, "--mock").returncode == 0
     failed(guest_exec(host, "true"), f"{NAME} is not running")
 
 
 def test_a_libvirt_that_is_down_is_said_to_be(host):
-    behave(host, down=True)
+    host.behave(down=True)
     failed(guest_exec(host, "true"), "cannot be reached")
 
 
@@ -107,31 +102,31 @@ def test_a_libvirt_that_is_down_is_said_to_be(host):
                                         ("wrong", "makes no sense"), ("huge", "larger than")])
 @pytest.mark.parametrize("at", ["guest-exec", "guest-exec-status"])
 def test_an_agent_that_answers_nonsense_is_refused_with_the_reason(host, how, words, at):
-    behave(host, agent=how, agent_at=at)
+    host.behave(agent=how, agent_at=at)
     began = time.monotonic()
     failed(guest_exec(host, "echo x"), f"reply to {at} ", words)
     assert time.monotonic() - began < 10
 
 
 def test_an_agent_that_answers_a_ping_with_nonsense_is_given_up(host):
-    behave(host, agent="garbage")
+    host.behave(agent="garbage")
     failed(guest_exec(host, "true"), "reply to guest-ping", "not JSON")
 
 
 def test_an_agent_that_is_slower_than_the_greeting_is_given_up(host):
-    behave(host, agent="slow", agent_ms=60000)
+    host.behave(agent="slow", agent_ms=60000)
     began = time.monotonic()
     failed(guest_exec(host, "true"), "does not answer")
     assert time.monotonic() - began < 20
 
 
 def test_an_agent_that_is_slow_is_waited_for(host):
-    behave(host, agent="slow", agent_ms=300)
+    host.behave(agent="slow", agent_ms=300)
     assert guest_exec(host, "echo x").stdout == "x\n"
 
 
 def test_an_agent_that_stops_answering_while_the_command_runs_is_told_apart(host):
-    behave(host, agent="silent", agent_at="guest-exec-status")
+    host.behave(agent="silent", agent_at="guest-exec-status")
     failed(guest_exec(host, "sleep 1"), "stopped answering while the command ran")
 
 

@@ -2,18 +2,13 @@
 
 import json
 import os
-import pathlib
 import re
 import subprocess
 import time
 
+import host as host_module
 import pytest
-
-TREE = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("BLOCKHOST_BUILD", TREE / "build"))
-BINARY = BUILD / "blockhost-libvirt"
-WALLET = "0x" + "ef" * 20
-DB = "bridge: br0\nip_pool: {network: 10.9.9.0/24, start: 10, end: 40, gateway: 10.9.9.1}\n"
+from host import BINARY, BUILD, DB
 
 KEYS = ["cpu_percent", "cpu_count", "memory_used_mb", "memory_total_mb", "disk_used_mb", "disk_total_mb",
         "disk_read_iops", "disk_write_iops", "disk_read_bytes_sec", "disk_write_bytes_sec", "net_rx_bytes_sec",
@@ -22,37 +17,27 @@ STOPPED = {**{key: 0 for key in KEYS}, "cpu_percent": 0.0, "disk_used_mb": -1, "
            "guest_agent_responsive": False, "state": "stopped"}
 
 
-class Host:
+class Host(host_module.Host):
+    """A host with room for many VMs, and what metrics says of them."""
+
     def __init__(self, folder):
-        self.folder = folder
-        etc = folder / "root/etc/blockhost"
-        (etc / "network-modes.enabled").mkdir(parents=True)
-        (etc / "network-modes.enabled/none.json").write_text("{}")
-        (etc / "db.yaml").write_text(DB)
+        super().__init__(folder)
+        (self.etc / "db.yaml").write_text(DB.replace("end: 12", "end: 40"))
         self.world = folder / "mock-world"
         self.sample = self.world / "metrics/vm-1.json"
 
     def run(self, *words, prefix=(), program=BINARY):
-        return subprocess.run([*prefix, program, *words], env={"PATH": os.environ["PATH"],
-                              "BLOCKHOST_ROOT": str(self.folder / "root")}, cwd=self.folder, capture_output=True,
-                              text=True, stdin=subprocess.DEVNULL, timeout=60)
+        return subprocess.run([*prefix, program, *words], env=self.env, cwd=self.folder, capture_output=True, text=True,
+                              stdin=subprocess.DEVNULL, timeout=60)
 
     def create(self, name, cpus=1):
-        run = self.run("create", name, "--owner-wallet", WALLET, "--memory", "128", "--disk", "4", "--cpu", str(cpus),
-                       "--mock", "--apply")
+        run = super().create(name, "--cpu", str(cpus))
         assert run.returncode == 0, run.stderr
-
-    def behave(self, **knobs):
-        (self.world / "behaviour.json").write_text(json.dumps(knobs))
 
     def metrics(self, name="vm-1"):
         run = self.run("metrics", name, "--mock")
         assert run.returncode == 0, run.stderr
         return strict(run.stdout)
-
-    def set_state(self, state, name="vm-1"):
-        path = self.world / f"domains/{name}.json"
-        path.write_text(json.dumps(json.loads(path.read_text()) | {"state": state}))
 
 
 @pytest.fixture()

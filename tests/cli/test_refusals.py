@@ -3,7 +3,6 @@
 import json
 import os
 import pathlib
-import re
 import shutil
 import signal
 import socket
@@ -11,57 +10,12 @@ import subprocess
 import tempfile
 
 import pytest
-
-TREE = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("BLOCKHOST_BUILD", TREE / "build"))
-BINARY = BUILD / "blockhost-libvirt"
-WALLET = "0x" + "ef" * 20
-DB = "bridge: br0\nip_pool: {network: 10.9.9.0/24, start: 10, end: 12, gateway: 10.9.9.1}\n"
-
-
-class Host:
-    def __init__(self, folder):
-        self.folder = folder
-        self.etc = folder / "root/etc/blockhost"
-        (self.etc / "network-modes.enabled").mkdir(parents=True)
-        (self.etc / "network-modes.enabled/none.json").write_text("{}")
-        (self.etc / "db.yaml").write_text(DB)
-        self.env = {"PATH": os.environ["PATH"], "BLOCKHOST_ROOT": str(folder / "root")}
-
-    def run(self, *words, program=BINARY, **env):
-        return subprocess.run([program, *words], env=self.env | env, cwd=self.folder, capture_output=True, text=True,
-                              stdin=subprocess.DEVNULL)
-
-    def create(self, name="vm-1", *more, wallet=WALLET, **env):
-        return self.run("create", name, "--owner-wallet", wallet, "--memory", "128", "--disk", "4", "--mock", "--apply",
-                        *more, **env)
-
-    def everything(self):
-        """What a refusal must not change: VMs, addresses, disks, seeds, journal."""
-        kept = {}
-        for path in sorted(self.folder.rglob("*")):
-            relative = str(path.relative_to(self.folder))
-            if path.is_file() and re.search(r"mock-db\.json$|mock-world/(domains|vms|cloud-init|console|journal|network)/",
-                                            relative):
-                kept[relative] = path.read_bytes()
-        return kept
+from host import BAD_NAMES, BINARY, Host, WALLET, refused
 
 
 @pytest.fixture()
 def host(tmp_path):
     return Host(tmp_path)
-
-
-def refused(host, run, *words, status=1):
-    assert run.returncode == status, (run.returncode, run.stdout, run.stderr)
-    last = run.stderr.strip().splitlines()[-1]
-    for word in words:
-        assert word.lower() in run.stderr.lower(), run.stderr
-    assert "Traceback" not in run.stderr and "terminate called" not in run.stderr
-    return last
-
-
-BAD_NAMES = ["a" * 65, "name\n", "..", ".hidden", "a/b", "", " a", "a b", "ä", "-x;rm"]
 
 
 @pytest.mark.parametrize("name", BAD_NAMES)

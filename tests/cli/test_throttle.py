@@ -1,18 +1,15 @@
 """throttle in the simulated world: every line to the byte, what is refused, what ends by itself."""
 
 import json
-import os
-import pathlib
 import signal
 import subprocess
 import time
 
+import host as host_module
 import pytest
+from host import BINARY, BUILD
 
-BUILD = pathlib.Path(os.environ.get("BLOCKHOST_BUILD", pathlib.Path(__file__).resolve().parents[2] / "build"))
-BINARY = BUILD / "blockhost-libvirt"
 LINK = BUILD / "symlinks/blockhost-vm-throttle"
-WALLET = "0x" + "ef" * 20
 
 EVERY_OPTION = ("--cpu-shares", "512", "--cpu-quota", "50", "--bandwidth-in", "1000", "--bandwidth-out", "100",
                 "--iops-read", "500", "--iops-write", "300")
@@ -25,29 +22,23 @@ NO_LIMITS = {"cpu_shares": 1024, "cpu_quota": None, "bandwidth_in": None, "bandw
              "iops_write": None}
 
 
-class Host:
+class Host(host_module.Host):
+    """A host with one VM, and what throttle does to it."""
+
     def __init__(self, folder):
-        self.folder = folder
-        etc = folder / "root/etc/blockhost"
-        (etc / "network-modes.enabled").mkdir(parents=True)
-        (etc / "network-modes.enabled/none.json").write_text("{}")
-        (etc / "db.yaml").write_text("bridge: br0\nip_pool: {network: 10.9.9.0/24, start: 10, end: 12, "
-                                     "gateway: 10.9.9.1}\n")
-        (folder / "mock-world").mkdir()
+        super().__init__(folder)
         self.behave()
-        self.env = {"PATH": os.environ["PATH"], "BLOCKHOST_ROOT": str(folder / "root")}
-        run = self.run("create", "vm-1", "--owner-wallet", WALLET, "--memory", "128", "--disk", "4", "--apply")
+        run = self.create()
         assert run.returncode == 0, run.stderr
 
-    def run(self, *words, program=(BINARY,), **env):
-        return subprocess.run([*program, *words, "--mock"], env=self.env | env, cwd=self.folder, capture_output=True,
-                              text=True, stdin=subprocess.DEVNULL)
+    def run(self, *words, program=BINARY, **env):
+        return super().run(*words, *(() if "--mock" in words else ("--mock",)), program=program, **env)
 
     def throttle(self, *words, **env):
-        return self.run(*words, program=(LINK,), **env)
+        return self.run(*words, program=LINK, **env)
 
     def behave(self, **knobs):
-        (self.folder / "mock-world/behaviour.json").write_text(json.dumps({"boot_ms": 0, "shutdown_ms": 0} | knobs))
+        super().behave(boot_ms=0, shutdown_ms=0, **knobs)
 
     def show(self, name="vm-1"):
         run = self.throttle(name, "--show", "--json")

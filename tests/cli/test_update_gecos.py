@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from test_refusals import BAD_NAMES, BUILD, WALLET, Host, refused
+from host import BAD_NAMES, BUILD, WALLET, Host, refused
 
 NAME = "vm-1"
 NEW = "0x" + "12" * 20
@@ -16,10 +16,6 @@ def host(tmp_path):
     run = made.create(NAME, "--username", "alice")
     assert run.returncode == 0, run.stderr
     return made
-
-
-def behave(host, **knobs):
-    (host.folder / "mock-world/behaviour.json").write_text(json.dumps(knobs))
 
 
 def update(host, wallet=NEW, nft="7", name=NAME, **env):
@@ -128,16 +124,16 @@ def test_a_vm_that_is_off_fails_at_once(host):
 
 
 def test_a_silent_agent_fails_soon(host):
-    behave(host, agent="slow", agent_ms=60000)
+    host.behave(agent="slow", agent_ms=60000)
     began = time.monotonic()
     failed(update(host), "does not answer")
     assert time.monotonic() - began < 15
-    behave(host, agent="absent")
+    host.behave(agent="absent")
     failed(update(host), "not connected")
 
 
 def test_a_user_database_that_is_locked_for_a_moment_is_waited_for(host):
-    behave(host, passwd_locked=2)
+    host.behave(passwd_locked=2)
     run = update(host)
     assert run.returncode == 0, run.stderr
     assert gecos(host) == f"wallet={NEW},nft=7"
@@ -148,7 +144,7 @@ def test_a_user_database_that_is_locked_for_a_moment_is_waited_for(host):
     ({"agent": "slow", "agent_at": "guest-exec-status", "agent_ms": 60000}, "stopped answering"),
 ])
 def test_it_ends_in_time_whatever_the_guest_does(host, knobs, words):
-    behave(host, **knobs)
+    host.behave(**knobs)
     began = time.monotonic()
     failed(update(host), words)
     assert time.monotonic() - began < 28
@@ -157,7 +153,7 @@ def test_it_ends_in_time_whatever_the_guest_does(host, knobs, words):
 @pytest.mark.parametrize("how", ["garbage", "half", "deep", "wrong", "huge"])
 @pytest.mark.parametrize("at", ["guest-exec", "guest-exec-status"])
 def test_an_agent_that_answers_nonsense_fails_it(host, how, at):
-    behave(host, agent=how, agent_at=at)
+    host.behave(agent=how, agent_at=at)
     failed(update(host), at)
 
 

@@ -78,6 +78,17 @@ class Mock:
         path = self.folder / f"mock-world/domains/{name}.json"
         return json.loads(path.read_text())["state"] if path.exists() else None
 
+    def set_state(self, state, name="vm-1"):
+        """What a guest, an admin with virsh or a reboot of the host did to the domain."""
+        path = self.folder / f"mock-world/domains/{name}.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"state": state}))
+
+    def disown(self, name="vm-1"):
+        """Makes the domain another instance's."""
+        xml = self.folder / f"mock-world/domains/{name}.xml"
+        instance = (self.folder / "mock-world/instance-id").read_text().strip()
+        xml.write_text(xml.read_text().replace(instance, "f" * 32))
+
     def behave(self, **knobs):
         path = self.folder / "mock-world/behaviour.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | knobs))
@@ -138,3 +149,29 @@ def in_worlds(job, cases):
 
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         return [end for end in pool.map(one, cases) if end]
+
+
+GC = ("gc", "--execute", "--jobs", "1")
+
+
+def gc(world, *more, status=0):
+    run = world.run(*GC, *more)
+    assert run.returncode == status, run.stdout + run.stderr
+    return run
+
+
+def made(world):
+    assert world.create().returncode == 0
+
+
+def expired(world):
+    made(world)
+    world.expire()
+
+
+def suspended(world, days=1):
+    """Suspended by gc; for `days` by now, where that is not zero."""
+    expired(world)
+    gc(world)
+    if days:
+        world.change("vm-1", suspended_at=ago(days))
