@@ -379,9 +379,11 @@ def test_libvirt_that_is_down_changes_nothing(mock):
 
 def test_gcs_at_once_do_not_disturb_each_other(mock):
     mock.expire()
-    runs = [mock.start(*GC, "--json") for _ in range(6)]
-    for run in runs:
-        out, err = run.communicate(timeout=120)
-        assert run.returncode == 0, out + err
-        assert json.loads(out)["errors"] == 0
+    for _ in range(5):
+        runs = [mock.start(*GC, "--json") for _ in range(8)]
+        for run in runs:
+            out, err = run.communicate(timeout=120)
+            assert run.returncode == 0, out + err
+            assert json.loads(out)["errors"] == 0
+            assert "WARNING" not in err, "each remembers that it ran"
     assert mock.record()["status"] == "suspended"
