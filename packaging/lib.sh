@@ -13,7 +13,7 @@ packages_for() {
         case $purpose in
             build)
                 printf '%s\n' g++ gcc meson ninja-build pkg-config ccache libvirt-dev libboost1.81-dev libboost-json1.81-dev \
-                    libyaml-cpp-dev libpugixml-dev libfmt-dev libisofs-dev
+                    libyaml-cpp-dev libpugixml-dev libfmt-dev libisofs-dev libcurl4-openssl-dev
                 ;;
             libvirt)
                 printf '%s\n' libvirt-daemon-system libvirt-daemon-config-nwfilter libvirt-clients qemu-system-x86 \
@@ -21,7 +21,10 @@ packages_for() {
                 ;;
             debian-guest) printf '%s\n' mmdebstrap extlinux e2fsprogs fdisk mount qemu-utils debian-archive-keyring ;;
             quick-guest) printf '%s\n' busybox-static qemu-guest-agent qemu-utils kmod cpio ;;
-            test) printf '%s\n' catch2 python3 python3-pytest python3-pytest-xdist git genisoimage shellcheck binutils iputils-ping systemd ;;
+            test)
+                printf '%s\n' catch2 python3 python3-pytest python3-pytest-xdist git genisoimage shellcheck binutils \
+                    iputils-ping systemd openssl
+                ;;
             login) printf '%s\n' openssh-client ;;
             *) fail "no packages are known for $purpose" ;;
         esac

@@ -44,6 +44,7 @@ std::string hint_for(std::string_view loader_words) {
     if (loader_words.find("libvirt.so") != loader_words.npos ||
         loader_words.find("libvirt-") != loader_words.npos)
         return "install libvirt: apt-get install libvirt-daemon-system";
+    if (loader_words.find("libcurl.so") != loader_words.npos) return "apt-get install libcurl4";
     if (loader_words.find("libisofs.so") != loader_words.npos) return "apt-get install libisofs6";
     return "reinstall the package blockhost-provisioner-libvirt";
 }

@@ -14,7 +14,7 @@ BINARY = BUILD / "blockhost-libvirt"
 
 FLOORS = {
     "base": 0, "model": 1, "config": 2,
-    "registry": 3, "hypervisor": 3, "guest": 3, "host": 3,
+    "registry": 3, "hypervisor": 3, "guest": 3, "host": 3, "http": 3,
     "lifecycle": 4, "image": 4, "cli": 5, "subcommands": 6,
 }
 
@@ -86,6 +86,10 @@ def test_only_the_libvirt_driver_speaks_to_libvirt():
     assert not wrong
 
 
+def test_only_the_http_module_speaks_to_libcurl():
+    assert [str(p.relative_to(TREE)) for p in sources() if "<curl/" in p.read_text()] == ["src/http/module.cpp"]
+
+
 def test_the_process_runner_is_used_on_the_host_and_image_floors_only():
     allowed = {"base", "host", "image"}
     wrong = [str(p.relative_to(TREE)) for p in sources()
@@ -147,7 +151,7 @@ def test_the_libvirt_module_contains_neither_boost_nor_yaml():
 
 
 def test_the_modules_export_one_function_each():
-    for module in ("hypervisor-libvirt.so", "seed-image.so"):
+    for module in ("hypervisor-libvirt.so", "seed-image.so", "http.so"):
         out = subprocess.run(["nm", "-D", "--defined-only", BUILD / module], check=True, capture_output=True, text=True)
         ours = [line.split()[-1] for line in out.stdout.splitlines() if "blockhost" in line and " T " in line]
         assert len(ours) == 1, (module, ours)

@@ -1,0 +1,53 @@
+#pragma once
+/// One request and its response, within the attempts of one call.
+
+#include "base/time.hpp"
+#include "http/attempt.hpp"
+#include "http/meter.hpp"
+#include "http/response.hpp"
+#include "http/store.hpp"
+
+namespace blockhost::http {
+
+/// What all requests of one call share.
+class Errand {
+  public:
+    Errand(std::string url_of_caller, const Manner& given_manner, const Watch& given_watch,
+           Store& given_store)
+        : url(std::move(url_of_caller)), manner(given_manner), store(given_store), watch_(given_watch),
+          deadline_(Deadline::in(given_manner.deadline)) {}
+
+    const std::string url; ///< as the caller named it; requests may go elsewhere
+    const Manner& manner;
+    Store& store;
+    int attempts = 0;
+    bool trusts_ranges = true; ///< until an answer to a range was of no use
+
+    /// Throws what the caller's check throws, and Error{no_answer} when the deadline passed.
+    void check();
+    /// Tells the size, if it is news.
+    void announce(std::optional<std::uint64_t> total);
+    void tell_progress();
+    void tell_end();
+    /// Waits; Error as `check` says. False, without waiting, when the deadline would pass meanwhile.
+    bool pause(std::chrono::milliseconds span);
+
+  private:
+    const Watch& watch_;
+    Deadline deadline_;
+    Meter meter_;
+    std::optional<std::uint64_t> announced_;
+};
+
+/// What follows from a response.
+struct Turn {
+    enum class Kind { done, ask_anew, redirect, failed };
+    Kind kind = Kind::failed;
+    Failed failed;        ///< of `failed`
+    std::string location; ///< of `redirect`
+};
+
+/// Asks `url` for what the store lacks, and stores what comes.
+Turn ask(Errand& errand, const std::string& url);
+
+} // namespace blockhost::http

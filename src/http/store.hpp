@@ -1,0 +1,65 @@
+#pragma once
+/// Where the bytes of a response go.
+
+#include "base/files.hpp"
+#include "base/lock.hpp"
+#include "http/response.hpp"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace blockhost::http {
+
+class Store {
+  public:
+    /// The remote file that the bytes here are of; without validator when there is none to go on with.
+    virtual const Origin& origin() const = 0;
+    virtual std::uint64_t size() const = 0;
+    /// From now on the bytes are those of `origin` from byte `at` on; what was behind it is gone.
+    virtual void begin(const Origin& origin, std::uint64_t at) = 0;
+    virtual void append(std::string_view bytes) = 0;
+
+  protected:
+    ~Store() = default;
+};
+
+/// A text in memory; begins from zero each time.
+class Text final : public Store {
+  public:
+    /// `name_for_errors` says what is too large beyond `max` bytes: Error{io}.
+    Text(std::string name_for_errors, std::size_t max) : name_(std::move(name_for_errors)), max_(max) {}
+    const Origin& origin() const override { return none_; }
+    std::uint64_t size() const override { return text_.size(); }
+    void begin(const Origin& origin, std::uint64_t at) override;
+    void append(std::string_view bytes) override;
+    std::string take() { return std::move(text_); }
+
+  private:
+    void check(std::uint64_t size) const;
+    Origin none_;
+    std::string name_, text_;
+    std::size_t max_;
+};
+
+/// `<name>.partial` and `<name>.partial.json`, locked against other processes. Throws Error{io}, Error{busy}.
+class PartialFile final : public Store {
+  public:
+    /// Opens what an earlier call for `url` left; what is of another URL does not count.
+    PartialFile(const Folder& folder, const std::string& name, const std::string& url);
+    const Origin& origin() const override { return origin_; }
+    std::uint64_t size() const override { return size_; }
+    void begin(const Origin& origin, std::uint64_t at) override;
+    void append(std::string_view bytes) override;
+    /// The partial becomes `name`, durably.
+    void finish();
+
+  private:
+    const Folder& folder_;
+    std::string name_, partial_, note_, path_;
+    FileLock file_;
+    Origin origin_;
+    std::uint64_t size_ = 0;
+};
+
+} // namespace blockhost::http
