@@ -166,8 +166,9 @@ class Server:
                 return Behaviour(body=b"no such path", status=404), 0
             found.seen += 1
             number = found.seen
-        if found.then and number > found.then_after:
-            return found.then, number - found.then_after
+        while found.then and number > found.then_after:
+            number -= found.then_after
+            found = found.then
         return found, number
 
     def _file(self, path):
@@ -201,7 +202,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         else:
             self._answer(how, number)
 
-    do_HEAD = do_POST = do_GET
+    do_HEAD = do_POST = do_CONNECT = do_GET
 
     def _send_head(self, status, headers):
         self.send_response_only(status)

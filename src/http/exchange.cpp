@@ -128,10 +128,12 @@ Turn Exchange::turn(const Outcome& outcome) const {
         return {Turn::Kind::redirect, {}, outcome.location};
     case Answer::refused:
         return failure(Why::status, reader_.head().status, {});
-    case Answer::nonsense:
+    case Answer::unasked:
+        return failure(Why::nonsense, 0, "it sent a range that nobody asked for");
+    case Answer::open_ended:
         break;
     }
-    return failure(Why::nonsense, 0, "it sent a range that nobody asked for");
+    return failure(Why::nonsense, 0, "it does not tell where the file ends");
 }
 
 std::vector<std::string> headers_for(const Origin& origin, std::uint64_t from) {

@@ -28,7 +28,8 @@ Progress Meter::tell(Clock::time_point now, std::uint64_t done, std::optional<st
     const Sample& oldest = samples_.front();
     const double seconds = std::chrono::duration<double>(now - oldest.at).count();
     if (seconds > 0) progress.bytes_per_second = static_cast<double>(done - oldest.done) / seconds;
-    if (!total || *total < done || progress.bytes_per_second <= 0) return progress;
+    if (total == done) progress.left = std::chrono::seconds(0);
+    if (!total || *total <= done || progress.bytes_per_second <= 0) return progress;
     const double left = std::ceil(static_cast<double>(*total - done) / progress.bytes_per_second);
     if (left <= longest_told_seconds) progress.left = std::chrono::seconds(static_cast<long>(left));
     return progress;

@@ -79,7 +79,6 @@ HeadReader::State HeadReader::take(std::string_view line) {
 
 HeadReader::State HeadReader::take_status(std::string_view line) {
     head_ = {};
-    has_transfer_encoding_ = false;
     auto words = text::split(line, ' ');
     auto status = words.size() > 1 ? parse_size(words[1]) : std::nullopt;
     if (!status || words[1].size() != 3 || *status < 100)
@@ -91,7 +90,7 @@ HeadReader::State HeadReader::take_status(std::string_view line) {
 HeadReader::State HeadReader::take_end() {
     if (head_.status == 0) return refuse("it has no status");
     if (head_.status < 200) return State::more;
-    if (has_transfer_encoding_) head_.length.reset(); // RFC 9112, section 6.3
+    if (head_.chunked) head_.length.reset(); // RFC 9112, section 6.3
     whole_ = true;
     return State::whole;
 }
@@ -99,8 +98,8 @@ HeadReader::State HeadReader::take_end() {
 HeadReader::State HeadReader::take_field(std::string_view name, std::string_view value) {
     if (name == "content-length") return take_length(value);
     if (name == "transfer-encoding") {
-        has_transfer_encoding_ = true;
-        if (text::lower(value) != "chunked") return refuse("it sends in an encoding that nobody asked for");
+        head_.chunked = text::lower(value) == "chunked";
+        if (!head_.chunked) return refuse("it sends in an encoding that nobody asked for");
     } else if (name == "etag" && is_strong_etag(value)) {
         head_.etag = value;
     } else if (name == "last-modified") {
@@ -126,8 +125,8 @@ std::uint64_t resume_at(const Origin& origin, std::uint64_t size) {
 
 Answer meaning_of(const Head& head, const Origin& origin, std::uint64_t asked_from) {
     if (is_redirect(head.status)) return Answer::redirect;
-    if (head.status == 200) return Answer::from_zero;
-    if (asked_from == 0) return head.status == 206 ? Answer::nonsense : Answer::refused;
+    if (head.status == 200) return head.length || head.chunked ? Answer::from_zero : Answer::open_ended;
+    if (asked_from == 0) return head.status == 206 ? Answer::unasked : Answer::refused;
     if (head.status == 416) return Answer::ask_anew;
     if (head.status != 206) return Answer::refused;
     return goes_on(head, origin, asked_from) ? Answer::append : Answer::ask_anew;

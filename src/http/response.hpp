@@ -23,7 +23,8 @@ std::optional<std::uint64_t> parse_size(std::string_view text);
 struct Head {
     int status = 0;
     std::optional<std::uint64_t> length; ///< of the body; nothing when it is chunked or not said
-    std::string etag;                    ///< a strong one, else empty
+    bool chunked = false;
+    std::string etag; ///< a strong one, else empty
     std::string last_modified;
     std::optional<std::string> content_range;
 };
@@ -47,7 +48,7 @@ class HeadReader {
     State take_length(std::string_view value);
 
     Head head_;
-    bool whole_ = false, has_transfer_encoding_ = false;
+    bool whole_ = false;
     std::size_t lines_ = 0, bytes_ = 0;
     std::string complaint_;
 };
@@ -72,8 +73,9 @@ enum class Answer {
     from_zero, ///< the body is the whole file
     ask_anew,  ///< what came is of no use: ask for the whole file
     redirect,
-    refused,  ///< a status that brings no file
-    nonsense, ///< a range that nobody asked for
+    refused,    ///< a status that brings no file
+    unasked,    ///< a range that nobody asked for
+    open_ended, ///< the connection alone ends the body: libcurl takes one that breaks for its end
 };
 /// `asked_from`: as resume_at said.
 Answer meaning_of(const Head& head, const Origin& origin, std::uint64_t asked_from);

@@ -39,6 +39,7 @@ TEST_CASE("nothing is left at the end, and nobody knows how much without a size 
     meter.tell(start, 0, {});
     CHECK_FALSE(meter.tell(start + 1s, 100, {}).left);
     CHECK(meter.tell(start + 2s, 200, 200).left == 0s);
+    CHECK(Meter().tell(start, 200, 200).left == 0s);
     Meter stuck;
     stuck.tell(start, 5, 100);
     CHECK_FALSE(stuck.tell(start + 1s, 5, 100).left);

@@ -29,7 +29,7 @@ const Origin by_date{"https://h/", "", "Monday", 100};
 
 /// A 206 from byte 40 on, of the file that both origins are.
 Head range(std::string content_range = "bytes 40-99/100") {
-    return {206, 60, "\"one\"", "Monday", content_range};
+    return {206, 60, false, "\"one\"", "Monday", content_range};
 }
 
 } // namespace
@@ -156,9 +156,10 @@ TEST_CASE("the ETag is the validator, the date where there is none") {
 TEST_CASE("a range that fits is appended") {
     CHECK(meaning_of(range(), by_etag, 40) == Answer::append);
     CHECK(meaning_of(range(), by_date, 40) == Answer::append);
-    CHECK(meaning_of({206, {}, "", "", "bytes 40-99/100"}, by_etag, 40) == Answer::append);
-    CHECK(meaning_of({206, 60, "\"one\"", "Tuesday", "bytes 40-99/100"}, by_etag, 40) == Answer::append);
-    CHECK(meaning_of({206, 10, "\"one\"", "", "bytes 40-49/100"}, by_etag, 40) == Answer::append);
+    CHECK(meaning_of({206, {}, false, "", "", "bytes 40-99/100"}, by_etag, 40) == Answer::append);
+    CHECK(meaning_of({206, 60, false, "\"one\"", "Tuesday", "bytes 40-99/100"}, by_etag, 40) ==
+          Answer::append);
+    CHECK(meaning_of({206, 10, false, "\"one\"", "", "bytes 40-49/100"}, by_etag, 40) == Answer::append);
     CHECK(meaning_of(range("bytes 40-99/*"), by_etag, 40) == Answer::append);
     Origin unsized{"https://h/", "\"one\"", "", {}};
     CHECK(meaning_of(range(), unsized, 40) == Answer::append);
@@ -186,23 +187,28 @@ TEST_CASE("bytes of another file, or of elsewhere in it, are never appended") {
 
 TEST_CASE("other answers mean what they say") {
     auto meaning = [](int status, std::uint64_t from) {
-        return meaning_of({status, {}, "", "", {}}, by_etag, from);
+        return meaning_of({status, 7, false, "", "", {}}, by_etag, from);
     };
     CHECK(meaning(200, 0) == Answer::from_zero);
     CHECK(meaning(200, 40) == Answer::from_zero);
     CHECK(meaning(416, 40) == Answer::ask_anew);
     CHECK(meaning(416, 0) == Answer::refused);
-    CHECK(meaning(206, 0) == Answer::nonsense);
+    CHECK(meaning(206, 0) == Answer::unasked);
     for (int status : {301, 302, 303, 307, 308}) CHECK(meaning(status, 40) == Answer::redirect);
     for (int status : {204, 300, 304, 305, 404, 500})
         for (std::uint64_t from : {0, 40}) CHECK(meaning(status, from) == Answer::refused);
 }
 
+TEST_CASE("a body that only the connection ends is not taken") {
+    CHECK(meaning_of({200, {}, false, "", "", {}}, {}, 0) == Answer::open_ended);
+    CHECK(meaning_of({200, {}, true, "", "", {}}, {}, 0) == Answer::from_zero);
+}
+
 TEST_CASE("the file's size comes from the length of the whole or from the range") {
-    CHECK(total_of({200, 60, "", "", {}}, 100) == 60u);
-    CHECK_FALSE(total_of({200, {}, "", "", {}}, 100));
+    CHECK(total_of({200, 60, false, "", "", {}}, 100) == 60u);
+    CHECK_FALSE(total_of({200, {}, false, "", "", {}}, 100));
     CHECK(total_of(range(), {}) == 100u);
     CHECK(total_of(range("bytes 40-99/*"), 100) == 100u);
-    CHECK(body_size_of({200, 60, "", "", "bytes 0-9/10"}) == 60u);
-    CHECK(body_size_of({206, {}, "", "", "bytes 40-99/100"}) == 60u);
+    CHECK(body_size_of({200, 60, false, "", "", "bytes 0-9/10"}) == 60u);
+    CHECK(body_size_of({206, {}, false, "", "", "bytes 40-99/100"}) == 60u);
 }
