@@ -34,7 +34,7 @@ struct Progress {
 };
 
 /// What a download tells, and asks, on the way; any of them may be empty. What one throws ends the download
-/// and comes out of it; the partial file stays and can be resumed.
+/// and comes out of it; a partial file with bytes in it stays and can be resumed.
 struct Watch {
     /// The size of the whole file, before bytes of it are written; again only if the remote file changes. Not
     /// called when the server does not tell.

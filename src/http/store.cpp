@@ -90,6 +90,12 @@ PartialFile::PartialFile(const Folder& folder, const std::string& name, const st
     size_ = static_cast<std::uint64_t>(found.st_size);
 }
 
+PartialFile::~PartialFile() {
+    if (finished_ || size_ > 0) return;
+    unlinkat(folder_.fd(), partial_.c_str(), 0);
+    unlinkat(folder_.fd(), note_.c_str(), 0);
+}
+
 void PartialFile::begin(const Origin& origin, std::uint64_t at) {
     bool cut = at < size_;
     if (cut && ftruncate(file_.fd(), static_cast<off_t>(at)) != 0)
@@ -114,6 +120,7 @@ void PartialFile::finish() {
     files::sync(file_.fd(), path_);
     if (renameat(folder_.fd(), partial_.c_str(), folder_.fd(), name_.c_str()) != 0)
         throw errno_error("cannot rename", path_, errno);
+    finished_ = true;
     folder_.sync();
     folder_.remove(note_); // after the renaming: without its note a partial counts for nothing
 }

@@ -47,6 +47,8 @@ class PartialFile final : public Store {
   public:
     /// Opens what an earlier call for `url` left; what is of another URL does not count.
     PartialFile(const Folder& folder, const std::string& name, const std::string& url);
+    /// Removes a partial without a byte.
+    ~PartialFile();
     const Origin& origin() const override { return origin_; }
     std::uint64_t size() const override { return size_; }
     void begin(const Origin& origin, std::uint64_t at) override;
@@ -60,6 +62,7 @@ class PartialFile final : public Store {
     FileLock file_;
     Origin origin_;
     std::uint64_t size_ = 0;
+    bool finished_ = false;
 };
 
 } // namespace blockhost::http

@@ -43,7 +43,9 @@ TEST_CASE("a partial file is found again with what tells its file from others") 
 TEST_CASE("another URL's partial counts for nothing") {
     TemporaryFolder temporary;
     auto folder = Folder::open(temporary.path);
-    PartialFile(*folder, "image", url).begin(origin, 0);
+    write(temporary.path / "image.partial", "abc");
+    PartialFile(*folder, "image", url).begin(origin, 3);
+    CHECK(PartialFile(*folder, "image", url).origin() == origin);
     CHECK(PartialFile(*folder, "image", "https://h/other").origin() == Origin{});
 }
 
@@ -58,6 +60,17 @@ TEST_CASE("a note that cannot be used is as good as none, and none gets into a h
     write(temporary.path / "image.partial.json",
           R"({"url": "https://h/image", "etag": "\"a\"\r\nEvil: yes", "last_modified": "ä", "total": -1})");
     CHECK(PartialFile(*folder, "image", url).origin() == Origin{url, "", "", {}});
+}
+
+TEST_CASE("a partial without a byte does not stay") {
+    TemporaryFolder temporary;
+    auto folder = Folder::open(temporary.path);
+    PartialFile(*folder, "image", url).begin(origin, 0);
+    CHECK(folder->names().empty());
+    PartialFile empty(*folder, "image", url);
+    empty.begin({url, "", "", 0}, 0);
+    empty.finish();
+    CHECK(folder->names() == std::vector<std::string>{"image"});
 }
 
 TEST_CASE("two processes do not write one partial") {
