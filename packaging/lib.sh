@@ -13,13 +13,17 @@ packages_for() {
         case $purpose in
             build)
                 printf '%s\n' g++ gcc meson ninja-build pkg-config ccache libvirt-dev libboost1.81-dev libboost-json1.81-dev \
-                    libyaml-cpp-dev libpugixml-dev libfmt-dev libisofs-dev libcurl4-openssl-dev
+                    libyaml-cpp-dev libpugixml-dev libfmt-dev libisofs-dev libcurl4-openssl-dev libmd-dev
                 ;;
             libvirt)
                 printf '%s\n' libvirt-daemon-system libvirt-daemon-config-nwfilter libvirt-clients qemu-system-x86 \
                     qemu-utils ebtables iproute2 procps
                 ;;
-            debian-guest) printf '%s\n' mmdebstrap extlinux e2fsprogs fdisk mount qemu-utils debian-archive-keyring ;;
+            template)
+                printf '%s\n' guestfs-tools mmdebstrap e2fsprogs fdisk qemu-utils debian-archive-keyring
+                # libguestfs boots a kernel of the host's; only where there is none (a container) one is installed.
+                compgen -G '/boot/vmlinuz-*' >/dev/null || printf '%s\n' linux-image-cloud-amd64
+                ;;
             quick-guest) printf '%s\n' busybox-static qemu-guest-agent qemu-utils kmod cpio ;;
             test)
                 printf '%s\n' catch2 python3 python3-pytest python3-pytest-xdist git genisoimage shellcheck binutils \

@@ -3,7 +3,7 @@
 # under one folder and creates a real VM in it. May be run again at any time: what is there is used as it is.
 #
 #   packaging/quickstart.sh            make the demonstration
-#   packaging/quickstart.sh --remove   take away all of it but installed packages and the cached guest image
+#   packaging/quickstart.sh --remove   take away all of it but installed packages
 #
 # Everything lies under BLOCKHOST_DEMO_ROOT (default /srv/blockhost-demo) with a bridge, pool and filters of its own; an
 # installed BlockHost is not touched. No KVM needed.
@@ -97,12 +97,8 @@ END
 }
 
 make_template() {
-    local template=$state/templates/blockhost-base.qcow2 guest
-    [ ! -e "$template" ] || return 0
-    say "making the Debian guest image, or taking it from the cache (one to three minutes)"
-    guest=$(with_progress "" "$tree/tests/guest/build-debian.sh" | tail -n 1)
-    cp --sparse=always "$guest/template.qcow2" "$template.new"
-    mv "$template.new" "$template"
+    say "making the template from this host's package sources (one to three minutes without KVM)"
+    blockhost build-template --source packages --no-packages
 }
 
 gateway() { awk '$1 == "gateway:" { print $2 }' "$root/etc/blockhost/db.yaml"; }
@@ -139,7 +135,7 @@ make_demo() {
     check_host
     take_turn
     say "packages"
-    need_packages build libvirt debian-guest login
+    need_packages build libvirt template login
     build_program
     start_libvirt "$root.pids"
     make_root
@@ -177,7 +173,7 @@ remove_demo() {
     stop_libvirt "$root.pids"
     rm -rf -- "$root" "$root.pids"
     say "removed: the VM, its pool, filters, bridge and $root"
-    say "kept: installed packages, the build folder and the cached guest image (/var/cache/blockhost-guests)"
+    say "kept: installed packages and the build folder"
 }
 
 case ${1:-} in

@@ -23,6 +23,8 @@ cli::Row resume_row();
 cli::Row extend_row();
 cli::Row boot_row();
 cli::Row recover_row();
+cli::Row build_template_row();
+cli::Row templates_row();
 cli::Row detect_row();
 cli::Row version_row();
 cli::Row help_row();

@@ -38,7 +38,7 @@ while [ $# -gt 0 ]; do
     shift
 done
 
-need_packages build libvirt test quick-guest debian-guest
+need_packages build libvirt test quick-guest template
 case $which_builds in
     plain | both)
         say "building, warnings are errors"
@@ -63,7 +63,7 @@ case " ${passed_on[*]} " in
         if [ -z "${BLOCKHOST_NO_GUEST:-}" ] && [ "$which_builds" != sanitized ]; then
             say "guests"
             "$tree/tests/guest/build-quick.sh" >/dev/null
-            with_progress "" "$tree/tests/guest/build-debian.sh" >/dev/null
+            BLOCKHOST_BUILD=$plain with_progress "" "$tree/tests/guest/build-debian.sh" >/dev/null
         fi
         say "suites"
         ;;

@@ -29,6 +29,7 @@ constexpr std::array table{
     CodeRow{Code::io, "io", 17, false, "a file operation failed"},
     CodeRow{Code::denied, "denied", 18, false, "a privilege is missing"},
     CodeRow{Code::clock, "clock", 20, true, "the clock is not to be trusted"},
+    CodeRow{Code::program, "program", 21, false, "a program that the work needs is missing or failed"},
     CodeRow{Code::internal, "internal", 19, false, "a broken promise of our own code: please report it"},
 };
 

@@ -28,6 +28,7 @@ enum class Code {
     io,              ///< a file operation failed
     denied,          ///< missing privilege
     clock,           ///< the clock is not to be trusted
+    program,         ///< an outside program is missing or failed
     internal,        ///< a broken promise of our own code
 };
 

@@ -67,6 +67,10 @@ void arm(std::string_view specification) {
     mode = verb == "fail" ? Mode::fail : Mode::kill;
 }
 
+void arm_from_environment() {
+    if (const char* fault = std::getenv("BLOCKHOST_FAULT"); fault && *fault) arm(fault);
+}
+
 void point(std::string_view where) {
     if (mode.load(std::memory_order_relaxed) != Mode::off) [[unlikely]]
         hit(where);

@@ -10,6 +10,8 @@ namespace blockhost::fault {
 /// ourselves there, "count@FILE" writes the number of points passed to FILE at exit. N counts from 1.
 /// Throws Error{invalid} when it cannot be read.
 void arm(std::string_view specification);
+/// Arms from BLOCKHOST_FAULT where it is set: what makes a simulated world does.
+void arm_from_environment();
 
 /// One point. `where` names it in the thrown message ("files.replace", "simulated.define.after").
 void point(std::string_view where);

@@ -62,6 +62,46 @@ struct stat look(int fd, std::string_view name) {
     return found;
 }
 
+/// Renames to a name that nobody has.
+void rename_new(int from_folder, const std::string& from, int folder, const std::string& name,
+                std::string_view name_for_errors) {
+    if (renameat2(from_folder, from.c_str(), folder, name.c_str(), RENAME_NOREPLACE) == 0) return;
+    if (errno == EEXIST) throw Error(Code::exists, std::string(name_for_errors) + " is there already");
+    throw errno_error("cannot move a file to", name_for_errors, errno);
+}
+
+/// Copies `length` bytes at `offset` of one file to the same place of another.
+void copy_range(int from, int to, off_t offset, off_t length, std::string_view name) {
+    std::string buffer(1 << 20, '\0');
+    while (length > 0) {
+        const auto want =
+            static_cast<std::size_t>(std::min<off_t>(length, static_cast<off_t>(buffer.size())));
+        const ssize_t got = pread(from, buffer.data(), want, offset);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) throw errno_error("cannot read what becomes", name, errno);
+        if (got == 0) throw Error(Code::io, "what becomes " + std::string(name) + " got shorter");
+        if (lseek(to, offset, SEEK_SET) < 0) throw errno_error("cannot write", name, errno);
+        write_all(to, std::string_view(buffer.data(), static_cast<std::size_t>(got)), name);
+        offset += got;
+        length -= got;
+    }
+}
+
+/// Everything but the holes.
+void copy_sparse(int from, int to, std::string_view name) {
+    const off_t size = look(from, name).st_size;
+    if (ftruncate(to, size) != 0) throw errno_error("cannot size", name, errno);
+    for (off_t at = 0; at < size;) {
+        const off_t data = lseek(from, at, SEEK_DATA);
+        if (data < 0 && errno == ENXIO) return; // only a hole is left
+        if (data < 0) throw errno_error("cannot read what becomes", name, errno);
+        const off_t hole = lseek(from, data, SEEK_HOLE);
+        if (hole < 0) throw errno_error("cannot read what becomes", name, errno);
+        copy_range(from, to, data, hole - data, name);
+        at = hole;
+    }
+}
+
 /// A file with a unique name that is removed again unless it is renamed.
 class Temporary {
   public:
@@ -79,6 +119,10 @@ class Temporary {
     void rename_to(const std::string& name, std::string_view name_for_errors) {
         if (renameat(folder_fd_, name_.c_str(), folder_fd_, name.c_str()) != 0)
             throw errno_error("cannot replace", name_for_errors, errno);
+        renamed_ = true;
+    }
+    void rename_to_free(const std::string& name, std::string_view name_for_errors) {
+        rename_new(folder_fd_, name_, folder_fd_, name, name_for_errors);
         renamed_ = true;
     }
 
@@ -191,6 +235,45 @@ void replace_unsynced_at(int folder_fd, const std::string& name, std::string_vie
     write_all(temporary.fd(), content, name_for_errors);
     give(temporary.fd(), folder_fd, fresh, name_for_errors);
     temporary.rename_to(name, name_for_errors);
+}
+
+void replace_link_at(int folder_fd, const std::string& name, std::string_view name_for_errors,
+                     const std::string& target) {
+    const std::string fresh = temporary_prefix(name) + random_hex(temporary_digits);
+    if (symlinkat(target.c_str(), folder_fd, fresh.c_str()) != 0)
+        throw errno_error("cannot make a link for", name_for_errors, errno);
+    try {
+        fault::point("files.replace");
+        if (renameat(folder_fd, fresh.c_str(), folder_fd, name.c_str()) != 0)
+            throw errno_error("cannot replace", name_for_errors, errno);
+    } catch (...) {
+        unlinkat(folder_fd, fresh.c_str(), 0);
+        throw;
+    }
+    sync(folder_fd, name_for_errors);
+    fault::point("files.replace.after");
+}
+
+void move_at(int from_folder_fd, const std::string& from_name, int folder_fd, const std::string& name,
+             std::string_view name_for_errors) {
+    fault::point("files.move");
+    Fd from(openat(from_folder_fd, from_name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+    if (!from) throw errno_error("cannot open what becomes", name_for_errors, errno);
+    sync(from.get(), name_for_errors);
+    const bool same_file_system =
+        look(from.get(), name_for_errors).st_dev == look(folder_fd, name_for_errors).st_dev;
+    if (same_file_system) {
+        rename_new(from_folder_fd, from_name, folder_fd, name, name_for_errors);
+    } else {
+        Temporary copy(folder_fd, name, name_for_errors);
+        copy_sparse(from.get(), copy.fd(), name_for_errors);
+        give_as(copy.fd(), look(from.get(), name_for_errors), name_for_errors);
+        sync(copy.fd(), name_for_errors);
+        copy.rename_to_free(name, name_for_errors);
+        unlinkat(from_folder_fd, from_name.c_str(), 0);
+    }
+    sync(folder_fd, name_for_errors);
+    fault::point("files.move.after");
 }
 
 void give(int fd, int folder_fd, const Ownership& ownership, std::string_view name_for_errors) {

@@ -62,6 +62,14 @@ void replace_at(int folder_fd, const std::string& name, std::string_view name_fo
 /// For what may be lost with the host's power: readers see the old file or the new one, nothing is synced.
 void replace_unsynced_at(int folder_fd, const std::string& name, std::string_view name_for_errors,
                          std::string_view content, const Ownership& fresh);
+/// Replaces whatever is named `name` by a symbolic link to `target`, atomically and durably. Its temporary
+/// name is like replace's. Fault points as replace.
+void replace_link_at(int folder_fd, const std::string& name, std::string_view name_for_errors,
+                     const std::string& target);
+/// Moves file `from_name` of one open folder to `name` of another, durably and also across file systems; its
+/// holes, owner and mode stay. Throws Error{exists} when `name` is taken.
+void move_at(int from_folder_fd, const std::string& from_name, int folder_fd, const std::string& name,
+             std::string_view name_for_errors);
 /// Gives an open file or folder exactly `ownership`; `folder_fd` is the folder whose owner is the default for
 /// root.
 void give(int fd, int folder_fd, const Ownership& ownership, std::string_view name_for_errors);

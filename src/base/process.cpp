@@ -91,6 +91,7 @@ class Child {
         posix_spawn_file_actions_adddup2(&plan.actions, in, STDIN_FILENO);
         posix_spawn_file_actions_adddup2(&plan.actions, out, STDOUT_FILENO);
         posix_spawn_file_actions_adddup2(&plan.actions, err, STDERR_FILENO);
+        if (!spec.folder.empty()) posix_spawn_file_actions_addchdir_np(&plan.actions, spec.folder.c_str());
         plan_attributes(plan.attributes);
         int error = posix_spawn(&pid_, spec.program.c_str(), &plan.actions, &plan.attributes,
                                 pointers(words).data(), pointers(environment).data());
@@ -144,18 +145,55 @@ void feed(Fd& to, std::string_view& input) {
     to = Fd();
 }
 
-/// Reads what is there now, though never so much that a chatterer keeps us from looking at the clock; keeps
-/// at most `cap` bytes of the stream; closes it at its end.
-void drain(Fd& from, std::string& kept, std::size_t cap) {
-    std::array<char, 16384> buffer;
-    for (int rounds = 0; from && rounds < 64; ++rounds) {
-        ssize_t n = read(from.get(), buffer.data(), buffer.size());
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0 && errno == EAGAIN) return;
-        if (n > 0) kept.append(buffer.data(), std::min(static_cast<std::size_t>(n), cap - kept.size()));
-        if (n <= 0) from = Fd();
+constexpr std::size_t longest_line = 4096;
+
+/// What the program writes to one stream: kept up to a cap, and shown line by line to who wants to see it.
+class Stream {
+  public:
+    Stream(Fd from, std::string& kept, const ProcessSpec& spec)
+        : from_(std::move(from)), kept_(kept), spec_(spec) {
+        set_nonblocking(from_);
     }
-}
+
+    int fd() const { return from_.get(); }
+
+    /// Reads what is there now, though never so much that a chatterer keeps us from looking at the clock;
+    /// closes it at its end.
+    void drain() {
+        std::array<char, 16384> buffer;
+        for (int rounds = 0; from_ && rounds < 64; ++rounds) {
+            ssize_t n = read(from_.get(), buffer.data(), buffer.size());
+            if (n < 0 && errno == EINTR) continue;
+            if (n < 0 && errno == EAGAIN) return;
+            if (n <= 0) from_ = Fd();
+            if (n > 0) take({buffer.data(), static_cast<std::size_t>(n)});
+        }
+    }
+
+    /// A last line without an end.
+    void finish() {
+        if (!line_.empty()) show();
+    }
+
+  private:
+    void take(std::string_view bytes) {
+        kept_.append(bytes.substr(0, spec_.output_cap - kept_.size()));
+        if (!spec_.on_line) return;
+        for (char byte : bytes) {
+            if (byte != '\n') line_ += byte;
+            if (byte == '\n' || line_.size() == longest_line) show();
+        }
+    }
+    void show() {
+        if (spec_.on_line) spec_.on_line(line_);
+        line_.clear();
+    }
+
+    Fd from_;
+    std::string& kept_;
+    const ProcessSpec& spec_;
+    std::string line_;
+};
 
 /// SIGPIPE is blocked in this thread while a child may close its stdin early; one raised meanwhile is taken
 /// away.
@@ -188,31 +226,38 @@ ProcessResult run(const ProcessSpec& spec) {
     Deadline deadline = Deadline::in(spec.deadline);
     // Made in this order: were our own standard streams closed, no end could land where another's dup2 goes.
     Pipe in = make_input(!spec.input.empty()), out = make_pipe(), err = make_pipe();
-    for (const Fd* ours : {&in.write_end, &out.read_end, &err.read_end}) set_nonblocking(*ours);
+    set_nonblocking(in.write_end);
     Child child(spec, in.read_end.get(), out.write_end.get(), err.write_end.get());
     for (Fd* theirs : {&in.read_end, &out.write_end, &err.write_end}) *theirs = Fd();
 
     ProcessResult result;
+    Stream out_stream(std::move(out.read_end), result.out, spec);
+    Stream err_stream(std::move(err.read_end), result.err, spec);
     std::string_view input = spec.input;
     bool ended = false;
     while (!ended && !result.timed_out) {
         feed(in.write_end, input);
         std::array<pollfd, 4> waits{{{child.ended_fd(), POLLIN, 0},
                                      {in.write_end.get(), POLLOUT, 0},
-                                     {out.read_end.get(), POLLIN, 0},
-                                     {err.read_end.get(), POLLIN, 0}}};
-        auto left = static_cast<int>(std::min<std::int64_t>(deadline.left().count(), 60'000));
+                                     {out_stream.fd(), POLLIN, 0},
+                                     {err_stream.fd(), POLLIN, 0}}};
+        constexpr std::int64_t check_period = 200, longest_wait = 60'000;
+        auto left = static_cast<int>(
+            std::min<std::int64_t>(deadline.left().count(), spec.check ? check_period : longest_wait));
         if (poll(waits.data(), waits.size(), left) < 0 && errno != EINTR)
             throw errno_error("cannot wait for", spec.program, errno);
-        drain(out.read_end, result.out, spec.output_cap);
-        drain(err.read_end, result.err, spec.output_cap);
+        out_stream.drain();
+        err_stream.drain();
+        if (spec.check) spec.check();
         ended = waits[0].revents != 0;
         result.timed_out = !ended && deadline.passed();
     }
     child.kill_group(); // at the deadline all of it, else what the program left behind
     result.exit_status = child.wait();
-    drain(out.read_end, result.out, spec.output_cap);
-    drain(err.read_end, result.err, spec.output_cap);
+    for (Stream* stream : {&out_stream, &err_stream}) {
+        stream->drain();
+        stream->finish();
+    }
     return result;
 }
 

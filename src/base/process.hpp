@@ -4,7 +4,9 @@
 
 #include "base/time.hpp"
 
+#include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace blockhost {
@@ -18,6 +20,11 @@ struct ProcessSpec {
     std::string input = {};
     std::chrono::milliseconds deadline{10'000};
     std::size_t output_cap = 1u << 20; ///< bytes kept of each stream; more is read and dropped
+    std::string folder = {};           ///< where it works; empty: where we do
+    /// Looked at, at least every 200 ms, while it runs. What it throws ends the program and is passed on.
+    std::function<void()> check = {};
+    /// Each line that it writes to either stream, without its end. Longer ones come in pieces.
+    std::function<void(std::string_view)> on_line = {};
 };
 
 struct ProcessResult {

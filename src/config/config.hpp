@@ -36,6 +36,7 @@ struct DbConfig {
     std::vector<std::string> resolvers; ///< empty: the gateway
     /// Direct kernel boot, for templates without a boot loader; empty: boot from the disk.
     std::string boot_kernel = {}, boot_initrd = {}, boot_arguments = {};
+    std::string template_url = {}; ///< of the image that templates are made from; empty: Debian's own
     double memory_overcommit = 1.0;
     double disk_overcommit = 10.0;
 };

@@ -28,6 +28,11 @@ bool is_absolute_path(const std::string& text) {
            std::none_of(text.begin(), text.end(), control);
 }
 
+bool is_https_url(const std::string& text) {
+    return text.starts_with("https://") && text.size() < 2048 &&
+           std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
+}
+
 bool is_one_line(const std::string& text) {
     return text.size() < 4096 &&
            std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; });
@@ -127,6 +132,7 @@ DbConfig read_db_config(const Paths& paths) {
     config.boot_initrd = file.text("boot_initrd", "an absolute path", is_absolute_path).value_or("");
     config.boot_arguments =
         file.text("boot_arguments", "kernel arguments on one line", is_one_line).value_or("");
+    config.template_url = file.text("template_url", "an https:// URL", is_https_url).value_or("");
     read_ipv6_pool(file, config);
     config.domain_type = read_domain_type(file);
     config.memory_overcommit = file.number("memory_overcommit", 0.1, 100).value_or(config.memory_overcommit);

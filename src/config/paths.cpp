@@ -14,6 +14,7 @@ namespace {
 void lay_out_state(Paths& paths, const std::filesystem::path& state) {
     paths.state = state;
     paths.templates = state / "templates";
+    paths.template_packages = state / "template-packages";
     paths.disks = state / "vms";
     paths.cloud_init = state / "cloud-init";
     paths.consoles = state / "console";
@@ -41,6 +42,7 @@ Paths paths_from_environment() {
     paths.etc = root / "etc/blockhost";
     paths.run = root / "run/blockhost";
     paths.share = root / "usr/share/blockhost";
+    paths.cache = root / "var/cache/blockhost";
     lay_out_state(paths, root / "var/lib/blockhost");
     return paths;
 }
@@ -49,6 +51,7 @@ Paths mock_paths(const Paths& real, const std::filesystem::path& cwd) {
     Paths mock = real;
     mock.world = cwd / "mock-world";
     mock.run = mock.world / "run";
+    mock.cache = mock.world / "cache";
     lay_out_state(mock, mock.world);
     return mock;
 }

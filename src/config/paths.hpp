@@ -11,6 +11,8 @@ struct Paths {
     std::filesystem::path root;                   ///< "/" or BLOCKHOST_ROOT, absolute
     std::filesystem::path etc, state, run, share; ///< <root>/{etc,var/lib,run,usr/share}/blockhost
     std::filesystem::path templates;              ///< state/templates
+    std::filesystem::path template_packages;      ///< state/template-packages
+    std::filesystem::path cache;                  ///< <root>/var/cache/blockhost: root's alone
     std::filesystem::path disks;                  ///< state/vms: built-in default of db.yaml's storage_path
     std::filesystem::path cloud_init;             ///< state/cloud-init
     std::filesystem::path consoles;               ///< state/console

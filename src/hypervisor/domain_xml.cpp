@@ -50,7 +50,9 @@ void add_mark(pugi::xml_node parent, const VmName& name, const DomainMark& mark)
     add_text(vm, "blockhost:created-at", mark.created_at);
 }
 
-void add_machine(pugi::xml_node domain, const DomainSpec& spec) {
+/// `Spec`: DomainSpec or TrialSpec.
+template<class Spec>
+void add_machine(pugi::xml_node domain, const Spec& spec) {
     auto os = add(domain, "os");
     add_text(os, "type", "hvm", {{"arch", "x86_64"}, {"machine", "q35"}});
     if (!spec.kernel.empty()) {
@@ -77,14 +79,16 @@ void add_machine(pugi::xml_node domain, const DomainSpec& spec) {
     add_text(domain, "on_crash", "destroy");
 }
 
-/// The disk is named by path, not as a pool's volume: AppArmor's helper gives type='volume' no rule.
-void add_storage(pugi::xml_node devices, const DomainSpec& spec) {
+/// Named by path, not as a pool's volume: AppArmor's helper gives type='volume' no rule.
+void add_disk(pugi::xml_node devices, const std::string& path) {
     auto disk = add(devices, "disk", {{"type", "file"}, {"device", "disk"}});
     add(disk, "driver",
         {{"name", "qemu"}, {"type", "qcow2"}, {"cache", "none"}, {"io", "native"}, {"discard", "unmap"}});
-    add(disk, "source", {{"file", spec.disk_path}});
+    add(disk, "source", {{"file", path}});
     add(disk, "target", {{"dev", "vda"}, {"bus", "virtio"}});
+}
 
+void add_seed(pugi::xml_node devices, const DomainSpec& spec) {
     // On virtio-scsi, not SATA: cloud kernels have no AHCI and would find no seed.
     auto seed = add(devices, "disk", {{"type", "file"}, {"device", "cdrom"}});
     add(seed, "driver", {{"name", "qemu"}, {"type", "raw"}});
@@ -110,12 +114,12 @@ void add_interface(pugi::xml_node devices, const DomainSpec& spec) {
 /// How often the guest's balloon driver tells what memory is in use; without a period it never does.
 constexpr int memory_report_seconds = 10;
 
-void add_lines(pugi::xml_node devices, const DomainSpec& spec) {
+void add_lines(pugi::xml_node devices, const std::string& console_path) {
     auto serial = add(devices, "serial", {{"type", "pty"}});
-    add(serial, "log", {{"file", spec.console_path}, {"append", "on"}});
+    add(serial, "log", {{"file", console_path}, {"append", "on"}});
     add(serial, "target", {{"port", "0"}});
     auto console = add(devices, "console", {{"type", "pty"}});
-    add(console, "log", {{"file", spec.console_path}, {"append", "on"}});
+    add(console, "log", {{"file", console_path}, {"append", "on"}});
     add(console, "target", {{"type", "serial"}, {"port", "0"}});
     auto agent = add(devices, "channel", {{"type", "unix"}});
     add(agent, "target", {{"type", "virtio"}, {"name", "org.qemu.guest_agent.0"}});
@@ -229,9 +233,24 @@ std::string render_domain(const DomainSpec& spec) {
     add_text(domain, "vcpu", std::to_string(spec.cpus), {{"placement", "static"}});
     add_machine(domain, spec);
     auto devices = add(domain, "devices");
-    add_storage(devices, spec);
+    add_disk(devices, spec.disk_path);
+    add_seed(devices, spec);
     add_interface(devices, spec);
-    add_lines(devices, spec);
+    add_lines(devices, spec.console_path);
+    return print_xml(document);
+}
+
+std::string render_trial(const TrialSpec& spec) {
+    pugi::xml_document document;
+    auto domain = add(document, "domain", {{"type", spec.kvm ? "kvm" : "qemu"}});
+    add_text(domain, "name", spec.name);
+    add_text(domain, "uuid", spec.uuid.str());
+    add_text(domain, "memory", std::to_string(spec.memory_mib), {{"unit", "MiB"}});
+    add_text(domain, "vcpu", "1", {{"placement", "static"}});
+    add_machine(domain, spec);
+    auto devices = add(domain, "devices");
+    add_disk(devices, spec.disk_path);
+    add_lines(devices, spec.console_path);
     return print_xml(document);
 }
 
@@ -299,6 +318,29 @@ DomainFacts read_domain(const std::string& xml) {
         for (auto device : devices.children(line))
             if (facts.console_log.empty()) facts.console_log = device.child("log").attribute("file").value();
     return facts;
+}
+
+DiskSources disk_sources(const std::string& xml) {
+    pugi::xml_document document;
+    parse(document, xml, "domain");
+    DiskSources found;
+    for (auto disk : document.child("domain").child("devices").children("disk")) {
+        const std::string_view device = disk.attribute("device").as_string("disk");
+        if (device == "cdrom" || device == "floppy") continue;
+        for (auto layer = disk; layer; layer = layer.child("backingStore")) {
+            const auto source = layer.child("source");
+            const char* path =
+                source.attribute("file") ? source.attribute("file").value() : source.attribute("dev").value();
+            if (*path)
+                found.files.emplace_back(path);
+            else if (source.attribute("volume"))
+                found.volumes.push_back(
+                    {source.attribute("pool").value(), source.attribute("volume").value()});
+            else if (source)
+                ++found.others;
+        }
+    }
+    return found;
 }
 
 TunedDevices tuned_devices(const std::string& xml) {

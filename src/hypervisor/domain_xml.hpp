@@ -39,6 +39,18 @@ struct DomainSpec {
 };
 std::string render_domain(const DomainSpec& spec);
 
+/// A domain that only shows whether a disk boots: no network, no seed, and no mark, since it is no VM.
+struct TrialSpec {
+    std::string name;
+    Uuid uuid;
+    bool kvm = true;
+    std::int64_t memory_mib = 1024;
+    std::string disk_path;
+    std::string console_path;
+    std::string kernel, initrd, kernel_arguments; ///< as DomainSpec
+};
+std::string render_trial(const TrialSpec& spec);
+
 /// Our metadata in a domain, as far as it can be read.
 struct DomainMark {
     std::string instance, operation, state_folder;
@@ -69,6 +81,18 @@ struct DomainFacts {
 };
 /// Throws Error{hypervisor} when it cannot be parsed.
 DomainFacts read_domain(const std::string& xml);
+
+/// Where the content of a domain's disks (not of its CD-ROMs) comes from.
+struct DiskSources {
+    std::vector<std::string> files; ///< files and block devices, with the backing files that libvirt names
+    struct Volume {
+        std::string pool, volume;
+    };
+    std::vector<Volume> volumes; ///< of storage pools
+    std::size_t others = 0;      ///< on the network and the like
+};
+/// Throws as read_domain.
+DiskSources disk_sources(const std::string& xml);
 /// The first interface with an address and the first disk in a definition. Throws as read_domain.
 TunedDevices tuned_devices(const std::string& xml);
 

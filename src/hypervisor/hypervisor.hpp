@@ -200,6 +200,11 @@ class Hypervisor : public Observer {
     void start(const std::string& name) {
         raised_void([&](Failure& f) { do_start(name, f); });
     }
+    /// Starts a domain that is never defined: it is gone when it stops, and the hypervisor stops it when this
+    /// connection ends, however that ends. Error{exists} when another domain has its name or uuid.
+    void start_transient(const std::string& xml) {
+        raised_void([&](Failure& f) { do_start_transient(xml, f); });
+    }
     /// Error{wrong_state} when it neither is paused nor runs.
     void unpause(const std::string& name) {
         raised_void([&](Failure& f) { do_unpause(name, f); });
@@ -243,6 +248,7 @@ class Hypervisor : public Observer {
     virtual void do_delete_volume(const std::string& path, Failure& f) noexcept = 0;
     virtual void do_define(const std::string& xml, Failure& f) noexcept = 0;
     virtual void do_start(const std::string& name, Failure& f) noexcept = 0;
+    virtual void do_start_transient(const std::string& xml, Failure& f) noexcept = 0;
     virtual void do_unpause(const std::string& name, Failure& f) noexcept = 0;
     virtual void do_shutdown(const std::string& name, Failure& f) noexcept = 0;
     virtual void do_power_off(const std::string& name, Failure& f) noexcept = 0;

@@ -1,13 +1,31 @@
 #pragma once
-/// The one fact of a qcow2 file we need before libvirt is asked: its virtual size.
+/// What we need to know of a qcow2 file without asking anybody: its size, and what it stands on.
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
 
 namespace blockhost {
 
-/// From the header (QEMU docs/interop/qcow2.txt). Throws Error{not_found} when there is no file,
-/// Error{config} when it is no qcow2 image.
+/// The head of a qcow2 image (QEMU, docs/interop/qcow2.txt).
+struct Qcow2Head {
+    std::uint64_t virtual_bytes = 0;
+    std::string backing; ///< as written in it; empty: it stands on nothing
+    bool encrypted = false;
+    bool external_data = false; ///< its content is in another file
+};
+
+/// Nothing when it is a file of another kind. Throws Error{not_found} when there is none, Error{config} when
+/// its head cannot be understood, Error{io}.
+std::optional<Qcow2Head> read_qcow2_head(const std::filesystem::path& image);
+
+/// Its virtual size. Throws like read_qcow2_head, and Error{config} when it is no qcow2 image.
 std::uint64_t qcow2_virtual_size(const std::filesystem::path& image);
+
+/// The real paths of everything that `image` stands on, nearest first; itself is not among them. Throws like
+/// read_qcow2_head; Error{config} when a backing file is not named by a path, or the chain does not end.
+std::vector<std::filesystem::path> backing_chain(const std::filesystem::path& image);
 
 } // namespace blockhost

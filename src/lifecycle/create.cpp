@@ -4,6 +4,7 @@
 
 #include "base/json.hpp"
 #include "base/text.hpp"
+#include "config/templates.hpp"
 #include "guest/cloud_init.hpp"
 #include "host/capability.hpp"
 #include "lifecycle/admission.hpp"
@@ -148,12 +149,18 @@ void remove_console(CreateOperation& op) {
 
 // create-volume
 
+/// What the disk stands on is noted before the disk is asked for: libvirt may make it after our death.
 void create_volume(CreateOperation& op) {
     Hypervisor& hypervisor = op.world.hypervisor();
     hypervisor.ensure_pool(op.world.pool, op.world.storage.string());
-    const auto bytes = static_cast<std::uint64_t>(op.making->request.vm.disk_gib) * gib;
-    hypervisor.create_volume(op.world.pool,
-                             render_volume(op.volume(), bytes, op.making->settings.backing.string()));
+    const VmRequest& vm = op.making->request.vm;
+    const FileLock kept = hold_templates(op.world.paths, FileLock::Mode::shared, Deadline::in(60s), [&] {
+        return op.making->interruption.reason() != Interruption::Reason::none;
+    });
+    const std::string image = template_for(op.world, vm).string();
+    op.entry.note({{template_note, image}});
+    hypervisor.create_volume(
+        op.world.pool, render_volume(op.volume(), static_cast<std::uint64_t>(vm.disk_gib) * gib, image));
 }
 
 void delete_volume(CreateOperation& op) {

@@ -4,11 +4,11 @@
 
 #include "base/module.hpp"
 #include "base/text.hpp"
+#include "config/templates.hpp"
 #include "host/capability.hpp"
 #include "host/libvirt_installation.hpp"
 #include "hypervisor/load.hpp"
 #include "hypervisor/start_veto.hpp"
-#include "lifecycle/settings.hpp"
 
 #include <algorithm>
 #include <fmt/format.h>

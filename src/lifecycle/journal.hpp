@@ -24,6 +24,9 @@
 
 namespace blockhost {
 
+/// The note of a create that names the image its disk stands on.
+inline constexpr const char* template_note = "template";
+
 /// What an open entry says.
 struct EntryView {
     OperationId operation;

@@ -3,6 +3,7 @@
 #include "lifecycle/settings.hpp"
 
 #include "base/text.hpp"
+#include "config/templates.hpp"
 #include "host/capability.hpp"
 #include "hypervisor/qcow2.hpp"
 
@@ -57,17 +58,10 @@ void check_disk_size(const VmRequest& vm, const std::filesystem::path& backing) 
 
 } // namespace
 
-std::filesystem::path template_image(const Paths& paths) {
-    for (const char* name : {"blockhost-base.current", "blockhost-base.qcow2"}) {
-        std::error_code error;
-        auto real = std::filesystem::canonical(paths.templates / name, error);
-        if (!error) return real;
-        if (error != std::errc::no_such_file_or_directory)
-            throw Error(Code::config, fmt::format("cannot use template {}: {}",
-                                                  (paths.templates / name).string(), error.message()));
-    }
-    throw Error(Code::not_found, "Template not found: " + (paths.templates / "blockhost-base.qcow2").string(),
-                "build it with blockhost-build-template");
+std::filesystem::path template_for(const World& world, const VmRequest& vm) {
+    auto image = template_image(world.paths);
+    check_disk_size(vm, image);
+    return image;
 }
 
 Settings read_settings(World& world, const VmRequest& vm) {
@@ -76,10 +70,9 @@ Settings read_settings(World& world, const VmRequest& vm) {
     if (!web3.found)
         world.talk.warn(
             fmt::format("{} is missing; the defaults are used", world.paths.web3_defaults().string()));
-    Settings settings{read_network_mode(world.paths),      template_image(world.paths),
-                      read_engine_manifest(world.paths),   web3,
+    Settings settings{read_network_mode(world.paths), read_engine_manifest(world.paths), web3,
                       read_broker_allocation(world.paths), gateway_of(world)};
-    check_disk_size(vm, settings.backing);
+    template_for(world, vm); // found again when the disk is made
     check_bridge(world);
     check_traversable(world);
     return settings;

@@ -18,7 +18,7 @@ FLOORS = {
     "lifecycle": 4, "image": 4, "cli": 5, "subcommands": 6,
 }
 
-# The contract's table of names, typed in by hand. A verb that is not built yet is named in NOT_BUILT.
+# The contract's table of names, typed in by hand.
 CONTRACT_NAMES = {
     "create": "blockhost-vm-create", "destroy": "blockhost-vm-destroy", "start": "blockhost-vm-start",
     "stop": "blockhost-vm-stop", "kill": "blockhost-vm-kill", "status": "blockhost-vm-status",
@@ -28,7 +28,6 @@ CONTRACT_NAMES = {
 }
 # Names of the manifest's setup section: links like the others, but no commands.
 SETUP_NAMES = {"detect": "blockhost-provisioner-detect"}
-NOT_BUILT = {"build-template"}
 
 
 def sources():
@@ -44,10 +43,6 @@ def floor_of(path):
 def included_folders(path):
     for name in re.findall(r'^\s*#\s*include\s+"([^"]+)"', path.read_text(), re.M):
         yield name, name.split("/")[0]
-
-
-def built():
-    return {verb: name for verb, name in CONTRACT_NAMES.items() if verb not in NOT_BUILT}
 
 
 @pytest.fixture(scope="module")
@@ -99,18 +94,18 @@ def test_the_process_runner_is_used_on_the_host_and_image_floors_only():
 
 def test_the_dump_names_the_contract_names(dump):
     named = {row["verb"]: row["contract_name"] for row in dump["verbs"] if row.get("contract_name")}
-    assert named == built() | SETUP_NAMES
+    assert named == CONTRACT_NAMES | SETUP_NAMES
 
 
 def test_the_manifest_names_the_contract_names():
     manifest = json.loads((TREE / "provisioner.json").read_text())
-    assert manifest["commands"] == built()
+    assert manifest["commands"] == CONTRACT_NAMES
     assert manifest["setup"] == SETUP_NAMES
 
 
 def test_the_links_in_the_build_folder_are_the_contract_names():
     links = {p.name: os.readlink(p) for p in (BUILD / "symlinks").iterdir() if p.is_symlink()}
-    assert set(links) == {*built().values(), *SETUP_NAMES.values()}
+    assert set(links) == {*CONTRACT_NAMES.values(), *SETUP_NAMES.values()}
     assert all((BUILD / "symlinks" / link).resolve() == BINARY.resolve() for link in links)
 
 

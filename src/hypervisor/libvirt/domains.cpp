@@ -200,6 +200,11 @@ void start(virConnectPtr connection, const std::string& name) {
            last_failure(connection, "start " + name));
 }
 
+void start_transient(virConnectPtr connection, const std::string& xml) {
+    if (Domain(virDomainCreateXML(connection, xml.c_str(), VIR_DOMAIN_START_AUTODESTROY))) return;
+    throw_as_exists_if_refused(last_failure(connection, "start the domain"));
+}
+
 void unpause(virConnectPtr connection, const std::string& name) {
     auto domain = must_find(connection, name);
     auto raw = raw_state(connection, name, domain.get());

@@ -21,6 +21,7 @@ HostView host(virConnectPtr connection);
 
 void define(virConnectPtr connection, const std::string& xml);
 void start(virConnectPtr connection, const std::string& name);
+void start_transient(virConnectPtr connection, const std::string& xml);
 void unpause(virConnectPtr connection, const std::string& name);
 void shutdown(virConnectPtr connection, const std::string& name);
 void power_off(virConnectPtr connection, const std::string& name);

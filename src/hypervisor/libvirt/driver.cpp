@@ -155,6 +155,9 @@ class Driver final : public Hypervisor {
     void do_start(const std::string& name, Failure& f) noexcept override {
         ask(change_span, f, domains::start, name);
     }
+    void do_start_transient(const std::string& xml, Failure& f) noexcept override {
+        ask(change_span, f, domains::start_transient, xml);
+    }
     void do_unpause(const std::string& name, Failure& f) noexcept override {
         ask(change_span, f, domains::unpause, name);
     }

@@ -260,6 +260,19 @@ void Store::start(const std::string& name) const {
     tell(name);
 }
 
+void Store::start_transient(const std::string& xml) const {
+    const std::string name = read_domain(xml).name;
+    if (domain(name)) throw Error(Code::exists, "libvirt cannot start the domain: " + name + " exists");
+    define(xml);
+    try {
+        start(name);
+    } catch (...) {
+        undefine(name);
+        throw;
+    }
+    undefine(name); // of what runs, only the definition goes
+}
+
 void Store::power_off(const std::string& name, const std::string& reason) const {
     auto state = domain(name);
     if (!state || state->state == PowerState::off) return;

@@ -91,6 +91,7 @@ class Store {
     void put_xml(const std::string& name, const std::string& xml) const;
     void define(const std::string& xml) const;
     void start(const std::string& name) const;
+    void start_transient(const std::string& xml) const;
     void power_off(const std::string& name, const std::string& reason) const;
     void undefine(const std::string& name) const;
 

@@ -319,6 +319,11 @@ class Simulated final : public Hypervisor {
         late_change("start", name, "", f);
     }
 
+    /// Nothing here ends with the connection: processes come and go, the world stays.
+    void do_start_transient(const std::string& xml, Failure& f) noexcept override {
+        change("start_transient", f, [&] { store_.start_transient(xml); });
+    }
+
     void do_unpause(const std::string& name, Failure& f) noexcept override {
         change("unpause", f, [&] {
             auto domain = must_find(name);
@@ -367,7 +372,7 @@ class Simulated final : public Hypervisor {
 } // namespace
 
 std::unique_ptr<Hypervisor> open_simulated(const std::filesystem::path& world) {
-    if (const char* fault = std::getenv("BLOCKHOST_FAULT"); fault && *fault) fault::arm(fault);
+    fault::arm_from_environment();
     const char* late = std::getenv("BLOCKHOST_SIM_LATE");
     return std::make_unique<Simulated>(world, late && std::string_view(late) == "1");
 }

@@ -47,6 +47,41 @@ TEST_CASE("no image, and an image of another kind, are told apart") {
     CHECK(code_for(folder.path() / "version-1") == Code::config);
 }
 
+TEST_CASE("what an image stands on is read link by link, relative names from where they are written") {
+    TemporaryFolder folder;
+    std::filesystem::create_directory(folder.path() / "templates");
+    const auto base = std::filesystem::canonical(folder.path()) / "templates/base.qcow2";
+    simulated::make_qcow2(base, 2ull << 30, "");
+    simulated::make_qcow2(folder.path() / "middle", 2ull << 30, "templates/base.qcow2");
+    std::filesystem::create_symlink("middle", folder.path() / "link");
+    simulated::make_qcow2(folder.path() / "top", 2ull << 30, (folder.path() / "link").string());
+    CHECK(backing_chain(base).empty());
+    CHECK(backing_chain(folder.path() / "top") ==
+          std::vector{std::filesystem::canonical(folder.path() / "middle"), base});
+    CHECK(read_qcow2_head(folder.path() / "middle")->backing == "templates/base.qcow2");
+    std::ofstream(folder.path() / "raw") << std::string(4096, 'x');
+    CHECK(backing_chain(folder.path() / "raw").empty());
+    CHECK(!read_qcow2_head(folder.path() / "raw"));
+}
+
+TEST_CASE("a chain that cannot be followed to its end is not called short") {
+    TemporaryFolder folder;
+    const auto chain_fails_with = [&](const char* name, const std::string& backing) {
+        simulated::make_qcow2(folder.path() / name, 1 << 20, backing);
+        try {
+            backing_chain(folder.path() / name);
+        } catch (const Error& error) {
+            return error.code();
+        }
+        return Code::internal;
+    };
+    CHECK(chain_fails_with("dangling", "nowhere.qcow2") == Code::not_found);
+    CHECK(chain_fails_with("json", "json:{\"file\": \"/x\"}") == Code::config);
+    CHECK(chain_fails_with("nbd", "nbd:unix:/x") == Code::config);
+    CHECK(chain_fails_with("circle", "circle") == Code::config);
+    CHECK(chain_fails_with("odd-name", "/nowhere/a:b") == Code::not_found);
+}
+
 TEST_CASE("the simulated world's images are good in QEMU's eyes") {
     if (::access("/usr/bin/qemu-img", X_OK) != 0) {
         WARN("SKIP: no qemu-img here");

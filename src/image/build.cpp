@@ -1,0 +1,139 @@
+/// From inputs to a version that is the current one.
+
+#include "image/build.hpp"
+
+#include "base/digest.hpp"
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "config/templates.hpp"
+#include "hypervisor/qcow2.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace blockhost::image {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr const char* lock_name = "build.lock";
+constexpr const char* folder_name = "build";
+
+/// Programs of ours work here by path, as root: nobody else may put anything there.
+void check_ours_alone(const Folder& folder) {
+    struct stat found {};
+    if (fstat(folder.fd(), &found) != 0) throw errno_error("cannot look at", folder.path().string(), errno);
+    if (found.st_uid == geteuid() && (found.st_mode & (S_IWGRP | S_IWOTH)) == 0) return;
+    throw Error(Code::denied, folder.path().string() + " can be written by others",
+                fmt::format("chown {} and chmod go-w that folder", geteuid() == 0 ? "root" : "yourself"));
+}
+
+Folder open_cache(const Paths& paths) {
+    std::error_code failure;
+    std::filesystem::create_directories(paths.cache.parent_path(), failure);
+    if (failure) throw errno_error("cannot make", paths.cache.parent_path().string(), failure.value());
+    Folder cache = Folder::open_or_make(paths.cache, 0711); // QEMU reaches the trial's disk through it
+    check_ours_alone(cache);
+    return cache;
+}
+
+/// Whoever holds the lock has written who it is.
+FileLock take_lock(const Folder& cache, Talk& talk, const Interruption& interruption,
+                   std::chrono::seconds patience) {
+    Fd file = cache.open_file(lock_name, O_RDWR | O_CREAT, 0644);
+    auto lock = FileLock::try_take(file);
+    if (!lock) {
+        const std::string holder(text::trim(cache.read(lock_name, 256).value_or("")));
+        const std::string who =
+            "another build is at work" + (holder.empty() ? "" : ": " + text::printable(holder));
+        talk.warn(who + "; waiting for it");
+        lock = FileLock::take(std::move(file), FileLock::Mode::exclusive, Deadline::in(patience),
+                              [&] { return interruption.reason() != Interruption::Reason::none; });
+        interruption.check();
+        if (!lock) throw Error(Code::busy, who, "try again when it is done");
+    }
+    const std::string own = fmt::format("process {} since {}\n", getpid(), format_instant(now()));
+    if (ftruncate(lock->fd(), 0) != 0 || pwrite(lock->fd(), own.data(), own.size(), 0) < 0)
+        throw errno_error("cannot write", (cache.path() / lock_name).string(), errno);
+    return std::move(*lock);
+}
+
+Manifest describe(const Bench& bench, const Made& made, const std::string& id, const Inputs& inputs,
+                  const std::string& program, const Interruption& interruption) {
+    const std::string path = (bench.folder().path() / made.file).string();
+    const Fd file = bench.folder().open_file(made.file, O_RDONLY);
+    return {.id = id,
+            .made_at = now(),
+            .made_by = program,
+            .origin = inputs.origin,
+            .inputs = inputs.all,
+            .packages = made.packages,
+            .virtual_bytes = qcow2_virtual_size(path),
+            .bytes = std::filesystem::file_size(path),
+            .sha256 =
+                digest_of(file.get(), Sha2::sha256, path, [&](std::uint64_t) { interruption.check(); })};
+}
+
+void verify_boot(const Bench& bench, const Order& order, Maker& maker, const std::filesystem::path& image,
+                 Manifest& manifest) {
+    if (!order.verify_boot || manifest.booted) return;
+    maker.boot(bench.folder(), image);
+    manifest.booted = true;
+}
+
+} // namespace
+
+Bench::Bench(Folder cache, FileLock lock) : cache_(std::move(cache)), lock_(std::move(lock)) {
+    cache_->remove_tree(folder_name);
+    folder_ = cache_->make_sub(folder_name, 0711);
+}
+
+Bench Bench::open(const Paths& paths, Talk& talk, const Interruption& interruption,
+                  std::chrono::seconds patience) {
+    Folder cache = open_cache(paths);
+    FileLock lock = take_lock(cache, talk, interruption, patience);
+    return Bench(std::move(cache), std::move(lock));
+}
+
+Bench::~Bench() {
+    if (!folder_) return; // moved from
+    try {
+        cache_->remove_tree(folder_name);
+    } catch (const Error&) {
+        // The next build empties it.
+    }
+}
+
+Built build(const Paths& paths, const Order& order, Maker& maker, const Bench& bench, Talk& talk,
+            const Interruption& interruption, const std::string& program) {
+    const Store store = Store::open_or_make(paths);
+    store.clear_leftovers();
+    Inputs inputs = maker.inputs(bench.folder());
+    if (order.force) inputs.all["forced_at"] = format_instant(now());
+    const std::string id = id_of(inputs.all);
+
+    Built built{id, {}, Built::How::fresh};
+    if (auto there = store.version(id)) {
+        built.how = store.current() == id ? Built::How::nothing_to_do : Built::How::link_moved;
+        talk.stage(fmt::format("nothing has changed since version {} was made ({}){}", id,
+                               format_instant(there->made_at),
+                               built.how == Built::How::link_moved ? "; it becomes the current one" : ""));
+        verify_boot(bench, order, maker, store.image(id), *there);
+        if (there->booted) store.note_booted(id);
+    } else {
+        const Made made = maker.make(bench.folder());
+        Manifest manifest = describe(bench, made, id, inputs, program, interruption);
+        verify_boot(bench, order, maker, bench.folder().path() / made.file, manifest);
+        interruption.check();
+        talk.stage("putting version " + id + " in its place");
+        store.publish(bench.folder(), made.file, manifest);
+    }
+    store.make_current(id);
+    built.link = paths.templates / (store.old_base() ? template_stand_in : template_link);
+    return built;
+}
+
+} // namespace blockhost::image

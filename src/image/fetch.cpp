@@ -1,0 +1,207 @@
+/// Downloads, digests, and remembering them.
+
+#include "image/fetch.hpp"
+
+#include "base/digest.hpp"
+#include "base/error.hpp"
+#include "base/json.hpp"
+#include "base/text.hpp"
+#include "http/client.hpp"
+#include "hypervisor/qcow2.hpp"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+namespace blockhost::image {
+
+namespace {
+
+constexpr std::size_t list_max = 4 << 20;
+constexpr const char* list_name = "SHA512SUMS";
+
+std::string last_part(const std::string& url) {
+    const std::string path = url.substr(0, url.find_first_of("?#"));
+    return path.substr(path.rfind('/') + 1);
+}
+
+/// What tells one state of a file from another without reading it.
+std::string fingerprint(const Fd& file, std::string_view name) {
+    struct stat found {};
+    if (fstat(file.get(), &found) != 0) throw errno_error("cannot look at", name, errno);
+    return fmt::format("{}:{}:{}:{}.{}:{}.{}", found.st_dev, found.st_ino, found.st_size,
+                       found.st_mtim.tv_sec, found.st_mtim.tv_nsec, found.st_ctim.tv_sec,
+                       found.st_ctim.tv_nsec);
+}
+
+Fd open_image(const std::filesystem::path& path) {
+    Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    struct stat found {};
+    if (!file && errno == ENOENT)
+        throw Error(Code::not_found, "There is no image " + text::printable(path.string()),
+                    "give --source file: the path of a qcow2 image");
+    if (!file) throw errno_error("cannot open", text::printable(path.string()), errno);
+    if (fstat(file.get(), &found) != 0 || !S_ISREG(found.st_mode))
+        throw Error(Code::config, text::printable(path.string()) + " is not a regular file");
+    return file;
+}
+
+std::string sha512_now(const Run& run, const Fd& file, const std::string& name) {
+    run.talk.stage("reading " + name);
+    return digest_of(file.get(), Sha2::sha512, name, [&](std::uint64_t bytes) {
+        run.check();
+        run.talk.detail(text::human_bytes(bytes));
+    });
+}
+
+/// The digest of a file, read only if it has changed since it was remembered in `cache`.
+std::string sha512_of(const Run& run, const std::filesystem::path& path, const Folder& cache) {
+    const std::string shown = text::printable(path.string());
+    const std::string memory = "digest-" + sha256(path.string()).substr(0, 16) + ".json";
+    const Fd file = open_image(path);
+    const std::string now = fingerprint(file, shown);
+    if (const auto remembered = cache.read(memory, 4096)) {
+        const auto known = json::parse(*remembered, memory);
+        if (json::string_or(known, "file", "") == now) return json::string_or(known, "sha512", "");
+    }
+    const std::string digest = sha512_now(run, file, shown);
+    cache.replace(memory, json::python_line(boost::json::object{{"file", now}, {"sha512", digest}}),
+                  {.mode = 0600, .uid = {}, .gid = {}});
+    return digest;
+}
+
+/// Too little room is found out before the work.
+void check_room(const Folder& cache, std::uint64_t bytes) {
+    struct statvfs room {};
+    if (fstatvfs(cache.fd(), &room) != 0) return;
+    const std::uint64_t free = static_cast<std::uint64_t>(room.f_bavail) * room.f_frsize;
+    if (bytes <= free) return;
+    throw Error(Code::no_room,
+                fmt::format("the image needs {} and {} has {} free", text::human_bytes(bytes),
+                            cache.path().string(), text::human_bytes(free)),
+                "free some space there");
+}
+
+std::string as_text(const http::Progress& progress) {
+    std::string line = text::human_bytes(progress.done);
+    if (progress.total) line += " of " + text::human_bytes(*progress.total);
+    line += ", " + text::human_bytes(static_cast<std::uint64_t>(progress.bytes_per_second)) + "/s";
+    if (progress.left) line += fmt::format(", {} s left", progress.left->count());
+    return line;
+}
+
+http::Manner manner_of(const Order& order) {
+    http::Manner manner;
+    manner.ca_file = order.ca_file;
+    return manner;
+}
+
+std::string expected_digest(const Run& run, const Order& order, const std::string& url) {
+    if (!order.sha512.empty() || !order.needs_checksum) return order.sha512;
+    if (order.source.kind != Source::Kind::cloud)
+        throw Error(Code::invalid, "an image from a URL of one's own needs its digest",
+                    "give --sha512, or --insecure-no-checksum to take whatever comes");
+    const std::string list_url = url.substr(0, url.rfind('/') + 1) + list_name;
+    run.talk.stage("fetching the digests of Debian's images");
+    const std::string list = http::get(list_url, manner_of(order), list_max, run.check);
+    std::string digest = digest_in_list(list, last_part(url));
+    if (digest.empty())
+        throw Error(Code::config, fmt::format("{} does not name {}", list_url, last_part(url)),
+                    "set template_url in db.yaml to an image beside such a list, or give --sha512");
+    return digest;
+}
+
+void refuse_digest(const std::string& what, const std::string& found, const std::string& wanted,
+                   std::string_view hint) {
+    throw Error(Code::config,
+                fmt::format("{} has the SHA-512 digest {}…, not {}…", what, found.substr(0, 16),
+                            wanted.substr(0, 16)),
+                std::string(hint));
+}
+
+void download(const Run& run, const Order& order, const std::string& url, const Folder& cache,
+              const std::string& name) {
+    run.talk.stage("downloading " + text::printable(url));
+    http::download(
+        url, cache, name, manner_of(order),
+        {.on_size = [&](std::uint64_t bytes) { check_room(cache, bytes); },
+         .on_progress = [&](const http::Progress& progress) { run.talk.detail(as_text(progress)); },
+         .check = run.check});
+}
+
+BaseImage from_url(const Run& run, const Order& order, const std::string& url, const Folder& cache) {
+    const std::string name = "image-" + sha256(url).substr(0, 16);
+    const auto path = cache.path() / name;
+    const bool here = cache.kind(name) == Folder::Kind::file;
+    // A cached image that was checked when it came needs no list, and so no network.
+    if (here && !order.force && order.sha512.empty()) {
+        const auto checked = cache.read(name + ".checked", 256);
+        const std::string digest = sha512_of(run, path, cache);
+        if (!order.needs_checksum || checked == digest) return {path, digest, checked == digest, url};
+    }
+    const std::string wanted = expected_digest(run, order, url);
+    if (here && !order.force && sha512_of(run, path, cache) == wanted) return {path, wanted, true, url};
+    cache.remove(name + ".checked");
+    download(run, order, url, cache, name);
+    const std::string digest = sha512_of(run, path, cache);
+    if (wanted.empty()) return {path, digest, false, url};
+    if (digest != wanted) {
+        cache.remove(name);
+        refuse_digest(
+            "what came from " + text::printable(url), digest, wanted,
+            "the image may have been replaced just now, or the server is not to be trusted: try again "
+            "later");
+    }
+    cache.replace(name + ".checked", digest, {.mode = 0600, .uid = {}, .gid = {}});
+    return {path, digest, true, url};
+}
+
+BaseImage from_file(const Run& run, const Order& order, const Folder& cache) {
+    const std::string& path = order.source.where;
+    const std::string digest = sha512_of(run, path, cache);
+    if (!order.sha512.empty() && digest != order.sha512)
+        refuse_digest(text::printable(path), digest, order.sha512,
+                      "give the digest of this file to --sha512");
+    return {path, digest, !order.sha512.empty(), path};
+}
+
+} // namespace
+
+std::string digest_in_list(const std::string& list, const std::string& file_name) {
+    for (const std::string& line : text::split(list, '\n')) {
+        const std::string_view trimmed = text::trim(line);
+        const std::size_t blank = trimmed.find(' ');
+        if (blank == trimmed.npos) continue;
+        std::string_view name = trimmed.substr(blank + 1);
+        if (name.starts_with(' ') || name.starts_with('*')) name.remove_prefix(1); // text or binary mode
+        if (name == file_name) return as_sha512(trimmed.substr(0, blank));
+    }
+    return {};
+}
+
+BaseImage find_base_image(const Run& run, const Order& order, const std::string& url, const Folder& cache) {
+    if (order.source.kind == Source::Kind::file) return from_file(run, order, cache);
+    return from_url(run, order, url, cache);
+}
+
+void verify_base_image(const Run& run, const BaseImage& base) {
+    const std::string shown = text::printable(base.path.string());
+    const Fd file = open_image(base.path);
+    if (sha512_now(run, file, shown) != base.sha512)
+        throw Error(Code::config, shown + " has changed since it was looked at",
+                    "try again; --force fetches it anew");
+    const auto head = read_qcow2_head(base.path);
+    const char* const other =
+        "give a qcow2 image that is complete in itself ('qemu-img convert -O qcow2' makes one)";
+    if (!head) throw Error(Code::config, shown + " is not a qcow2 image", other);
+    if (!head->backing.empty())
+        throw Error(Code::config,
+                    fmt::format("{} stands on another image, {}", shown, text::printable(head->backing)),
+                    other);
+    if (head->external_data) throw Error(Code::config, shown + " has its content in another file", other);
+    if (head->encrypted) throw Error(Code::config, shown + " is encrypted", other);
+}
+
+} // namespace blockhost::image

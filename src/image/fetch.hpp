@@ -1,0 +1,30 @@
+#pragma once
+/// Getting the image that a template is made from, and knowing that it is the right one.
+
+#include "image/maker.hpp"
+#include "image/programs.hpp"
+
+namespace blockhost::image {
+
+/// An image to start from.
+struct BaseImage {
+    std::filesystem::path path;
+    std::string sha512;   ///< of the file
+    bool checked = false; ///< it is the one that a list or the caller named
+    std::string origin;   ///< where it came from, for people
+};
+
+/// Finds the image that `order` names: downloads it to `cache` unless it is there already (or the order
+/// forces it), and compares its digest. Throws Error{config} for a wrong digest (a download is then
+/// forgotten) or a list without it, Error{invalid} when a digest is needed and none is known, and what
+/// http::download throws. `cache` is root's alone; `url` is Debian's for Source::Kind::cloud.
+BaseImage find_base_image(const Run& run, const Order& order, const std::string& url, const Folder& cache);
+
+/// Looks at the file once more, whole: that it still is what find_base_image found, and an image that a
+/// template can be made of: qcow2, standing on nothing, with its content in it. Throws Error{config}.
+void verify_base_image(const Run& run, const BaseImage& base);
+
+/// The digest of `file_name` in a list as sha512sum prints it; empty when it is not in there.
+std::string digest_in_list(const std::string& list, const std::string& file_name);
+
+} // namespace blockhost::image

@@ -1,0 +1,25 @@
+#pragma once
+/// Which versions of the template may go.
+
+#include "image/store.hpp"
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace blockhost::image {
+
+/// What stands on which image, by its real path: names of VMs, domains or files, sorted.
+using Users = std::map<std::string, std::vector<std::string>>;
+
+struct Fate {
+    Manifest manifest;
+    bool current = false;
+    std::vector<std::string> users;
+    bool goes() const { return !current && users.empty(); }
+};
+
+/// Every version with what stands on it, oldest first. `users` must be complete for goes() to mean anything.
+std::vector<Fate> judge(const Store& store, const Users& users);
+
+} // namespace blockhost::image

@@ -1,0 +1,226 @@
+/// The templates folder.
+
+#include "image/store.hpp"
+
+#include "base/digest.hpp"
+#include "base/error.hpp"
+#include "base/json.hpp"
+#include "config/templates.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace blockhost::image {
+
+namespace bj = boost::json;
+
+namespace {
+
+constexpr std::string_view prefix = "blockhost-base-", image_suffix = ".qcow2", manifest_suffix = ".json";
+constexpr std::size_t id_digits = 12;
+constexpr std::size_t manifest_max = 1 << 20;
+constexpr mode_t read_only = 0444;
+
+std::string image_name(const std::string& id) {
+    return std::string(prefix) + id + std::string(image_suffix);
+}
+
+std::string manifest_name(const std::string& id) {
+    return std::string(prefix) + id + std::string(manifest_suffix);
+}
+
+/// The id in a name that ends in `suffix`; nothing when it is no name of ours.
+std::optional<std::string> id_in(std::string_view name, std::string_view suffix) {
+    if (name.size() != prefix.size() + id_digits + suffix.size() || !name.starts_with(prefix) ||
+        !name.ends_with(suffix))
+        return std::nullopt;
+    const std::string_view id = name.substr(prefix.size(), id_digits);
+    if (id.find_first_not_of("0123456789abcdef") != id.npos) return std::nullopt;
+    return std::string(id);
+}
+
+std::string manifest_text(const Manifest& manifest) {
+    bj::object packages;
+    for (const auto& [name, version] : manifest.packages) packages[name] = version;
+    return json::python_line(bj::object{{"version", manifest.id},
+                                        {"made_at", format_instant(manifest.made_at)},
+                                        {"made_by", manifest.made_by},
+                                        {"origin", manifest.origin},
+                                        {"inputs", manifest.inputs},
+                                        {"virtual_bytes", manifest.virtual_bytes},
+                                        {"bytes", manifest.bytes},
+                                        {"sha256", manifest.sha256},
+                                        {"booted", manifest.booted},
+                                        {"packages", std::move(packages)}}) +
+           "\n";
+}
+
+std::uint64_t number_in(const bj::object& object, std::string_view key) {
+    const bj::value* value = object.if_contains(key);
+    if (!value) return 0;
+    if (value->is_uint64()) return value->get_uint64();
+    return value->is_int64() && value->get_int64() > 0 ? static_cast<std::uint64_t>(value->get_int64()) : 0;
+}
+
+Manifest read_manifest(const std::string& id, const std::string& text, const std::string& path) {
+    const bj::value document = json::parse(text, path);
+    const auto made_at = parse_instant(json::string_or(document, "made_at", ""));
+    if (!document.is_object() || json::string_or(document, "version", "") != id || !made_at)
+        throw Error(Code::config, path + " is not the manifest of its template version",
+                    "move it and its image away if no VM stands on that");
+    const bj::object& all = document.get_object();
+    Manifest manifest{.id = id,
+                      .made_at = *made_at,
+                      .made_by = json::string_or(document, "made_by", ""),
+                      .origin = json::string_or(document, "origin", ""),
+                      .inputs = {},
+                      .packages = {},
+                      .virtual_bytes = number_in(all, "virtual_bytes"),
+                      .bytes = number_in(all, "bytes"),
+                      .sha256 = json::string_or(document, "sha256", "")};
+    if (const bj::value* inputs = all.if_contains("inputs"); inputs && inputs->is_object())
+        manifest.inputs = inputs->get_object();
+    if (const bj::value* packages = all.if_contains("packages"); packages && packages->is_object())
+        for (const auto& pair : packages->get_object())
+            if (pair.value().is_string())
+                manifest.packages[std::string(pair.key())] = std::string(pair.value().get_string());
+    const bj::value* booted = all.if_contains("booted");
+    manifest.booted = booted && booted->is_bool() && booted->get_bool();
+    return manifest;
+}
+
+/// Read-only for all, and root's where we are root: the owner of the folder could write to his own files.
+void seal(const Folder& bench, const std::string& name) {
+    const Fd file = bench.open_file(name, O_RDONLY);
+    if (!file) throw errno_error("cannot open", (bench.path() / name).string(), ENOENT);
+    files::give(file.get(), bench.fd(), {.mode = read_only, .uid = geteuid(), .gid = getegid()},
+                (bench.path() / name).string());
+}
+
+} // namespace
+
+std::string id_of(const bj::object& inputs) {
+    return sha256(json::python_line(inputs)).substr(0, id_digits);
+}
+
+Store Store::open_or_make(const Paths& paths) {
+    std::error_code failure;
+    std::filesystem::create_directories(paths.state, failure);
+    if (failure) throw errno_error("cannot make", paths.state.string(), failure.value());
+    return Store(Folder::open_or_make(paths.templates, 0711));
+}
+
+std::optional<Store> Store::open(const Paths& paths) {
+    auto folder = Folder::open(paths.templates);
+    if (!folder) return std::nullopt;
+    return Store(std::move(*folder));
+}
+
+std::vector<Manifest> Store::versions() const {
+    std::vector<Manifest> found;
+    for (const std::string& name : folder_.names())
+        if (const auto id = id_in(name, image_suffix))
+            if (auto manifest = version(*id)) found.push_back(std::move(*manifest));
+    std::stable_sort(found.begin(), found.end(),
+                     [](const Manifest& a, const Manifest& b) { return a.made_at < b.made_at; });
+    return found;
+}
+
+std::optional<Manifest> Store::version(const std::string& id) const {
+    if (folder_.kind(image_name(id)) != Folder::Kind::file) return std::nullopt;
+    const auto text = folder_.read(manifest_name(id), manifest_max);
+    if (!text) return std::nullopt;
+    return read_manifest(id, *text, (folder_.path() / manifest_name(id)).string());
+}
+
+std::filesystem::path Store::image(const std::string& id) const {
+    return folder_.path() / image_name(id);
+}
+
+std::optional<std::string> Store::id_behind(const char* link) const {
+    std::array<char, 256> target{};
+    const ssize_t length = readlinkat(folder_.fd(), link, target.data(), target.size());
+    if (length < 0) return std::nullopt;
+    return id_in(std::string_view(target.data(), static_cast<std::size_t>(length)), image_suffix);
+}
+
+std::optional<std::string> Store::current() const {
+    if (auto id = id_behind(template_stand_in)) return id;
+    return id_behind(template_link);
+}
+
+std::optional<std::filesystem::path> Store::old_base() const {
+    if (folder_.kind(template_link) != Folder::Kind::file) return std::nullopt;
+    return folder_.path() / template_link;
+}
+
+void Store::publish(const Folder& bench, const std::string& name, const Manifest& manifest) const {
+    seal(bench, name);
+    folder_.replace(manifest_name(manifest.id), manifest_text(manifest),
+                    {.mode = 0644, .uid = {}, .gid = {}});
+    files::move_at(bench.fd(), name, folder_.fd(), image_name(manifest.id), image(manifest.id).string());
+}
+
+void Store::note_booted(const std::string& id) const {
+    auto manifest = version(id);
+    if (!manifest || manifest->booted) return;
+    manifest->booted = true;
+    folder_.replace(manifest_name(id), manifest_text(*manifest), {.mode = 0644, .uid = {}, .gid = {}});
+}
+
+void Store::make_current(const std::string& id) const {
+    const char* link = old_base() ? template_stand_in : template_link;
+    if (id_behind(link) != id)
+        files::replace_link_at(folder_.fd(), link, (folder_.path() / link).string(), image_name(id));
+    // The stand-in is preferred while it is there, so that it goes last.
+    if (link != template_stand_in && folder_.kind(template_stand_in) == Folder::Kind::other)
+        folder_.remove(template_stand_in);
+}
+
+void Store::replace_old_base() const {
+    const auto id = id_behind(template_stand_in);
+    if (!id || !old_base()) return;
+    files::replace_link_at(folder_.fd(), template_link, (folder_.path() / template_link).string(),
+                           image_name(*id));
+    folder_.remove(template_stand_in);
+}
+
+void Store::remove(const std::string& id) const {
+    if (is_in_use(image(id)))
+        throw Error(Code::busy, fmt::format("a running guest uses template version {}", id),
+                    "'virsh list' shows what runs");
+    folder_.remove(image_name(id));
+    folder_.remove(manifest_name(id));
+}
+
+void Store::clear_leftovers() const {
+    for (const std::string& name : folder_.names()) {
+        const auto id = id_in(name, manifest_suffix);
+        if (id && folder_.kind(image_name(*id)) == Folder::Kind::absent) folder_.remove(name);
+        const std::size_t dot = name.rfind('.');
+        if (!name.starts_with(std::string(".") + "blockhost-base") || dot == 0) continue;
+        if (files::is_temporary_of(name, name.substr(1, dot - 1)) &&
+            folder_.kind(name) != Folder::Kind::folder)
+            folder_.remove(name);
+    }
+}
+
+bool is_in_use(const std::filesystem::path& image) {
+    const Fd file(::open(image.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file) {
+        if (errno == ENOENT) return false;
+        throw errno_error("cannot open", image.string(), errno);
+    }
+    struct flock whole {};
+    whole.l_type = F_WRLCK;
+    whole.l_whence = SEEK_SET;
+    if (fcntl(file.get(), F_OFD_GETLK, &whole) != 0)
+        throw errno_error("cannot ask for locks of", image.string(), errno);
+    return whole.l_type != F_UNLCK;
+}
+
+} // namespace blockhost::image

@@ -1,0 +1,126 @@
+/// Following every disk to the images below it.
+
+#include "lifecycle/template_users.hpp"
+
+#include "base/json.hpp"
+#include "base/text.hpp"
+#include "hypervisor/qcow2.hpp"
+
+#include <fmt/format.h>
+#include <set>
+
+namespace blockhost {
+
+namespace {
+
+class Look {
+  public:
+    explicit Look(World& world) : world_(world) {}
+
+    std::map<std::string, std::vector<std::string>> all() {
+        for (const auto& folder : std::set{world_.storage, world_.paths.disks}) look_at_folder(folder);
+        look_at_domains();
+        look_at_database();
+        look_at_journal();
+        std::map<std::string, std::vector<std::string>> found;
+        for (const auto& [image, owners] : users_) found[image].assign(owners.begin(), owners.end());
+        return found;
+    }
+
+  private:
+    /// `owner`'s disk: it uses the file itself and all that is below it.
+    void note(const std::string& owner, const std::filesystem::path& disk) {
+        try {
+            std::error_code error;
+            const auto real = std::filesystem::canonical(disk, error);
+            if (error) throw errno_error("cannot look at", text::printable(disk.string()), error.value());
+            users_[real.string()].insert(owner);
+            for (const auto& image : backing_chain(real)) users_[image.string()].insert(owner);
+        } catch (const Error& error) {
+            throw error.within("what " + owner + " stands on cannot be told");
+        }
+    }
+
+    /// The VM whose disk a file of the pool's folder is, by its name.
+    static std::optional<VmName> vm_of(const std::string& file) {
+        constexpr std::string_view suffix = ".qcow2";
+        if (!file.ends_with(suffix)) return std::nullopt;
+        const std::string stem = file.substr(0, file.size() - suffix.size());
+        if (const std::size_t dot = stem.rfind('.'); dot != stem.npos)
+            if (const auto name = VmName::try_parse(stem.substr(0, dot));
+                name && operation_of_volume(*name, file))
+                return name;
+        return VmName::try_parse(stem); // of the 0.2.0 provisioner
+    }
+
+    void look_at_folder(const std::filesystem::path& path) {
+        const auto folder = Folder::open(path);
+        if (!folder) return;
+        for (const std::string& file : folder->names()) {
+            if (folder->kind(file) == Folder::Kind::folder) continue;
+            const auto vm = vm_of(file);
+            note(vm ? vm->str() : text::printable((path / file).string()), path / file);
+            if (vm) seen_.insert(vm->str());
+        }
+    }
+
+    void look_at_domains() {
+        for (const DomainState& each : world_.hypervisor().states()) {
+            const auto view = world_.hypervisor().find(each.name);
+            if (!view) continue; // gone meanwhile, its disk was looked at
+            const DiskSources sources = disk_sources(view->xml);
+            const std::string owner = text::printable(each.name);
+            for (const std::string& file : sources.files) note(owner, file);
+            for (const auto& volume : sources.volumes) note(owner, path_of(volume, owner));
+            if (!sources.files.empty() || !sources.volumes.empty()) seen_.insert(each.name);
+        }
+    }
+
+    std::filesystem::path path_of(const DiskSources::Volume& volume, const std::string& owner) {
+        const auto pool = world_.hypervisor().find_pool(volume.pool);
+        if (pool) return std::filesystem::path(pool->path) / volume.volume;
+        throw Error(Code::not_found,
+                    fmt::format("what {} stands on cannot be told: there is no storage pool {}", owner,
+                                text::printable(volume.pool)));
+    }
+
+    void look_at_database() {
+        std::vector<std::string> unreadable;
+        for (const VmRecord& record : world_.registry.read().records(&unreadable)) {
+            if (record.status == RecordStatus::destroyed || seen_.count(record.name.str()) != 0) continue;
+            throw Error(
+                Code::wrong_state,
+                fmt::format("the disk of {} is nowhere to be seen, so that nobody knows what it stands on",
+                            record.name.str()),
+                fmt::format("bring it back, or destroy {}", record.name.str()));
+        }
+        if (!unreadable.empty())
+            throw Error(Code::registry,
+                        fmt::format("the record '{}' in {} cannot be read",
+                                    text::printable(unreadable.front()), world_.registry.file().string()),
+                        "mend it");
+    }
+
+    void look_at_journal() {
+        for (const VmName& name : world_.journal.names()) {
+            const auto entry = world_.journal.peek(name);
+            if (!entry) continue;
+            const std::string image = json::string_or(entry->notes, template_note, "");
+            std::error_code gone;
+            const auto real = std::filesystem::canonical(image, gone);
+            if (!image.empty() && !gone) users_[real.string()].insert(entry->verb + " of " + name.str());
+        }
+    }
+
+    World& world_;
+    std::map<std::string, std::set<std::string>> users_;
+    std::set<std::string> seen_; ///< the names of VMs whose disks were looked at
+};
+
+} // namespace
+
+std::map<std::string, std::vector<std::string>> template_users(World& world) {
+    return Look(world).all();
+}
+
+} // namespace blockhost
