@@ -71,11 +71,10 @@ class Machine:
                 each.chmod(0o711)
         (self.etc / "network-modes.enabled/none.json").write_text("{}")
         self.settings = guest(kind)
-        shutil.copy(self.settings["GUEST_TEMPLATE"], self.state / "templates/blockhost-base.qcow2")
-        (self.state / "templates/blockhost-base.qcow2").chmod(0o644)
         if ipv6:
             (self.etc / "broker-allocation.json").write_text(json.dumps({"prefix": f"fd00:b10c:{self.subnet:x}::/120"}))
         self.write_db_yaml()
+        self.build_template(self.settings["GUEST_TEMPLATE"])
         self.sh("ip", "link", "add", self.bridge, "type", "bridge")
         self.sh("ip", "addr", "add", f"10.213.{self.subnet}.1/24", "dev", self.bridge)
         self.sh("ip", "link", "set", self.bridge, "up")
@@ -114,6 +113,17 @@ class Machine:
     def start(self, verb, *words):
         return subprocess.Popen(self.command(verb, *words), env=self.env, stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL, cwd=self.root)
+
+    def build_template(self, image):
+        """Makes that image, as it is, the current template; returns the version's file."""
+        run = self.run("build-template", "--source", f"file:{image}", "--as-is")
+        assert run.returncode == 0, run.stderr
+        return self.template()
+
+    def template(self):
+        """The file that the next VM's disk will stand on."""
+        stand_in = self.state / "templates/blockhost-base.current"
+        return (stand_in if stand_in.exists() else self.state / "templates/blockhost-base.qcow2").resolve()
 
     def create_words(self, name, *more):
         return ("create", name, "--owner-wallet", WALLET, "--memory", "128", "--disk", "1", "--apply", *more)

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import pathlib
 import time
 import xml.etree.ElementTree as ET
 
@@ -30,6 +31,31 @@ def in_guest(machine, command):
         answer = json.loads(machine.virsh("qemu-agent-command", NAME, json.dumps(ask)))["return"]
         if answer["exited"]:
             return base64.b64decode(answer.get("out-data", "")).decode()
+
+
+def it_is_as_the_template_promises(machine):
+    """What build-template did to the image, seen from inside the guest that runs on it."""
+    sshd = dict(line.split(None, 1) for line in in_guest(machine, "/usr/sbin/sshd -T").splitlines() if " " in line)
+    assert {key: sshd[key] for key in ("kbdinteractiveauthentication", "usepam", "passwordauthentication",
+                                       "permitrootlogin", "maxauthtries", "logingracetime")} == {
+        "kbdinteractiveauthentication": "yes", "usepam": "yes", "passwordauthentication": "no",
+        "permitrootlogin": "no", "maxauthtries": "6", "logingracetime": "60"}
+    assert in_guest(machine, "cat /etc/cloud/cloud.cfg.d/99-blockhost.cfg") == "datasource_list: [NoCloud, None]\n"
+    assert "NoCloud" in in_guest(machine, "cat /run/cloud-init/result.json")
+    assert in_guest(machine, "systemctl is-enabled ssh cloud-init").split() == ["enabled", "enabled"]
+    assert in_guest(machine, "systemctl is-enabled systemd-networkd-wait-online").strip() == "disabled"
+
+    # The template package is inside, in the version that the manifest names, and nothing of the work is left.
+    manifest = json.loads(pathlib.Path(machine.settings["GUEST_TEMPLATE"]).with_suffix(".json").read_text())
+    told = dict(line.split() for line in in_guest(machine, "dpkg-query -W -f '${Package} ${Version}\\n'").splitlines())
+    assert told["blockhost-stand-in"] == "1.5" and told == manifest["packages"]
+    assert in_guest(machine, "cat /usr/share/blockhost-stand-in/here") == "from the stand-in\n"
+    assert in_guest(machine, "ls -A /var/tmp | grep -i blockhost; ls -A /var/lib/apt/lists") == ""
+
+    # Identity is the guest's own: made at its first boot.
+    assert len(in_guest(machine, "cat /etc/machine-id").strip()) == 32
+    assert in_guest(machine, "ls /etc/ssh/ssh_host_ed25519_key").strip() == "/etc/ssh/ssh_host_ed25519_key"
+    assert "nameserver 127.0.0.53" in in_guest(machine, "cat /etc/resolv.conf")
 
 
 def commands_run_in_it(machine):
@@ -97,6 +123,7 @@ def test_a_debian_guest_lives_through_create_list_status_stop_start_kill_destroy
     # and the host reaches it on both
     assert sh("ping", "-c", "1", "-W", "5", result["ip"], check=False).returncode == 0
 
+    it_is_as_the_template_promises(debian)
     commands_run_in_it(debian)
     its_owner_can_change(debian)
 

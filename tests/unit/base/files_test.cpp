@@ -2,11 +2,13 @@
 #include "base/error.hpp"
 #include "base/fault.hpp"
 #include "base/files.hpp"
+#include "base/time.hpp"
 #include "tests/unit/base/scratch.hpp"
 
 #include <catch2/catch.hpp>
 #include <csignal>
 #include <fcntl.h>
+#include <sys/stat.h>
 
 using namespace blockhost;
 using namespace blockhost::test;
@@ -273,4 +275,74 @@ TEST_CASE("the first folder on the way that a user may not pass is found") {
     chmod((folder / "a").c_str(), 0700);
     CHECK(files::first_untraversable(folder / "shortcut", 54321, 12345) == folder / "a");
     CHECK_FALSE(files::first_untraversable(folder / "absent/file", 12345, 12345));
+}
+
+TEST_CASE("a link is replaced at once, whatever had its name") {
+    Scratch folder;
+    const auto open = Folder::open(folder.path());
+    put(folder / "name", "a file");
+    put(folder / "target", "content");
+    files::replace_link_at(open->fd(), "name", "name", "target");
+    CHECK(std::filesystem::read_symlink(folder / "name") == "target");
+    files::replace_link_at(open->fd(), "name", "name", "elsewhere");
+    CHECK(std::filesystem::read_symlink(folder / "name") == "elsewhere");
+    CHECK(get(folder / "target") == "content");
+    CHECK(open->names() == std::vector<std::string>{"name", "target"});
+    std::filesystem::create_directory(folder / "folder");
+    CHECK_THROWS_AS(files::replace_link_at(open->fd(), "folder", "folder", "target"), Error);
+    CHECK(open->names() == std::vector<std::string>{"folder", "name", "target"});
+}
+
+TEST_CASE("a file is moved to a free name only") {
+    Scratch folder;
+    std::filesystem::create_directory(folder / "from");
+    std::filesystem::create_directory(folder / "to");
+    const auto from = Folder::open(folder / "from"), to = Folder::open(folder / "to");
+    put(folder.path() / "from/a", "new");
+    put(folder.path() / "to/taken", "old");
+    try {
+        files::move_at(from->fd(), "a", to->fd(), "taken", "taken");
+        FAIL("it replaced the file");
+    } catch (const Error& error) {
+        CHECK(error.code() == Code::exists);
+    }
+    CHECK(get(folder.path() / "to/taken") == "old");
+    files::move_at(from->fd(), "a", to->fd(), "b", "b");
+    CHECK(get(folder.path() / "to/b") == "new");
+    CHECK(from->names().empty());
+    CHECK_THROWS_AS(files::move_at(from->fd(), "a", to->fd(), "c", "c"), Error);
+}
+
+TEST_CASE("a move to another file system keeps holes, mode and content") {
+    Scratch folder;
+    Folder elsewhere = Folder::open_or_make("/dev/shm/blockhost-unit-" + random_hex(8), 0755);
+    struct stat here {
+    }, there{};
+    fstat(elsewhere.fd(), &there);
+    stat(folder.path().c_str(), &here);
+    if (here.st_dev == there.st_dev) {
+        std::filesystem::remove(elsewhere.path());
+        WARN("SKIP: /dev/shm is no file system of its own here");
+        return;
+    }
+    const std::string data(100'000, 'x');
+    {
+        Fd file(::open((folder / "sparse").c_str(), O_WRONLY | O_CREAT, 0644));
+        REQUIRE(pwrite(file.get(), data.data(), data.size(), 64 << 20) == static_cast<ssize_t>(data.size()));
+        REQUIRE(ftruncate(file.get(), 256 << 20) == 0);
+        REQUIRE(fchmod(file.get(), 0444) == 0);
+    }
+    const auto from = Folder::open(folder.path());
+    files::move_at(from->fd(), "sparse", elsewhere.fd(), "moved", "moved");
+    struct stat moved {};
+    REQUIRE(stat((elsewhere.path() / "moved").c_str(), &moved) == 0);
+    const std::string content = get(elsewhere.path() / "moved");
+    const auto names = elsewhere.names();
+    std::filesystem::remove_all(elsewhere.path());
+    CHECK(from->names().empty());
+    CHECK(names == std::vector<std::string>{"moved"});
+    CHECK(moved.st_size == 256 << 20);
+    CHECK((moved.st_mode & 07777) == 0444);
+    CHECK(moved.st_blocks * 512 < 8 << 20);
+    CHECK(content.substr(64 << 20, data.size()) == data);
 }

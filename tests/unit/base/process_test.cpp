@@ -209,3 +209,49 @@ TEST_CASE("what cannot be started is an error that names it") {
     CHECK(try_run("sh").first == Code::internal); // relative: a broken promise of the caller
     CHECK(try_run("sh").second != "started");
 }
+
+TEST_CASE("a program works in the folder it is given") {
+    Scratch folder;
+    ProcessSpec spec = script("pwd");
+    spec.folder = folder.path();
+    CHECK(run(spec).out == std::filesystem::canonical(folder.path()).string() + "\n");
+    spec.folder = "/no/such/folder";
+    CHECK_THROWS_AS(run(spec), Error);
+}
+
+TEST_CASE("lines are shown as they come, also the last one without an end, and kept all the same") {
+    std::vector<std::string> lines;
+    ProcessSpec spec = script("printf 'one\\ntwo\\n\\nthree'; sleep 0.05; printf ' more'");
+    spec.on_line = [&](std::string_view line) { lines.emplace_back(line); };
+    CHECK(run(spec).out == "one\ntwo\n\nthree more");
+    CHECK(lines == std::vector<std::string>{"one", "two", "", "three more"});
+}
+
+TEST_CASE("a line without end is shown in pieces") {
+    std::size_t shown = 0, longest = 0;
+    ProcessSpec spec = script("head -c 100000 /dev/zero | tr '\\0' x");
+    spec.output_cap = 10;
+    spec.on_line = [&](std::string_view line) {
+        shown += line.size();
+        longest = std::max(longest, line.size());
+    };
+    CHECK(run(spec).out == "xxxxxxxxxx");
+    CHECK(shown == 100000);
+    CHECK(longest <= 4096);
+}
+
+TEST_CASE("what the check throws ends the program and is passed on") {
+    Scratch folder;
+    ProcessSpec spec = script("echo $$ >pid; exec sleep 60");
+    spec.folder = folder.path();
+    spec.check = [&] {
+        if (!get(folder / "pid").empty()) throw Error(Code::interrupted, "enough");
+    };
+    try {
+        run(spec);
+        FAIL("it ran to its end");
+    } catch (const Error& error) {
+        CHECK(error.code() == Code::interrupted);
+    }
+    CHECK(ends(*text::parse_int(text::trim(get(folder / "pid")))));
+}
