@@ -362,9 +362,9 @@ def test_attempts_end(server, client):
     assert len(server.requests) == 3
 
 
-def test_pauses_double(server, client):
+def test_pauses_lie_between_attempts(server, client):
     server.serve("/image", status=500)
-    assert client.fails(server.url("/image"), "no_answer", pause=200).seconds >= 0.6
+    assert client.fails(server.url("/image"), "no_answer", attempts=3, pause=300).seconds >= 0.9
 
 
 # Redirects
@@ -431,14 +431,26 @@ def test_certificates_that_cannot_be_read_are_an_error(server, client, tmp_path,
     client.fails(server.url("/image"), "io", str(bad), "--ca-file", "(1 attempt)", ca_file=bad)
 
 
+WEAK_OPENSSL = """openssl_conf = all
+[all]
+ssl_conf = ssl
+[ssl]
+system_default = weak
+[weak]
+MinProtocol = TLSv1
+CipherString = DEFAULT@SECLEVEL=0
+"""
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_tls_older_than_1_2_is_not_spoken(authority, client):
+def test_tls_older_than_1_2_is_not_spoken_even_where_openssl_would(authority, client, tmp_path):
+    (tmp_path / "openssl.cnf").write_text(WEAK_OPENSSL)
     old = authority.context()
     old.minimum_version = ssl.TLSVersion.TLSv1
     old.maximum_version = ssl.TLSVersion.TLSv1_1
     old.set_ciphers("ALL:@SECLEVEL=0")
     with https_server.Server(authority, context=old) as server:
-        client.fails(server.url("/image"), "io", "TLS", "(1 attempt)")
+        client.fails(server.url("/image"), "io", "TLS", "(1 attempt)", env={"OPENSSL_CONF": str(tmp_path / "openssl.cnf")})
 
 
 def test_a_server_without_tls_is_an_error(authority, client):
@@ -534,6 +546,20 @@ def test_a_signal_ends_it_at_once_and_what_is_here_stays(server, client, moment)
         server.serve("/image", BODY)
         client.downloads(server.url("/image"))
         assert server.requests[-1].range == "bytes=100000-"
+
+
+def test_what_check_throws_ends_it_soon(server, client, tmp_path):
+    server.serve("/image", answers=False)
+    wish = tmp_path / "wish"
+    with client.start(server.url("/image"), stall=30, give_up=wish) as process:
+        while not server.requests:
+            time.sleep(0.01)
+        time.sleep(0.3)
+        wish.touch()
+        began = time.monotonic()
+        run = Run(process)
+        assert time.monotonic() - began < 1
+    assert (run.status, run.last["message"]) == (11, "asked to give up")
 
 
 def test_two_processes_do_not_download_the_same(server, client):

@@ -7,6 +7,7 @@
 #include "http/client.hpp"
 
 #include <cstdio>
+#include <filesystem>
 #include <map>
 #include <string>
 
@@ -44,6 +45,8 @@ http::Manner manner_of(const std::map<std::string, std::string>& options) {
 http::Watch watch_of(const std::map<std::string, std::string>& options) {
     auto room = options.find("--room");
     std::uint64_t most = room == options.end() ? ~std::uint64_t{0} : std::stoull(room->second);
+    auto wish = options.find("--give-up");
+    std::string give_up = wish == options.end() ? "" : wish->second; // once that file is there
     return {.on_size =
                 [=](std::uint64_t total) {
                     say({{"size", total}});
@@ -56,7 +59,12 @@ http::Watch watch_of(const std::map<std::string, std::string>& options) {
                     if (progress.left) line["left"] = progress.left->count();
                     say(line);
                 },
-            .check = [] { Interruption().check(); }};
+            .check =
+                [give_up] {
+                    Interruption().check();
+                    if (!give_up.empty() && std::filesystem::exists(give_up))
+                        throw Error(Code::interrupted, "asked to give up");
+                }};
 }
 
 void fetch(std::map<std::string, std::string>& options) {
