@@ -47,7 +47,7 @@ struct TrialSpec {
     std::int64_t memory_mib = 1024;
     std::string disk_path;
     std::string console_path;
-    std::string kernel, initrd, kernel_arguments; ///< as DomainSpec
+    std::string kernel = {}, initrd = {}, kernel_arguments = {}; ///< as DomainSpec
 };
 std::string render_trial(const TrialSpec& spec);
 

@@ -56,20 +56,22 @@ std::string sha512_now(const Run& run, const Fd& file, const std::string& name) 
     });
 }
 
-/// The digest of a file, read only if it has changed since it was remembered in `cache`.
-std::string sha512_of(const Run& run, const std::filesystem::path& path, const Folder& cache) {
+/// The image at `path`, read only if it has changed since its digest was remembered in `cache`.
+BaseImage image_at(const Run& run, const std::filesystem::path& path, const std::string& origin,
+                   const Folder& cache) {
     const std::string shown = text::printable(path.string());
     const std::string memory = "digest-" + sha256(path.string()).substr(0, 16) + ".json";
     const Fd file = open_image(path);
     const std::string now = fingerprint(file, shown);
     if (const auto remembered = cache.read(memory, 4096)) {
         const auto known = json::parse(*remembered, memory);
-        if (json::string_or(known, "file", "") == now) return json::string_or(known, "sha512", "");
+        if (json::string_or(known, "file", "") == now)
+            return {.path = path, .sha512 = json::string_or(known, "sha512", ""), .origin = origin};
     }
     const std::string digest = sha512_now(run, file, shown);
     cache.replace(memory, json::python_line(boost::json::object{{"file", now}, {"sha512", digest}}),
                   {.mode = 0600, .uid = {}, .gid = {}});
-    return digest;
+    return {.path = path, .sha512 = digest, .read_as = now, .origin = origin};
 }
 
 /// Too little room is found out before the work.
@@ -131,40 +133,46 @@ void download(const Run& run, const Order& order, const std::string& url, const 
          .check = run.check});
 }
 
+/// What is in the cache, if it will do: checked when it came, or wanted now by its digest, or by nobody. No
+/// list is fetched for it, so that no network is needed.
+std::optional<BaseImage> cached(const Run& run, const Order& order, const std::string& url,
+                                const Folder& cache, const std::string& name) {
+    if (order.force || cache.kind(name) != Folder::Kind::file) return std::nullopt;
+    BaseImage image = image_at(run, cache.path() / name, url, cache);
+    const bool was_checked = cache.read(name + ".checked", 256) == image.sha512;
+    image.checked = order.sha512.empty() ? was_checked : image.sha512 == order.sha512;
+    if (image.checked || !order.needs_checksum) return image;
+    return std::nullopt;
+}
+
 BaseImage from_url(const Run& run, const Order& order, const std::string& url, const Folder& cache) {
     const std::string name = "image-" + sha256(url).substr(0, 16);
-    const auto path = cache.path() / name;
-    const bool here = cache.kind(name) == Folder::Kind::file;
-    // A cached image that was checked when it came needs no list, and so no network.
-    if (here && !order.force && order.sha512.empty()) {
-        const auto checked = cache.read(name + ".checked", 256);
-        const std::string digest = sha512_of(run, path, cache);
-        if (!order.needs_checksum || checked == digest) return {path, digest, checked == digest, url};
-    }
+    if (auto image = cached(run, order, url, cache, name)) return *image;
     const std::string wanted = expected_digest(run, order, url);
-    if (here && !order.force && sha512_of(run, path, cache) == wanted) return {path, wanted, true, url};
     cache.remove(name + ".checked");
     download(run, order, url, cache, name);
-    const std::string digest = sha512_of(run, path, cache);
-    if (wanted.empty()) return {path, digest, false, url};
-    if (digest != wanted) {
+    BaseImage image = image_at(run, cache.path() / name, url, cache);
+    if (wanted.empty()) return image;
+    if (image.sha512 != wanted) {
         cache.remove(name);
         refuse_digest(
-            "what came from " + text::printable(url), digest, wanted,
+            "what came from " + text::printable(url), image.sha512, wanted,
             "the image may have been replaced just now, or the server is not to be trusted: try again "
             "later");
     }
-    cache.replace(name + ".checked", digest, {.mode = 0600, .uid = {}, .gid = {}});
-    return {path, digest, true, url};
+    cache.replace(name + ".checked", wanted, {.mode = 0600, .uid = {}, .gid = {}});
+    image.checked = true;
+    return image;
 }
 
 BaseImage from_file(const Run& run, const Order& order, const Folder& cache) {
     const std::string& path = order.source.where;
-    const std::string digest = sha512_of(run, path, cache);
-    if (!order.sha512.empty() && digest != order.sha512)
-        refuse_digest(text::printable(path), digest, order.sha512,
+    BaseImage image = image_at(run, path, path, cache);
+    if (!order.sha512.empty() && image.sha512 != order.sha512)
+        refuse_digest(text::printable(path), image.sha512, order.sha512,
                       "give the digest of this file to --sha512");
-    return {path, digest, !order.sha512.empty(), path};
+    image.checked = !order.sha512.empty();
+    return image;
 }
 
 } // namespace
@@ -189,7 +197,7 @@ BaseImage find_base_image(const Run& run, const Order& order, const std::string&
 void verify_base_image(const Run& run, const BaseImage& base) {
     const std::string shown = text::printable(base.path.string());
     const Fd file = open_image(base.path);
-    if (sha512_now(run, file, shown) != base.sha512)
+    if (fingerprint(file, shown) != base.read_as && sha512_now(run, file, shown) != base.sha512)
         throw Error(Code::config, shown + " has changed since it was looked at",
                     "try again; --force fetches it anew");
     const auto head = read_qcow2_head(base.path);

@@ -9,7 +9,9 @@ namespace blockhost::image {
 /// An image to start from.
 struct BaseImage {
     std::filesystem::path path;
-    std::string sha512;   ///< of the file
+    std::string sha512; ///< of the file
+    std::string read_as =
+        {};               ///< the file's state when it was read by this process; empty: not read, remembered
     bool checked = false; ///< it is the one that a list or the caller named
     std::string origin;   ///< where it came from, for people
 };
@@ -20,8 +22,9 @@ struct BaseImage {
 /// http::download throws. `cache` is root's alone; `url` is Debian's for Source::Kind::cloud.
 BaseImage find_base_image(const Run& run, const Order& order, const std::string& url, const Folder& cache);
 
-/// Looks at the file once more, whole: that it still is what find_base_image found, and an image that a
-/// template can be made of: qcow2, standing on nothing, with its content in it. Throws Error{config}.
+/// Makes sure that the file still is what find_base_image found, reading it whole unless that has just been
+/// done, and that a template can be made of it: qcow2, standing on nothing, with its content in it. Throws
+/// Error{config}.
 void verify_base_image(const Run& run, const BaseImage& base);
 
 /// The digest of `file_name` in a list as sha512sum prints it; empty when it is not in there.

@@ -52,7 +52,6 @@ make_vm() {
     chmod 0711 "$work"
     chmod -R u+rwX,go+X "$BLOCKHOST_ROOT"
     printf '{}\n' >"$BLOCKHOST_ROOT/etc/blockhost/network-modes.enabled/none.json"
-    cp "$GUEST_TEMPLATE" "$state/templates/blockhost-base.qcow2"
     cat >"$BLOCKHOST_ROOT/etc/blockhost/db.yaml" <<END
 bridge: $bridge
 boot_kernel: $GUEST_KERNEL
@@ -61,6 +60,7 @@ boot_arguments: "$GUEST_ARGUMENTS"
 ip_pool: {network: 10.214.77.0/24, start: 10, end: 20, gateway: 10.214.77.1}
 END
     make_bridge "$bridge" 10.214.77.1/24
+    "$build/blockhost-libvirt" build-template --source "file:$GUEST_TEMPLATE" --as-is >/dev/null
     "$build/blockhost-libvirt" create "$vm" --owner-wallet 0x00000000000000000000000000000000000000be \
         --memory 128 --disk 1 --apply >/dev/null
 }

@@ -5,6 +5,8 @@
 #include "hypervisor/domain_xml.hpp"
 #include "model/names.hpp"
 
+#include <thread>
+
 using namespace blockhost;
 using namespace conformance;
 using namespace std::chrono_literals;
@@ -239,4 +241,34 @@ TEST_CASE("the uses show every domain's memory, and the mark of those that are m
         if (mark) CHECK((mark->instance == "mine" && mark->operation == "op"));
     }
     CHECK(seen == 2);
+}
+
+TEST_CASE("a domain started without a definition runs, and is gone when it stops") {
+    if (driver() == Driver::test)
+        return skip("the test driver has no domains that end with their connection");
+    Stage stage;
+    auto name = stage.name("passing");
+    stage.hypervisor().start_transient(stage.tiny_domain(name, Uuid::random().str()));
+    CHECK(stage.hypervisor().state(name) == PowerState::running);
+    REQUIRE(stage.hypervisor().find(name));
+    CHECK_FALSE(stage.hypervisor().find(name)->persistent);
+    CHECK(code_of([&] {
+              stage.hypervisor().start_transient(stage.tiny_domain(name, Uuid::random().str()));
+          }) == Code::exists);
+    stage.hypervisor().power_off(name);
+    CHECK_FALSE(stage.hypervisor().state(name));
+}
+
+TEST_CASE("a domain started without a definition ends with the connection that started it") {
+    if (driver() != Driver::qemu) return skip("only QEMU's libvirt ends domains with their connection");
+    Stage stage;
+    auto name = stage.name("bound");
+    {
+        auto other = stage.another();
+        other->start_transient(stage.tiny_domain(name, Uuid::random().str()));
+        CHECK(stage.hypervisor().state(name) == PowerState::running);
+    }
+    const auto deadline = Deadline::in(20s);
+    while (stage.hypervisor().state(name) && !deadline.passed()) std::this_thread::sleep_for(50ms);
+    CHECK_FALSE(stage.hypervisor().state(name));
 }

@@ -53,10 +53,13 @@ def test_an_image_with_its_content_in_another_file_is_refused(standing, tmp_path
     refuses(standing, path, "has its content in another file")
 
 
-def test_an_encrypted_image_is_refused(standing, tmp_path):
-    path = tmp_path / "image.qcow2"
-    sh(QEMU_IMG, "create", "-q", "-f", "qcow2", "--object", "secret,id=key,data=abc", "-o",
-       "encrypt.format=luks,encrypt.key-secret=key,encrypt.iter-time=10", path, "64M")
+@pytest.mark.parametrize("method", [1, 2])
+def test_an_encrypted_image_is_refused(standing, tmp_path, method):
+    """AES and LUKS, by what the header says: making real ones takes seconds."""
+    path = make_image(tmp_path, seed=7)
+    with open(path, "r+b") as file:
+        file.seek(32)
+        file.write(struct.pack(">I", method))
     refuses(standing, path, "is encrypted")
 
 

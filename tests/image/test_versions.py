@@ -197,6 +197,16 @@ def test_strange_files_in_the_templates_folder_stay(host, image):
             ".blockhost-base-notes"} <= set(os.listdir(host.templates))
 
 
+def test_what_killed_builds_left_in_the_templates_folder_goes(host, image):
+    host.templates.mkdir(parents=True)
+    (host.templates / "blockhost-base-0123456789ab.json").write_text("{}")
+    for name in ("blockhost-base.qcow2", "blockhost-base.current", "blockhost-base-0123456789ab.json",
+                 "blockhost-base-0123456789ab.qcow2"):
+        (host.templates / f".{name}.0123456789ab").symlink_to("half-made")
+    host.build(image)
+    host.is_clean()
+
+
 def test_the_versions_are_listed_oldest_first_even_where_nobody_knows_what_stands_on_them(host, image, other_image):
     host.build(image)
     host.build(other_image)

@@ -37,6 +37,37 @@ TEST_CASE("an emulated guest with IPv6 and its own kernel is rendered as agreed"
     check_valid(xml, "domain");
 }
 
+TEST_CASE("a trial is rendered as agreed: it carries no mark, so that nobody takes it for a VM") {
+    const TrialSpec spec{.name = "blockhost-template-trial-01234567",
+                         .uuid = example_spec().uuid,
+                         .kvm = false,
+                         .disk_path = "/var/cache/blockhost/build/trial.qcow2",
+                         .console_path = "/var/cache/blockhost/build/trial.log"};
+    auto xml = render_trial(spec);
+    check_golden("trial.xml", xml);
+    check_valid(xml, "domain");
+    CHECK_FALSE(read_mark(xml));
+}
+
+TEST_CASE("what a domain's disks come from is told whole, and CD-ROMs are no disks") {
+    auto sources = disk_sources(with_devices(
+        "<disk type='file'><source file='/a'/><backingStore type='file'><source file='/b'/>"
+        "<backingStore type='file'><source file='/c'/><backingStore/></backingStore></backingStore></disk>"
+        "<disk type='block' device='disk'><source dev='/dev/d'/><readonly/></disk>"
+        "<disk type='file' device='lun'><source file='/e'/></disk>"
+        "<disk type='volume'><source pool='p' volume='v'/></disk>"
+        "<disk type='network'><source protocol='rbd' name='x'/></disk>"
+        "<disk type='file'/>"
+        "<disk type='file' device='cdrom'><source file='/iso'/></disk>"
+        "<disk type='file' device='floppy'><source file='/floppy'/></disk>"));
+    CHECK(sources.files == std::vector<std::string>{"/a", "/b", "/c", "/dev/d", "/e"});
+    REQUIRE(sources.volumes.size() == 1);
+    CHECK(sources.volumes[0].pool == "p");
+    CHECK(sources.volumes[0].volume == "v");
+    CHECK(sources.others == 1);
+    CHECK_THROWS_AS(disk_sources("<domain"), Error);
+}
+
 TEST_CASE("what is special in XML is escaped and read back as it was") {
     auto spec = example_spec();
     spec.disk_path = "/srv/a <b> & \"c\"/x.qcow2";
