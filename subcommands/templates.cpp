@@ -69,9 +69,7 @@ void print_json(cli::Printer& printer, const Store& store, const View& all) {
 
 std::string joined(const View& all, const std::vector<std::string>& names) {
     if (!all.users) return "?";
-    std::string line;
-    for (const std::string& name : names) line += (line.empty() ? "" : ", ") + name;
-    return line.empty() ? "-" : line;
+    return names.empty() ? "-" : text::join(names, ", ");
 }
 
 void print_table(cli::Printer& printer, const View& all) {

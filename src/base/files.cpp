@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 namespace blockhost {
@@ -307,6 +308,12 @@ void sync_folder(const std::filesystem::path& folder) {
     Fd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!fd) throw errno_error("cannot open", folder.native(), errno);
     sync(fd.get(), folder.native());
+}
+
+std::uint64_t free_bytes(int folder_fd, std::string_view name_for_errors) {
+    struct statvfs room {};
+    if (fstatvfs(folder_fd, &room) != 0) throw errno_error("cannot look at", name_for_errors, errno);
+    return static_cast<std::uint64_t>(room.f_bavail) * room.f_frsize;
 }
 
 std::optional<std::filesystem::path> first_untraversable(const std::filesystem::path& path, uid_t uid,

@@ -1,6 +1,7 @@
 #pragma once
 /// File descriptors, whole-file reading, durable replacing, and folders that outside text cannot escape from.
 
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <optional>
@@ -77,6 +78,8 @@ void give(int fd, int folder_fd, const Ownership& ownership, std::string_view na
 void write_all(int fd, std::string_view data, std::string_view name_for_errors);
 void sync(int fd, std::string_view name_for_errors);
 void sync_folder(const std::filesystem::path& folder);
+/// What may still be written to the file system of an open folder, in bytes.
+std::uint64_t free_bytes(int folder_fd, std::string_view name_for_errors);
 
 /// The first parent of `path` (or `path` itself) that user `uid` without special groups may not traverse
 /// (by the owner's, else the group's, else the others' x bit); nothing when all can be traversed. Links are

@@ -75,6 +75,15 @@ std::vector<std::string> split(std::string_view s, char separator) {
     }
 }
 
+std::string join(const std::vector<std::string>& parts, std::string_view separator) {
+    std::string out;
+    for (const std::string& part : parts) {
+        if (&part != &parts.front()) out += separator;
+        out += part;
+    }
+    return out;
+}
+
 std::string lower(std::string_view s) {
     std::string out(s);
     for (char& c : out)
@@ -117,6 +126,14 @@ std::string printable(std::string_view s, std::size_t max) {
         s.remove_prefix(length);
     }
     return out;
+}
+
+std::vector<std::string> last_lines(std::string_view s, std::size_t count, std::size_t max) {
+    std::vector<std::string> lines;
+    for (const std::string& line : split(s, '\n'))
+        if (const auto trimmed = trim(line); !trimmed.empty()) lines.push_back(printable(trimmed, max));
+    if (lines.size() > count) lines.erase(lines.begin(), lines.end() - static_cast<std::ptrdiff_t>(count));
+    return lines;
 }
 
 std::optional<std::string_view> nearest(std::string_view word, std::span<const std::string_view> candidates) {

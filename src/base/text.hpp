@@ -12,6 +12,7 @@ namespace blockhost::text {
 
 std::string_view trim(std::string_view s);
 std::vector<std::string> split(std::string_view s, char separator);
+std::string join(const std::vector<std::string>& parts, std::string_view separator);
 std::string lower(std::string_view s);
 
 /// The whole of `s` as a base-10 integer with an optional '-'; nothing else (no blanks, '+', or overflow).
@@ -22,6 +23,9 @@ std::string to_hex(std::span<const unsigned char> bytes);
 /// `s` made fit for one line of a terminal: control characters and non-UTF-8 bytes become \xNN, cut at `max`
 /// bytes with "…". For quoting outside text in a message.
 std::string printable(std::string_view s, std::size_t max = 200);
+
+/// The last `count` lines of `s` that are not blank, trimmed and printable, each cut at `max` bytes.
+std::vector<std::string> last_lines(std::string_view s, std::size_t count, std::size_t max = 200);
 
 /// The candidate nearest to `word` by edit distance, if near enough to be worth a "did you mean".
 std::optional<std::string_view> nearest(std::string_view word, std::span<const std::string_view> candidates);

@@ -68,16 +68,13 @@ std::string reasons_in(const std::vector<std::string>& lines) {
     const auto tells = [](const std::string& line) {
         return line.starts_with("E: ") || line.find(" : ") != line.npos || line.find("rror") != line.npos;
     };
-    std::vector<std::string> told;
-    for (std::size_t i = 1; i < lines.size(); ++i)
-        if (tells(lines[i])) told.emplace_back(text::trim(lines[i]));
-    if (told.empty())
-        for (std::size_t i = 1; i < lines.size(); ++i)
-            if (!text::trim(lines[i]).empty()) told.emplace_back(text::trim(lines[i]));
-    std::string words;
-    for (std::size_t i = told.size() - std::min(told.size(), quoted_lines); i < told.size(); ++i)
-        words += (words.empty() ? ": " : " | ") + told[i];
-    return text::printable(words, 900);
+    std::string log, told;
+    for (std::size_t i = 1; i < lines.size(); ++i) {
+        log += lines[i] + "\n";
+        if (tells(lines[i])) told += lines[i] + "\n";
+    }
+    const auto words = text::last_lines(told.empty() ? log : told, quoted_lines);
+    return words.empty() ? "" : ": " + text::join(words, " | ");
 }
 
 } // namespace
@@ -93,8 +90,7 @@ std::string recipe_digest() {
 std::map<std::string, std::string> customise(const Run& run, const Folder& bench, const std::string& disk,
                                              const std::vector<TemplatePackage>& packages,
                                              const std::vector<std::string>& more) {
-    run.talk.stage(host::kvm_works() ? "customising the image"
-                                     : "customising the image, emulated: KVM cannot be used here");
+    run.talk.stage("customising the image");
     make_report_disk(bench);
     const Job job{.tool = virt_customize,
                   .arguments = arguments_for(disk, packages, more),

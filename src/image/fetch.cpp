@@ -13,7 +13,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 
 namespace blockhost::image {
 
@@ -76,9 +75,7 @@ BaseImage image_at(const Run& run, const std::filesystem::path& path, const std:
 
 /// Too little room is found out before the work.
 void check_room(const Folder& cache, std::uint64_t bytes) {
-    struct statvfs room {};
-    if (fstatvfs(cache.fd(), &room) != 0) return;
-    const std::uint64_t free = static_cast<std::uint64_t>(room.f_bavail) * room.f_frsize;
+    const std::uint64_t free = files::free_bytes(cache.fd(), cache.path().string());
     if (bytes <= free) return;
     throw Error(Code::no_room,
                 fmt::format("the image needs {} and {} has {} free", text::human_bytes(bytes),

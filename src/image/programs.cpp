@@ -16,17 +16,6 @@ namespace {
 constexpr std::size_t quoted_lines = 4;
 constexpr std::size_t output_cap = 4 << 20;
 
-/// The last lines that say something, joined.
-std::string last_words(const std::string& output) {
-    std::vector<std::string> lines;
-    for (const std::string& line : text::split(output, '\n'))
-        if (!text::trim(line).empty()) lines.emplace_back(text::trim(line));
-    std::string words;
-    for (std::size_t i = lines.size() - std::min(lines.size(), quoted_lines); i < lines.size(); ++i)
-        words += (words.empty() ? "" : " | ") + lines[i];
-    return text::printable(words, 800);
-}
-
 /// Killed with us (setpriv), and with it whatever the program started (the namespace's end).
 ProcessSpec bound(const Run& run, const Job& job) {
     ProcessSpec spec{.program = "/usr/bin/setpriv",
@@ -75,7 +64,8 @@ Error failure_of(const Job& job, const ProcessResult& result) {
     const std::string program = std::filesystem::path(job.tool.path).filename().string();
     const std::string how = result.timed_out ? fmt::format("did not end within {} s", job.limit.count())
                                              : fmt::format("ended with status {}", result.exit_status);
-    const std::string words = last_words(result.err.empty() ? result.out : result.err);
+    const std::string words =
+        text::join(text::last_lines(result.err.empty() ? result.out : result.err, quoted_lines), " | ");
     const bool full = words.find("No space left on device") != words.npos;
     return Error(
         full ? Code::no_room : Code::program,

@@ -16,7 +16,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 namespace blockhost::image {
@@ -68,6 +67,8 @@ class RealMaker final : public Maker {
     }
 
     Made make(const Folder& bench) override {
+        if ((order_.customise || order_.verify_boot) && !host::kvm_works())
+            run_.talk.stage("KVM cannot be used here: guests are emulated, which takes minutes longer");
         if (base_) verify_base_image(run_, *base_);
         check_room(bench);
         Made made{final_disk, {}};
@@ -127,10 +128,7 @@ class RealMaker final : public Maker {
             const auto bytes = static_cast<std::uint64_t>(file.st_blocks) * 512;
             needed = order_.customise ? 3 * bytes + customising_bytes : bytes; // compressed ones grow
         }
-        struct statvfs room {};
-        if (fstatvfs(bench.fd(), &room) != 0)
-            throw errno_error("cannot look at", bench.path().string(), errno);
-        const auto free = static_cast<std::uint64_t>(room.f_bavail) * room.f_frsize;
+        const std::uint64_t free = files::free_bytes(bench.fd(), bench.path().string());
         if (needed <= free) return;
         throw Error(Code::no_room,
                     fmt::format("making the template takes about {} and {} has {} free",

@@ -27,12 +27,9 @@ constexpr auto look_again_after = 3s; ///< without an event
 constexpr std::size_t evidence_lines = 5, console_max = 16 << 20;
 
 std::string console_tail(const Folder& bench) {
-    const auto lines = text::split(bench.read(console_name, console_max).value_or(""), '\n');
-    std::string tail;
-    for (std::size_t i = lines.size() - std::min(lines.size(), evidence_lines + 1); i < lines.size(); ++i)
-        if (const auto line = text::trim(lines[i]); !line.empty())
-            tail += (tail.empty() ? "" : " | ") + text::printable(line);
-    return tail.empty() ? "its console showed nothing" : "its console's last lines: " + tail;
+    const auto lines = text::last_lines(bench.read(console_name, console_max).value_or(""), evidence_lines);
+    return lines.empty() ? "its console showed nothing"
+                         : "its console's last lines: " + text::join(lines, " | ");
 }
 
 /// Ended in every case; where we are killed, the hypervisor ends it.
@@ -106,7 +103,7 @@ bool wants_kvm(DomainType type) {
 void boot_once(const Run& run, Hypervisor& hypervisor, const Folder& bench,
                const std::filesystem::path& image, const TrialSettings& settings) {
     const bool kvm = wants_kvm(settings.domain_type);
-    run.talk.stage(kvm ? "booting the image once" : "booting the image once, emulated");
+    run.talk.stage("booting the image once");
     for (const char* name : {disk_name, console_name}) bench.remove(name);
     perform(run,
             {.tool = qemu_img,

@@ -161,14 +161,7 @@ std::vector<std::string> console_tail(const std::filesystem::path& console, std:
     } catch (const Error&) {
         // Evidence that cannot be read is evidence we do without.
     }
-    std::vector<std::string> kept;
-    if (!log) return kept;
-    for (const std::string& line : text::split(*log, '\n')) {
-        const auto trimmed = text::trim(line);
-        if (!trimmed.empty()) kept.push_back(text::printable(trimmed, 160));
-    }
-    if (kept.size() > lines) kept.erase(kept.begin(), kept.end() - static_cast<std::ptrdiff_t>(lines));
-    return kept;
+    return text::last_lines(log.value_or(""), lines, 160);
 }
 
 } // namespace blockhost

@@ -4,17 +4,9 @@ import signal
 import time
 
 import pytest
-from template_host import KILLED, INTERRUPTED, TERMINATED, ended, processes_with, same_content, wait_until
+from template_host import INTERRUPTED, KILLED, TERMINATED, ended, processes_with, same_content, wait_until
 
 MOMENTS = 18
-
-
-def holds(host, versions=None):
-    """What must be true right after a death: the link leads to a whole template of before or of now."""
-    version = host.current()
-    if versions:
-        assert version in versions
-    return version
 
 
 def test_a_build_killed_at_eighteen_moments_leaves_a_whole_template_and_the_next_one_no_trace(host, image, other_image):

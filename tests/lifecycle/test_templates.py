@@ -1,5 +1,6 @@
 """Versions of the template on the simulated world: what stands on which, what prune removes, and what deaths leave."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -265,6 +266,14 @@ def domain_files(world, name="vm-1"):
     return [world.folder / f"mock-world/domains/{name}{suffix}" for suffix in (".xml", ".json")]
 
 
+def strange_name(world, name):
+    """A disk whose backing file's name is no path, though there is a file at that path."""
+    file = world.folder / "mock-world/vms" / name
+    file.parent.mkdir(parents=True)
+    file.touch()
+    write_qcow2(world.folder / "mock-world/vms/strange.qcow2", name)
+
+
 BLINDNESS = {
     "the registry is torn": lambda w: (w.folder / "mock-db.json").write_text('{"vms": {"vm-1": '),
     "the registry is empty": lambda w: (w.folder / "mock-db.json").write_text(""),
@@ -273,6 +282,7 @@ BLINDNESS = {
     "a disk stands on what is no path": lambda w: write_qcow2(
         w.folder / "mock-world/vms/strange.qcow2", 'json:{"driver":"qcow2","file":{"driver":"file","filename":"/x"}}'),
     "a disk stands on a network's image": lambda w: write_qcow2(w.folder / "mock-world/vms/strange.qcow2", "nbd://127.0.0.1/x"),
+    "a disk stands on a network's image, and there is a file of that name": lambda w: strange_name(w, "nbd:/127.0.0.1/x"),
     "a disk is cut off": lambda w: (w.folder / "mock-world/vms/strange.qcow2").write_bytes(b"QFI\xfb\0\0\0\x03"),
     "a disk stands on what is gone": lambda w: write_qcow2(w.folder / "mock-world/vms/strange.qcow2", "/nowhere/base.qcow2"),
     "disks stand on each other": lambda w: write_qcow2(w.folder / "mock-world/vms/strange.qcow2", "strange.qcow2"),
@@ -489,6 +499,50 @@ def test_a_disk_that_is_made_after_its_creates_death_has_what_it_stands_on():
 
 
 # At once
+
+
+@contextlib.contextmanager
+def template_lock(world, manner):
+    """What a create holds shared, and a prune alone."""
+    with open(world.folder / "mock-world/templates.lock", "a") as file:
+        fcntl.flock(file, manner)
+        yield
+
+
+def test_a_create_chooses_its_version_and_makes_its_disk_while_none_is_removed(three):
+    with template_lock(three, fcntl.LOCK_EX):
+        create = three.start("create", "vm-2", *CREATE[2:])
+        for line in create.stderr:
+            if "creating the disk" in line:
+                break
+        newer = build(three, "newer")
+        with pytest.raises(subprocess.TimeoutExpired):
+            create.wait(0.7)
+        assert len(disks(three)) == 1
+    out, err = create.communicate(timeout=60)
+    assert create.returncode == 0, err
+    assert listed(three)[newer + "*"] == ["vm-2"]
+
+
+def test_a_prune_removes_nothing_while_a_create_has_a_version_and_no_disk_yet(three):
+    with template_lock(three, fcntl.LOCK_SH):
+        process = three.start(*PRUNE)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.7)
+        assert len(versions(three)) == 3
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (0, f"Removed {three.idle} (256 KiB)\n"), err
+
+
+def test_a_prune_that_waits_for_a_create_ends_when_it_is_told_to(three):
+    with template_lock(three, fcntl.LOCK_SH):
+        process = three.start(*PRUNE)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.5)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=10)
+        assert process.returncode == 143 and len(versions(three)) == 3
+    assert os.listdir(three.folder / "mock-world/cache") == ["build.lock"]
 
 
 def test_a_create_while_versions_come_and_go_ends_with_a_disk_that_stands_on_something(mock):

@@ -85,3 +85,17 @@ TEST_CASE("sizes are told in binary units with at most one decimal") {
     CHECK(text::human_bytes(gib - 1) == "1 GiB");
     CHECK(text::human_bytes(UINT64_MAX) == "16 EiB");
 }
+
+TEST_CASE("the last lines that say something are kept, in order and made printable") {
+    CHECK(text::last_lines("one\n\n  two \r\nthree\x1b\n", 2) ==
+          std::vector<std::string>{"two", "three\\x1B"});
+    CHECK(text::last_lines("one", 5) == std::vector<std::string>{"one"});
+    CHECK(text::last_lines("\n \n", 5).empty());
+    CHECK(text::last_lines("longer", 1, 3) == std::vector<std::string>{"lon…"});
+}
+
+TEST_CASE("parts are joined by what stands between them") {
+    CHECK(text::join({}, ", ").empty());
+    CHECK(text::join({"a"}, ", ") == "a");
+    CHECK(text::join({"a", "", "b"}, ", ") == "a, , b");
+}
