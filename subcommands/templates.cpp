@@ -141,10 +141,8 @@ int prune(cli::Call& call) {
     const Interruption interruption;
     const auto bench = image::Bench::open(call.paths, call.printer, interruption, patience_for_builds);
     World world = open_world(call, Intent::change);
-    const FileLock held =
-        hold_templates(call.paths, FileLock::Mode::exclusive, Deadline::in(patience_for_creates),
-                       [&] { return interruption.reason() != Interruption::Reason::none; });
-    interruption.check();
+    const FileLock held = hold_templates(call.paths, FileLock::Mode::exclusive,
+                                         Deadline::in(patience_for_creates), interruption);
     const Store store = Store::open_or_make(call.paths);
     const View all = view(store, template_users(world));
     const bool good = remove_unused(call, store, all);

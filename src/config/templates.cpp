@@ -21,16 +21,17 @@ std::filesystem::path template_image(const Paths& paths) {
 }
 
 FileLock hold_templates(const Paths& paths, FileLock::Mode mode, const Deadline& deadline,
-                        const std::function<bool()>& give_up) {
-    const Folder state = Folder::open_or_make(paths.state, 0711);
-    auto lock =
-        FileLock::take(state.open_file("templates.lock", O_RDWR | O_CREAT, 0660), mode, deadline, give_up);
-    if (!lock)
-        throw Error(Code::busy,
-                    mode == FileLock::Mode::shared ? "template versions are being removed by another process"
-                                                   : "a create is making a disk on a template",
-                    "try again in a moment");
-    return std::move(*lock);
+                        const Interruption& interruption) {
+    const auto state = Folder::open(paths.state); // which every verb that changes something has made
+    if (!state) throw Error(Code::io, "there is no folder " + paths.state.string());
+    auto lock = FileLock::take(state->open_file("templates.lock", O_RDWR | O_CREAT, 0660), mode, deadline,
+                               [&] { return interruption.reason() != Interruption::Reason::none; });
+    if (lock) return std::move(*lock);
+    interruption.check();
+    throw Error(Code::busy,
+                mode == FileLock::Mode::shared ? "template versions are being removed by another process"
+                                               : "a create is making a disk on a template",
+                "try again in a moment");
 }
 
 } // namespace blockhost

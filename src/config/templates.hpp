@@ -2,10 +2,9 @@
 /// Where the image is that new VMs' disks stand on: the templates folder holds versions that are never
 /// written again, and a link that names the current one (docs/architecture.md, "Templates").
 
+#include "base/interrupt.hpp"
 #include "base/lock.hpp"
 #include "config/paths.hpp"
-
-#include <functional>
 
 namespace blockhost {
 
@@ -20,8 +19,8 @@ std::filesystem::path template_image(const Paths& paths);
 
 /// Keeps versions where they are while it is held: shared by a create, from finding the image until its disk
 /// names it; exclusive by whoever removes versions. On `<state>/templates.lock`. Throws Error{busy} when
-/// `deadline` passes, Error{io}.
+/// `deadline` passes, Error{interrupted}, Error{io}.
 FileLock hold_templates(const Paths& paths, FileLock::Mode mode, const Deadline& deadline,
-                        const std::function<bool()>& give_up = {});
+                        const Interruption& interruption);
 
 } // namespace blockhost

@@ -77,6 +77,17 @@ Manifest describe(const Bench& bench, const Made& made, const std::string& id, c
                 digest_of(file.get(), Sha2::sha256, path, [&](std::uint64_t) { interruption.check(); })};
 }
 
+/// The inputs' id; another one where an image has that name whose manifest was lost: disks may stand on it.
+std::string free_id(const Store& store, Inputs& inputs, Talk& talk) {
+    std::string id = id_of(inputs.all);
+    for (int again = 1; !store.version(id) && store.is_taken(id); ++again) {
+        talk.warn(store.image(id).string() + " has no manifest, and is left alone");
+        inputs.all["again"] = again;
+        id = id_of(inputs.all);
+    }
+    return id;
+}
+
 void verify_boot(const Bench& bench, const Order& order, Maker& maker, const std::filesystem::path& image,
                  Manifest& manifest) {
     if (!order.verify_boot || manifest.booted) return;
@@ -113,7 +124,7 @@ Built build(const Paths& paths, const Order& order, Maker& maker, const Bench& b
     store.clear_leftovers();
     Inputs inputs = maker.inputs(bench.folder());
     if (order.force) inputs.all["forced_at"] = format_instant(now());
-    const std::string id = id_of(inputs.all);
+    const std::string id = free_id(store, inputs, talk);
 
     Built built{id, {}, Built::How::fresh};
     if (auto there = store.version(id)) {

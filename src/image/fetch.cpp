@@ -21,8 +21,12 @@ namespace {
 constexpr std::size_t list_max = 4 << 20;
 constexpr const char* list_name = "SHA512SUMS";
 
+std::string without_query(const std::string& url) {
+    return url.substr(0, url.find_first_of("?#"));
+}
+
 std::string last_part(const std::string& url) {
-    const std::string path = url.substr(0, url.find_first_of("?#"));
+    const std::string path = without_query(url);
     return path.substr(path.rfind('/') + 1);
 }
 
@@ -55,6 +59,19 @@ std::string sha512_now(const Run& run, const Fd& file, const std::string& name) 
     });
 }
 
+/// The digest remembered for a file in that state; empty when there is none. A memory that cannot be read is
+/// none.
+std::string remembered_digest(const Folder& cache, const std::string& memory, const std::string& state) {
+    try {
+        const auto known = json::parse(cache.read(memory, 4096).value_or("{}"), memory);
+        if (json::string_or(known, "file", "") == state)
+            return as_sha512(json::string_or(known, "sha512", ""));
+    } catch (const Error&) {
+        cache.remove(memory);
+    }
+    return {};
+}
+
 /// The image at `path`, read only if it has changed since its digest was remembered in `cache`.
 BaseImage image_at(const Run& run, const std::filesystem::path& path, const std::string& origin,
                    const Folder& cache) {
@@ -62,11 +79,8 @@ BaseImage image_at(const Run& run, const std::filesystem::path& path, const std:
     const std::string memory = "digest-" + sha256(path.string()).substr(0, 16) + ".json";
     const Fd file = open_image(path);
     const std::string now = fingerprint(file, shown);
-    if (const auto remembered = cache.read(memory, 4096)) {
-        const auto known = json::parse(*remembered, memory);
-        if (json::string_or(known, "file", "") == now)
-            return {.path = path, .sha512 = json::string_or(known, "sha512", ""), .origin = origin};
-    }
+    if (const std::string digest = remembered_digest(cache, memory, now); !digest.empty())
+        return {.path = path, .sha512 = digest, .origin = origin};
     const std::string digest = sha512_now(run, file, shown);
     cache.replace(memory, json::python_line(boost::json::object{{"file", now}, {"sha512", digest}}),
                   {.mode = 0600, .uid = {}, .gid = {}});
@@ -102,7 +116,8 @@ std::string expected_digest(const Run& run, const Order& order, const std::strin
     if (order.source.kind != Source::Kind::cloud)
         throw Error(Code::invalid, "an image from a URL of one's own needs its digest",
                     "give --sha512, or --insecure-no-checksum to take whatever comes");
-    const std::string list_url = url.substr(0, url.rfind('/') + 1) + list_name;
+    const std::string path = without_query(url);
+    const std::string list_url = path.substr(0, path.rfind('/') + 1) + list_name;
     run.talk.stage("fetching the digests of Debian's images");
     const std::string list = http::get(list_url, manner_of(order), list_max, run.check);
     std::string digest = digest_in_list(list, last_part(url));

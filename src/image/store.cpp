@@ -141,6 +141,10 @@ std::filesystem::path Store::image(const std::string& id) const {
     return folder_.path() / image_name(id);
 }
 
+bool Store::is_taken(const std::string& id) const {
+    return folder_.kind(image_name(id)) != Folder::Kind::absent;
+}
+
 std::optional<std::string> Store::id_behind(const char* link) const {
     std::array<char, 256> target{};
     const ssize_t length = readlinkat(folder_.fd(), link, target.data(), target.size());

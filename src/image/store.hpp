@@ -42,6 +42,8 @@ class Store {
     std::vector<Manifest> versions() const;
     std::optional<Manifest> version(const std::string& id) const;
     std::filesystem::path image(const std::string& id) const;
+    /// Whether anything has the name of that version's image.
+    bool is_taken(const std::string& id) const;
 
     /// The id that the current link leads to; nothing when it leads to no version of ours.
     std::optional<std::string> current() const;

@@ -154,9 +154,8 @@ void create_volume(CreateOperation& op) {
     Hypervisor& hypervisor = op.world.hypervisor();
     hypervisor.ensure_pool(op.world.pool, op.world.storage.string());
     const VmRequest& vm = op.making->request.vm;
-    const FileLock kept = hold_templates(op.world.paths, FileLock::Mode::shared, Deadline::in(60s), [&] {
-        return op.making->interruption.reason() != Interruption::Reason::none;
-    });
+    const FileLock kept =
+        hold_templates(op.world.paths, FileLock::Mode::shared, Deadline::in(60s), op.making->interruption);
     const std::string image = template_for(op.world, vm).string();
     op.entry.note({{template_note, image}});
     hypervisor.create_volume(

@@ -88,7 +88,7 @@ TEST_CASE("sizes are told in binary units with at most one decimal") {
 
 TEST_CASE("the last lines that say something are kept, in order and made printable") {
     CHECK(text::last_lines("one\n\n  two \r\nthree\x1b\n", 2) ==
-          std::vector<std::string>{"two", "three\\x1B"});
+          std::vector<std::string>{"two", "three\\x1b"});
     CHECK(text::last_lines("one", 5) == std::vector<std::string>{"one"});
     CHECK(text::last_lines("\n \n", 5).empty());
     CHECK(text::last_lines("longer", 1, 3) == std::vector<std::string>{"lon…"});
