@@ -37,6 +37,7 @@ copy_sources() {
         cp -a -- "$tree/$part" "$source/"
     done
     cp -a -- "$tree/packaging/debian" "$source/debian"
+    find "$source" -name __pycache__ -prune -exec rm -rf {} +
 }
 
 # debhelper gives the build a home folder of its own, where the cache would not be found again.
