@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the Debian package and leaves it as build/blockhost-provisioner-libvirt_<version>_<arch>.deb, whose path is the
-# one line on stdout. Other folders' builds are not touched: it works in build-deb/, on a copy of the sources. As root it
+# Builds the Debian package and leaves it as build/blockhost-provisioner-libvirt_<version>_<arch>.deb, whose path is
+# the one line on stdout. Other folders' builds are not touched: it works in build-deb/, on a copy of the sources. As root it
 # installs what it needs to build; anybody else is told what is missing. No tests are built or run.
 #
 # Where there is ccache, its cache is used.

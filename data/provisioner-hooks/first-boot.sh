@@ -27,7 +27,7 @@ missing_of() {
     done
 }
 
-# apt_get ATTEMPTS ARGUMENT...: apt-get, tried again while it fails: another one holds a lock, or the network is not up yet.
+# apt_get ATTEMPTS ARGUMENT...: apt-get, tried again while it fails: another one holds a lock, or the network is not up.
 apt_get() {
     local left=$1
     shift

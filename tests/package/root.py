@@ -49,8 +49,8 @@ class Root:
 
     def run(self, *words, text=None, check=True, **environment):
         run = subprocess.run(
-            ["unshare", "--mount", "--pid", "--net", "--uts", "--ipc", "--fork", "--kill-child", "sh", "-e", "-c", ENTER,
-             "sh", self.base, self.folder, *words],
+            ["unshare", "--mount", "--pid", "--net", "--uts", "--ipc", "--fork", "--kill-child",
+             "sh", "-e", "-c", ENTER, "sh", self.base, self.folder, *words],
             input=text if text is not None else "", capture_output=True, text=True,
             env={"PATH": PATH, "LC_ALL": "C", "HOME": "/root", "PYTHONDONTWRITEBYTECODE": "1", **environment})
         if check:
@@ -125,8 +125,8 @@ def make_common(folder, user="yes"):
     """blockhost-common as far as we stand on it: user, group and folders."""
     postinst = "mkdir -p /var/lib/blockhost /etc/blockhost\n"
     if user == "yes":
-        postinst = ("id blockhost >/dev/null 2>&1 || useradd --system --home-dir /var/lib/blockhost blockhost\n" + postinst +
-                    "chown blockhost:blockhost /var/lib/blockhost\nchmod 0750 /var/lib/blockhost\n")
+        postinst = ("id blockhost >/dev/null 2>&1 || useradd --system --home-dir /var/lib/blockhost blockhost\n" +
+                    postinst + "chown blockhost:blockhost /var/lib/blockhost\nchmod 0750 /var/lib/blockhost\n")
     return make_deb(folder, "blockhost-common", "0.1.0", scripts={"postinst": postinst})
 
 

@@ -8,8 +8,8 @@ from root import PACKAGE, TREE
 
 LINKS = ["blockhost-build-template", "blockhost-provisioner-detect", "blockhost-vm-create", "blockhost-vm-destroy",
          "blockhost-vm-gc", "blockhost-vm-guest-exec", "blockhost-vm-kill", "blockhost-vm-list", "blockhost-vm-metrics",
-         "blockhost-vm-resume", "blockhost-vm-start", "blockhost-vm-status", "blockhost-vm-stop", "blockhost-vm-throttle",
-         "blockhost-vm-update-gecos"]
+         "blockhost-vm-resume", "blockhost-vm-start", "blockhost-vm-status", "blockhost-vm-stop",
+         "blockhost-vm-throttle", "blockhost-vm-update-gecos"]
 
 FILES = f"""
 /etc/libvirt/hooks/qemu.d/
@@ -55,8 +55,8 @@ FILES = f"""
 
 LINK_VERBS = {"blockhost-build-template": "build-template", "blockhost-provisioner-detect": "detect",
               **{name: name.removeprefix("blockhost-vm-") for name in LINKS if name.startswith("blockhost-vm-")}}
-EXECUTABLE = {"/usr/bin/blockhost-libvirt", "/usr/sbin/blockhost-start-veto", "/usr/share/blockhost-libvirt/make-folders.py",
-              "/usr/share/blockhost/provisioner-hooks/first-boot.sh"}
+EXECUTABLE = {"/usr/bin/blockhost-libvirt", "/usr/sbin/blockhost-start-veto",
+              "/usr/share/blockhost-libvirt/make-folders.py", "/usr/share/blockhost/provisioner-hooks/first-boot.sh"}
 
 
 def promised():

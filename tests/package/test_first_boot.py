@@ -106,13 +106,14 @@ def test_only_a_service_that_lacks_the_new_groups_is_restarted(host):
     host.write("/usr/bin/systemctl", """#!/bin/sh
 echo "$*" >>/root/systemctl
 case "$*" in
-    list-units*) echo 'blockhost-monitor.service loaded active running it'; echo 'ssh.service loaded active running it' ;;
+    list-units*) printf '%s.service loaded active running it\\n' blockhost-monitor ssh ;;
     *"=User "*monitor*) echo blockhost ;;
     *"=MainPID "*monitor*) cat /root/pid ;;
     *"=MainPID "*) echo 1 ;;
 esac
 """, "0755")
-    as_before = "setpriv --reuid=blockhost --regid=blockhost --clear-groups sleep 99 & echo $! >/root/pid; sleep 0.3"
+    as_before = ("setpriv --reuid=blockhost --regid=blockhost --clear-groups sleep 99 & echo $! >/root/pid\n"
+                 "until grep -q sleep /proc/$!/comm; do sleep 0.05; done")
     boot(host, before=as_before)
     asked = host.asked_of_systemctl()
     assert [line for line in asked if "restart" in line] == ["try-restart blockhost-monitor.service"]

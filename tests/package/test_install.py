@@ -23,8 +23,10 @@ OF_A_VM = {"vms/web-1.qcow2": "a disk", "cloud-init/web-1/user-data": "a seed", 
 
 
 def make_vm(root):
-    root.sh("cd /var/lib/blockhost; mkdir -p cloud-init/web-1 console journal metrics suspended template-packages\n" + "".join(
-        f"echo -n '{text}' >{path}; chown blockhost:blockhost {path}\n" for path, text in OF_A_VM.items()))
+    lines = ["cd /var/lib/blockhost", "mkdir -p cloud-init/web-1 console journal metrics suspended template-packages"]
+    for path, text in OF_A_VM.items():
+        lines += [f"echo -n '{text}' >{path}", f"chown blockhost:blockhost {path}"]
+    root.sh("\n".join(lines))
 
 
 def assert_vm_is_whole(root):
@@ -117,7 +119,7 @@ def test_a_hook_of_somebody_elses_is_left_alone(clean, package, what):
 
 def test_links_in_the_state_folder_are_not_followed(clean, package):
     """The folder is the blockhost user's, who must not make root give anything away."""
-    clean.sh("mkdir -m 0700 /precious; ln -s /precious /var/lib/blockhost/vms; ln -s /etc/shadow /var/lib/blockhost/metrics")
+    clean.sh("cd /var/lib/blockhost; mkdir -m 0700 /precious; ln -s /precious vms; ln -s /etc/shadow metrics")
     shadow = clean.sh("stat -c '%U:%G %a' /etc/shadow")
     said = clean.install(package).stderr
     assert "vms is left as it is" in said and "metrics is left as it is" in said
@@ -180,7 +182,8 @@ def test_it_upgrades_the_package_of_scripts(clean, package, stand_ins):
     assert state(clean) == "install ok installed 1.0.0"
     assert clean.link("/usr/bin/blockhost-vm-create") == "blockhost-libvirt"
     assert clean.sh("blockhost-vm-list").startswith("NAME\tSTATUS")
-    for gone in ("/usr/lib/python3/dist-packages/blockhost/vm_creator.py", "/usr/share/blockhost/root-agent-actions/virsh.py"):
+    for gone in ("/usr/lib/python3/dist-packages/blockhost/vm_creator.py",
+                 "/usr/share/blockhost/root-agent-actions/virsh.py"):
         assert not clean.there(gone)
     assert enabled(clean) == ENABLED
     assert clean.link(HOOK) == VETO
@@ -204,9 +207,11 @@ def test_going_back_to_the_scripts_leaves_no_hook_that_cannot_run(clean, package
 
 def test_the_hook_is_gone_before_its_program_is_and_comes_back_with_it(clean, package):
     clean.install(package)
-    # Between prerm and postrm dpkg removes the files: what prerm left is what libvirtd meets.
-    clean.sh(f"echo 'readlink {HOOK} >/root/after-prerm || echo gone >/root/after-prerm' >>/var/lib/dpkg/info/{PACKAGE}.prerm; "
-             f"echo 'test -x {VETO} && echo program there >>/root/after-prerm' >>/var/lib/dpkg/info/{PACKAGE}.prerm")
+    # Behind prerm dpkg removes the files: what prerm left is what libvirtd meets.
+    clean.run("sh", "-c", f"cat >>/var/lib/dpkg/info/{PACKAGE}.prerm", text=f"""
+readlink {HOOK} >/root/after-prerm || echo gone >/root/after-prerm
+test -x {VETO} && echo program there >>/root/after-prerm
+""")
     clean.run("dpkg", "-r", PACKAGE)
     assert clean.sh("cat /root/after-prerm") == "gone\nprogram there"
     assert not clean.there("/usr/bin/blockhost-vm-create")
