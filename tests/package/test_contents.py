@@ -1,6 +1,7 @@
 """What is in the package, and what it says about itself."""
 
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -133,6 +134,8 @@ def test_its_names_are_those_that_the_outer_build_and_upgrades_know(package):
 
 
 def test_lintian_has_nothing_to_say(package):
+    if not shutil.which("lintian"):
+        pytest.skip("lintian is missing")
     run = subprocess.run(["lintian", "--allow-root", "--no-cfg", "--pedantic", "--display-experimental",
                           "--display-info", "--tag-display-limit", "0", package], capture_output=True, text=True)
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
