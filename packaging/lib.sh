@@ -30,6 +30,8 @@ packages_for() {
                     iputils-ping systemd openssl
                 ;;
             login) printf '%s\n' openssh-client ;;
+            deb) printf '%s\n' debhelper dpkg-dev ;;
+            package) printf '%s\n' debhelper dpkg-dev lintian man-db mmdebstrap ;;
             *) fail "no packages are known for $purpose" ;;
         esac
     done
@@ -42,7 +44,7 @@ need_packages() {
     missing=$(comm -23 <(sort -u <<<"$wanted") \
         <(dpkg-query -W -f '${db:Status-Status} ${binary:Package}\n' | sed -n 's/^installed //; s/:.*//; p' | sort -u))
     if [ -n "$missing" ]; then
-        say "installing packages:" $missing
+        say "installing packages: ${missing//$'\n'/ }"
         apt-get -q=2 update >&2 || say "some package lists could not be fetched; trying with what there is"
         # shellcheck disable=SC2086  # a list of names
         apt-get -q=2 install -y --no-install-recommends $missing >"$package_log" 2>&1 </dev/null ||

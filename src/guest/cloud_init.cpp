@@ -284,7 +284,12 @@ bool clear_away(const Folder& folder, std::string_view name) {
     return folder.remove(name);
 }
 
-void write_image(const Folder& folder, const Seed& seed, const std::string& name) {
+void write_stand_in(const Folder& folder, const Seed& seed, const std::string& name) {
+    folder.replace(name, seed.user_data + seed.meta_data + seed.network_config,
+                   {.mode = secret, .uid = {}, .gid = {}});
+}
+
+void write_iso_image(const Folder& folder, const Seed& seed, const std::string& name) {
     std::string full = (folder.path() / name).native();
     Fd image = folder.open_file(name, O_WRONLY | O_CREAT | O_EXCL, secret);
     if (!image) throw errno_error("cannot make", full, ENOENT);
@@ -299,13 +304,13 @@ void write_image(const Folder& folder, const Seed& seed, const std::string& name
 } // namespace
 
 std::filesystem::path write_seed(const std::filesystem::path& cloud_init_folder, const VmName& name,
-                                 const Seed& seed) {
+                                 const Seed& seed, SeedImage image) {
     auto all = Folder::open_or_make(cloud_init_folder, 0711);
     clear_away(all, name.str());
     auto own = all.make_sub(name.str(), 0700);
     own.replace("user-data", seed.user_data, {.mode = secret, .uid = {}, .gid = {}});
     own.replace("network-config", seed.network_config, {.mode = 0640, .uid = {}, .gid = {}});
-    write_image(own, seed, "cidata.iso");
+    (image == SeedImage::iso ? write_iso_image : write_stand_in)(own, seed, "cidata.iso");
     open_to_qemu(own);
     return own.path() / "cidata.iso";
 }

@@ -55,11 +55,16 @@ std::string render_meta_data(const VmName& name, const Uuid& uuid);
 struct Seed {
     std::string user_data, meta_data, network_config;
 };
+/// What cidata.iso is.
+enum class SeedImage {
+    iso,      ///< ISO 9660 with Joliet and Rock Ridge, label "cidata"; the module seed-image.so makes it
+    stand_in, ///< the texts one after another, where no guest reads it: needs no module
+};
 /// Makes folder <cloud-init>/<name>/ (0711, or 0710 with group libvirt-qemu where that group exists and we
-/// may) with user-data (0600), network-config and cidata.iso (0600; ISO 9660 with Joliet and Rock Ridge,
-/// label "cidata"). Replaces what an earlier VM of that name left. Returns the image's path.
+/// may) with user-data (0600), network-config and cidata.iso (0600). Replaces what an earlier VM of that name
+/// left. Returns the image's path.
 std::filesystem::path write_seed(const std::filesystem::path& cloud_init_folder, const VmName& name,
-                                 const Seed& seed);
+                                 const Seed& seed, SeedImage image);
 /// Removes the folder, and `<name>.img` if that is a regular file. True when something was removed.
 bool remove_seed(const std::filesystem::path& cloud_init_folder, const VmName& name);
 

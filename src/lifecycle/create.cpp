@@ -127,7 +127,9 @@ void write_seed(CreateOperation& op) {
     const guest::Seed seed{user_data(op.world, op.making->request, settings, *op.addresses),
                            guest::render_meta_data(op.name(), op.making->uuid),
                            guest::render_network_config(network)};
-    op.making->seed_path = guest::write_seed(op.world.paths.cloud_init, op.name(), seed).string();
+    const auto image =
+        op.world.reality == Reality::simulated ? guest::SeedImage::stand_in : guest::SeedImage::iso;
+    op.making->seed_path = guest::write_seed(op.world.paths.cloud_init, op.name(), seed, image).string();
 }
 
 void remove_seed(CreateOperation& op) {

@@ -98,9 +98,12 @@ def test_the_dump_names_the_contract_names(dump):
 
 
 def test_the_manifest_names_the_contract_names():
-    manifest = json.loads((TREE / "provisioner.json").read_text())
+    manifest = json.loads((BUILD / "data/provisioner.json").read_text())
     assert manifest["commands"] == CONTRACT_NAMES
+    hook = pathlib.PurePath(manifest["setup"].pop("first_boot_hook"))
     assert manifest["setup"] == SETUP_NAMES
+    assert hook.parent == pathlib.PurePath("/usr/share/blockhost/provisioner-hooks")
+    assert os.access(TREE / "data/provisioner-hooks" / hook.name, os.X_OK)
 
 
 def test_the_links_in_the_build_folder_are_the_contract_names():
@@ -121,9 +124,17 @@ def test_project_yaml_lists_the_verbs(dump):
 
 def test_versions_agree(dump):
     version = dump["version"]
-    assert json.loads((TREE / "provisioner.json").read_text())["version"] == version
+    assert json.loads((BUILD / "data/provisioner.json").read_text())["version"] == version
+    assert (TREE / "packaging/debian/changelog").read_text().startswith(f"blockhost-provisioner-libvirt ({version})")
     assert f"version: {version}" in (TREE / "PROJECT.yaml").read_text()
     assert f"## {version}" in (TREE / "CHANGELOG.md").read_text()
+
+
+def test_every_visible_verb_has_its_manual_page(dump):
+    pages = {path.name for path in (BUILD / "data/manual").glob("*.8")}
+    assert pages == {"blockhost-libvirt.8", *(row["man_page"] + ".8" for row in dump["verbs"] if not row["hidden"])}
+    for page in pages:
+        assert f'.TH "{page[:-2].upper()}"' in (BUILD / "data/manual" / page).read_text().replace("\\-", "-")
 
 
 def needed(path):

@@ -127,7 +127,7 @@ TEST_CASE("a name that two files share is an error with its reason") {
 TEST_CASE("a seed's secrets are its owner's alone, and QEMU may pass through its folder") {
     TemporaryFolder folder;
     mode_t old = umask(GENERATE(0077, 0));
-    auto image = guest::write_seed(folder.path / "cloud-init", VmName("vm-1"), seed);
+    auto image = guest::write_seed(folder.path / "cloud-init", VmName("vm-1"), seed, guest::SeedImage::iso);
     umask(old);
     fs::path own = folder.path / "cloud-init/vm-1";
     CHECK(image == own / "cidata.iso");
@@ -146,6 +146,14 @@ TEST_CASE("a seed's secrets are its owner's alone, and QEMU may pass through its
     }
 }
 
+TEST_CASE("a stand-in for the image has the seed's texts and is its owner's alone") {
+    TemporaryFolder folder;
+    auto image = guest::write_seed(folder.path, VmName("vm-1"), seed, guest::SeedImage::stand_in);
+    CHECK(image == folder.path / "vm-1/cidata.iso");
+    CHECK(files::read(image) == seed.user_data + seed.meta_data + seed.network_config);
+    CHECK(mode_of(image) == 0600);
+}
+
 TEST_CASE("what root writes belongs to the folder's owner") {
     if (geteuid() != 0) {
         WARN("skipped: giving files away needs root");
@@ -153,7 +161,7 @@ TEST_CASE("what root writes belongs to the folder's owner") {
     }
     TemporaryFolder folder;
     REQUIRE(chown(folder.path.c_str(), 4711, 4712) == 0);
-    auto image = guest::write_seed(folder.path / "cloud-init", VmName("vm-1"), seed);
+    auto image = guest::write_seed(folder.path / "cloud-init", VmName("vm-1"), seed, guest::SeedImage::iso);
     for (const fs::path& path : {image, image.parent_path(), image.parent_path() / "user-data"})
         CHECK(look(path).st_uid == 4711);
 }
@@ -165,7 +173,7 @@ TEST_CASE("a new seed replaces whatever bears its name and follows no planted li
     fs::create_directory(precious);
     std::ofstream(precious / "user-data") << "precious";
     SECTION("an older seed") {
-        guest::write_seed(all, VmName("vm-1"), {"old", "old", "old"});
+        guest::write_seed(all, VmName("vm-1"), {"old", "old", "old"}, guest::SeedImage::iso);
         std::ofstream(all / "vm-1/leftover") << "x";
     }
     SECTION("a link to a folder") {
@@ -179,7 +187,7 @@ TEST_CASE("a new seed replaces whatever bears its name and follows no planted li
     SECTION("a file") {
         std::ofstream(all / "vm-1") << "x";
     }
-    auto image = guest::write_seed(all, VmName("vm-1"), seed);
+    auto image = guest::write_seed(all, VmName("vm-1"), seed, guest::SeedImage::iso);
     CHECK(fs::is_regular_file(fs::symlink_status(image)));
     CHECK_FALSE(fs::exists(all / "vm-1/leftover"));
     CHECK(files::read(all / "vm-1/user-data") == seed.user_data);
@@ -190,9 +198,9 @@ TEST_CASE("removing a seed takes its folder and an old image, nothing else, and 
     TemporaryFolder folder;
     fs::path all = folder.path / "cloud-init";
     CHECK_FALSE(guest::remove_seed(all, VmName("vm-1")));
-    guest::write_seed(all, VmName("vm-1"), seed);
-    guest::write_seed(all, VmName("vm-10"), seed);
-    guest::write_seed(all, VmName("vm-1.img"), seed);
+    guest::write_seed(all, VmName("vm-1"), seed, guest::SeedImage::iso);
+    guest::write_seed(all, VmName("vm-10"), seed, guest::SeedImage::iso);
+    guest::write_seed(all, VmName("vm-1.img"), seed, guest::SeedImage::iso);
     CHECK(guest::remove_seed(all, VmName("vm-1")));
     CHECK_FALSE(guest::remove_seed(all, VmName("vm-1")));
     CHECK_FALSE(fs::exists(all / "vm-1"));
