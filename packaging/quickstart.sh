@@ -97,6 +97,7 @@ END
 }
 
 make_template() {
+    [ ! -e "$state/templates/blockhost-base.qcow2" ] || return 0
     say "making the template from this host's package sources (one to three minutes without KVM)"
     blockhost build-template --source packages --no-packages
 }

@@ -8,7 +8,6 @@
 #include "subcommands/verbs.hpp"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 namespace blockhost::subcommands {
 
@@ -56,14 +55,9 @@ Order order_from(const cli::Arguments& given) {
     return order;
 }
 
-void require_root() {
-    if (geteuid() == 0) return;
-    throw Error(Code::denied, "building a template needs root", "run it with sudo");
-}
-
 int run(cli::Call& call) {
     const Order order = order_from(call.arguments);
-    if (!call.mock) require_root();
+    if (!call.mock) require_root("building a template");
     const Interruption interruption;
     const auto maker = call.mock ? image::make_simulated(order)
                                  : image::make_real(call.paths, order, call.printer, interruption);

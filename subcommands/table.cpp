@@ -6,6 +6,7 @@
 #include "lifecycle/throttle.hpp"
 #include "subcommands/verbs.hpp"
 
+#include <unistd.h>
 #include <vector>
 
 namespace blockhost {
@@ -82,6 +83,10 @@ std::vector<VmRecord> readable_records(const cli::Call& call) {
         call.printer.warn("left out: " + std::to_string(bad.size()) +
                           " unreadable record(s), the first is '" + bad.front() + "'");
     return records;
+}
+
+void require_root(std::string_view what) {
+    if (geteuid() != 0) throw Error(Code::denied, std::string(what) + " needs root", "run it with sudo");
 }
 
 /// Every verb that changes something first takes back the limits whose time is over, if any are remembered.

@@ -29,9 +29,7 @@ struct View {
     std::optional<image::Users> users;
 
     std::vector<std::string> users_of_old_base() const {
-        if (!users || !old_base) return {};
-        const auto found = users->find(std::filesystem::canonical(*old_base).string());
-        return found == users->end() ? std::vector<std::string>{} : found->second;
+        return users && old_base ? image::users_of(*old_base, *users) : std::vector<std::string>{};
     }
 };
 
@@ -93,11 +91,17 @@ std::optional<image::Users> users_if_told(const cli::Call& call) {
     }
 }
 
+void tell_of_strays(const cli::Call& call, const Store& store) {
+    for (const auto& stray : store.strays())
+        call.printer.warn(stray.string() + " is not what a manifest tells, and is left alone");
+}
+
 int list(cli::Call& call) {
     const auto store = Store::open(call.paths);
     if (!store)
         throw Error(Code::not_found, "there is no folder " + call.paths.templates.string(),
                     "blockhost-build-template makes it");
+    tell_of_strays(call, *store);
     const View all = view(*store, users_if_told(call));
     if (call.arguments.has("json"))
         print_json(call.printer, *store, all);
@@ -107,48 +111,62 @@ int list(cli::Call& call) {
     return 0;
 }
 
-/// One line a version; true when everything that should go went.
-bool remove_unused(cli::Call& call, const Store& store, const View& all) {
-    const bool dry = call.arguments.has("dry-run");
+/// How removing went.
+struct Removal {
     bool good = true;
+    std::size_t removed = 0;
+};
+
+/// One line a version.
+Removal remove_unused(cli::Call& call, const Store& store, const View& all) {
+    const bool dry = call.arguments.has("dry-run");
+    Removal removal;
     for (const Fate& each : all.versions) {
         if (!each.goes()) continue;
         try {
             if (!dry) store.remove(each.manifest.id);
             call.printer.answer(fmt::format("{} {} ({})", dry ? "Would remove" : "Removed", each.manifest.id,
                                             text::human_bytes(each.manifest.bytes)));
+            ++removal.removed;
         } catch (const Error& error) {
-            good = false;
+            removal.good = false;
             call.printer.warn(fmt::format("{} stays: {}", each.manifest.id, error.what()));
         }
     }
-    return good;
+    return removal;
 }
 
 /// The link takes its name back once nothing stands on the file that has it.
-void retire_old_base(cli::Call& call, const Store& store, const View& all) {
-    if (!all.old_base || !all.users_of_old_base().empty() || !store.current() ||
-        image::is_in_use(*all.old_base))
-        return;
+void retire_old_base(cli::Call& call, const Store& store, const View& all, Removal& removal) {
+    if (!all.old_base || !all.users_of_old_base().empty() || !store.current()) return;
     const bool dry = call.arguments.has("dry-run");
     if (!dry) store.replace_old_base();
     call.printer.answer(fmt::format("{} the base of the 0.2.0 provisioner, {}",
                                     dry ? "Would remove" : "Removed", all.old_base->string()));
+    ++removal.removed;
 }
 
 /// Nobody builds and no create is between finding its template and having its disk, while versions go.
 int prune(cli::Call& call) {
+    if (call.arguments.has("json"))
+        throw Error(Code::usage, "--json and --prune do not go together",
+                    "'templates --json' shows what is left");
+    if (!call.mock) require_root("removing template versions");
     const Interruption interruption;
     const auto bench = image::Bench::open(call.paths, call.printer, interruption, patience_for_builds);
     World world = open_world(call, Intent::change);
     const FileLock held = hold_templates(call.paths, FileLock::Mode::exclusive,
                                          Deadline::in(patience_for_creates), interruption);
     const Store store = Store::open_or_make(call.paths);
+    store.clear_leftovers();
+    template_image(call.paths); // no current one: nobody knows what may go
+    tell_of_strays(call, store);
     const View all = view(store, template_users(world));
-    const bool good = remove_unused(call, store, all);
-    retire_old_base(call, store, all);
+    Removal removal = remove_unused(call, store, all);
+    retire_old_base(call, store, all, removal);
+    if (removal.good && removal.removed == 0) call.printer.stage("nothing to remove");
     call.printer.flush_answer();
-    return good ? 0 : 1;
+    return removal.good ? 0 : 1;
 }
 
 int run(cli::Call& call) {

@@ -50,6 +50,9 @@ Registry registry_of(const cli::Call& call);
 /// Its records; those that cannot be read are left out, with one warning.
 std::vector<VmRecord> readable_records(const cli::Call& call);
 
+/// Throws Error{denied} for anybody else; `what` begins the sentence.
+void require_root(std::string_view what);
+
 /// The world the call works in.
 World open_world(const cli::Call& call, Intent intent);
 /// Refuses a domain of that name that is not provably ours: its guest is somebody else's. An absent one

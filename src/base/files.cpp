@@ -72,7 +72,8 @@ void rename_new(int from_folder, const std::string& from, int folder, const std:
 }
 
 /// Copies `length` bytes at `offset` of one file to the same place of another.
-void copy_range(int from, int to, off_t offset, off_t length, std::string_view name) {
+void copy_range(int from, int to, off_t offset, off_t length, std::string_view name,
+                const std::function<void()>& check) {
     std::string buffer(1 << 20, '\0');
     while (length > 0) {
         const auto want =
@@ -85,11 +86,12 @@ void copy_range(int from, int to, off_t offset, off_t length, std::string_view n
         write_all(to, std::string_view(buffer.data(), static_cast<std::size_t>(got)), name);
         offset += got;
         length -= got;
+        if (check) check();
     }
 }
 
 /// Everything but the holes.
-void copy_sparse(int from, int to, std::string_view name) {
+void copy_sparse(int from, int to, std::string_view name, const std::function<void()>& check) {
     const off_t size = look(from, name).st_size;
     if (ftruncate(to, size) != 0) throw errno_error("cannot size", name, errno);
     for (off_t at = 0; at < size;) {
@@ -98,7 +100,7 @@ void copy_sparse(int from, int to, std::string_view name) {
         if (data < 0) throw errno_error("cannot read what becomes", name, errno);
         const off_t hole = lseek(from, data, SEEK_HOLE);
         if (hole < 0) throw errno_error("cannot read what becomes", name, errno);
-        copy_range(from, to, data, hole - data, name);
+        copy_range(from, to, data, hole - data, name, check);
         at = hole;
     }
 }
@@ -256,7 +258,7 @@ void replace_link_at(int folder_fd, const std::string& name, std::string_view na
 }
 
 void move_at(int from_folder_fd, const std::string& from_name, int folder_fd, const std::string& name,
-             std::string_view name_for_errors) {
+             std::string_view name_for_errors, const std::function<void()>& check) {
     fault::point("files.move");
     Fd from(openat(from_folder_fd, from_name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
     if (!from) throw errno_error("cannot open what becomes", name_for_errors, errno);
@@ -267,7 +269,7 @@ void move_at(int from_folder_fd, const std::string& from_name, int folder_fd, co
         rename_new(from_folder_fd, from_name, folder_fd, name, name_for_errors);
     } else {
         Temporary copy(folder_fd, name, name_for_errors);
-        copy_sparse(from.get(), copy.fd(), name_for_errors);
+        copy_sparse(from.get(), copy.fd(), name_for_errors, check);
         give_as(copy.fd(), look(from.get(), name_for_errors), name_for_errors);
         sync(copy.fd(), name_for_errors);
         copy.rename_to_free(name, name_for_errors);
@@ -310,10 +312,17 @@ void sync_folder(const std::filesystem::path& folder) {
     sync(fd.get(), folder.native());
 }
 
-std::uint64_t free_bytes(int folder_fd, std::string_view name_for_errors) {
+Room room_on(int folder_fd, std::string_view name_for_errors) {
     struct statvfs room {};
     if (fstatvfs(folder_fd, &room) != 0) throw errno_error("cannot look at", name_for_errors, errno);
-    return static_cast<std::uint64_t>(room.f_bavail) * room.f_frsize;
+    return {static_cast<std::uint64_t>(room.f_blocks) * room.f_frsize,
+            static_cast<std::uint64_t>(room.f_bavail) * room.f_frsize};
+}
+
+std::string identity(const std::filesystem::path& path) {
+    struct stat found {};
+    if (stat(path.c_str(), &found) != 0) throw errno_error("cannot look at", path.native(), errno);
+    return std::to_string(found.st_dev) + ":" + std::to_string(found.st_ino);
 }
 
 std::optional<std::filesystem::path> first_untraversable(const std::filesystem::path& path, uid_t uid,

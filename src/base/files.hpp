@@ -68,9 +68,10 @@ void replace_unsynced_at(int folder_fd, const std::string& name, std::string_vie
 void replace_link_at(int folder_fd, const std::string& name, std::string_view name_for_errors,
                      const std::string& target);
 /// Moves file `from_name` of one open folder to `name` of another, durably and also across file systems; its
-/// holes, owner and mode stay. Throws Error{exists} when `name` is taken.
+/// holes, owner and mode stay. `check` is called while it is copied, and may throw. Throws Error{exists} when
+/// `name` is taken.
 void move_at(int from_folder_fd, const std::string& from_name, int folder_fd, const std::string& name,
-             std::string_view name_for_errors);
+             std::string_view name_for_errors, const std::function<void()>& check = {});
 /// Gives an open file or folder exactly `ownership`; `folder_fd` is the folder whose owner is the default for
 /// root.
 void give(int fd, int folder_fd, const Ownership& ownership, std::string_view name_for_errors);
@@ -78,8 +79,13 @@ void give(int fd, int folder_fd, const Ownership& ownership, std::string_view na
 void write_all(int fd, std::string_view data, std::string_view name_for_errors);
 void sync(int fd, std::string_view name_for_errors);
 void sync_folder(const std::filesystem::path& folder);
-/// What may still be written to the file system of an open folder, in bytes.
-std::uint64_t free_bytes(int folder_fd, std::string_view name_for_errors);
+/// What the file system of an open folder holds in all, and what may still be written to it, in bytes.
+struct Room {
+    std::uint64_t all = 0, free = 0;
+};
+Room room_on(int folder_fd, std::string_view name_for_errors);
+/// What tells one file from all others, however it is named: device and inode. Links are followed.
+std::string identity(const std::filesystem::path& path);
 
 /// The first parent of `path` (or `path` itself) that user `uid` without special groups may not traverse
 /// (by the owner's, else the group's, else the others' x bit); nothing when all can be traversed. Links are

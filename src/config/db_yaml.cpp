@@ -29,7 +29,8 @@ bool is_absolute_path(const std::string& text) {
 }
 
 bool is_https_url(const std::string& text) {
-    return text.starts_with("https://") && text.size() < 2048 &&
+    const std::size_t path = text.find('/', std::string_view("https://").size());
+    return text.starts_with("https://") && text.size() < 2048 && path != text.npos && text.back() != '/' &&
            std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
 }
 
@@ -132,7 +133,7 @@ DbConfig read_db_config(const Paths& paths) {
     config.boot_initrd = file.text("boot_initrd", "an absolute path", is_absolute_path).value_or("");
     config.boot_arguments =
         file.text("boot_arguments", "kernel arguments on one line", is_one_line).value_or("");
-    config.template_url = file.text("template_url", "an https:// URL", is_https_url).value_or("");
+    config.template_url = file.text("template_url", "an https:// URL of a file", is_https_url).value_or("");
     read_ipv6_pool(file, config);
     config.domain_type = read_domain_type(file);
     config.memory_overcommit = file.number("memory_overcommit", 0.1, 100).value_or(config.memory_overcommit);

@@ -11,6 +11,8 @@
 #include <memory>
 #include <pwd.h>
 #include <string_view>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <vector>
 
 namespace blockhost::host {
@@ -65,6 +67,16 @@ bool kvm_works(const fs::path& root) {
 CpuWeightScale cpu_weight_scale(const fs::path& root) {
     const bool unified = is_there(root / "sys/fs/cgroup/cgroup.controllers");
     return unified ? CpuWeightScale{1, 100} : CpuWeightScale{2, 1024};
+}
+
+std::optional<fs::path> file_below(const fs::path& device) {
+    struct stat found {};
+    if (stat(device.c_str(), &found) != 0 || !S_ISBLK(found.st_mode)) return std::nullopt;
+    const std::string number =
+        std::to_string(major(found.st_rdev)) + ":" + std::to_string(minor(found.st_rdev));
+    const auto file = files::read(fs::path("/sys/dev/block") / number / "loop/backing_file");
+    if (!file) return std::nullopt;
+    return fs::path(text::trim(*file));
 }
 
 std::optional<Account> qemu_account() {

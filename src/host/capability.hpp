@@ -19,6 +19,9 @@ struct CpuWeightScale {
 };
 CpuWeightScale cpu_weight_scale(const std::filesystem::path& root = "/");
 
+/// The file that a loop device shows; nothing for anything else.
+std::optional<std::filesystem::path> file_below(const std::filesystem::path& device);
+
 struct Account {
     uid_t uid;
     gid_t gid;

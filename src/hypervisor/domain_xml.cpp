@@ -320,25 +320,36 @@ DomainFacts read_domain(const std::string& xml) {
     return facts;
 }
 
+namespace {
+
+/// A disk, or one layer below it, or the copy that is being made of it.
+void note_source(pugi::xml_node layer, std::string_view format, bool removable, DiskSources& found) {
+    const auto source = layer.child("source");
+    const std::string path =
+        source.attribute("file") ? source.attribute("file").value() : source.attribute("dev").value();
+    if (source.attribute("volume"))
+        found.volumes.push_back({source.attribute("pool").value(), source.attribute("volume").value()});
+    if (path.empty()) return;
+    if (format == "raw")
+        found.raw.push_back(path);
+    else
+        (removable ? found.removable : found.files).push_back(path);
+}
+
+} // namespace
+
 DiskSources disk_sources(const std::string& xml) {
     pugi::xml_document document;
     parse(document, xml, "domain");
     DiskSources found;
     for (auto disk : document.child("domain").child("devices").children("disk")) {
         const std::string_view device = disk.attribute("device").as_string("disk");
-        if (device == "cdrom" || device == "floppy") continue;
-        for (auto layer = disk; layer; layer = layer.child("backingStore")) {
-            const auto source = layer.child("source");
-            const char* path =
-                source.attribute("file") ? source.attribute("file").value() : source.attribute("dev").value();
-            if (*path)
-                found.files.emplace_back(path);
-            else if (source.attribute("volume"))
-                found.volumes.push_back(
-                    {source.attribute("pool").value(), source.attribute("volume").value()});
-            else if (source)
-                ++found.others;
-        }
+        const bool removable = device == "cdrom" || device == "floppy";
+        note_source(disk, disk.child("driver").attribute("type").value(), removable, found);
+        note_source(disk.child("mirror"), disk.child("mirror").child("format").attribute("type").value(),
+                    removable, found);
+        for (auto layer = disk.child("backingStore"); layer; layer = layer.child("backingStore"))
+            note_source(layer, layer.child("format").attribute("type").value(), removable, found);
     }
     return found;
 }

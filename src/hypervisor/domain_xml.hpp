@@ -82,14 +82,16 @@ struct DomainFacts {
 /// Throws Error{hypervisor} when it cannot be parsed.
 DomainFacts read_domain(const std::string& xml);
 
-/// Where the content of a domain's disks (not of its CD-ROMs) comes from.
+/// Where the content of a domain's disks comes from, as far as it is on this host; copies being made
+/// included.
 struct DiskSources {
     std::vector<std::string> files; ///< files and block devices, with the backing files that libvirt names
+    std::vector<std::string> raw; ///< those that are read as they are: what a guest wrote there is no header
     struct Volume {
         std::string pool, volume;
     };
-    std::vector<Volume> volumes; ///< of storage pools
-    std::size_t others = 0;      ///< on the network and the like
+    std::vector<Volume> volumes;        ///< of storage pools
+    std::vector<std::string> removable; ///< of CD-ROM and floppy drives, which may hold what is gone
 };
 /// Throws as read_domain.
 DiskSources disk_sources(const std::string& xml);

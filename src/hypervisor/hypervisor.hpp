@@ -84,6 +84,11 @@ class Observer {
     std::optional<DomainView> find(const std::string& name) {
         return raised<std::optional<DomainView>>([&](Failure& f) { return do_find(name, f); });
     }
+    /// The definitions of a domain beside the one that find() shows: what it runs with, and what it was saved
+    /// with. Empty for one that is off and not saved, and for one that does not exist.
+    std::vector<std::string> other_definitions(const std::string& name) {
+        return raised<std::vector<std::string>>([&](Failure& f) { return do_other_definitions(name, f); });
+    }
     /// All domains, one call.
     std::vector<DomainState> states() {
         return raised<std::vector<DomainState>>([&](Failure& f) { return do_states(f); });
@@ -151,6 +156,7 @@ class Observer {
   private:
     virtual std::optional<PowerState> do_state(const std::string& name, Failure& f) noexcept = 0;
     virtual std::optional<DomainView> do_find(const std::string& name, Failure& f) noexcept = 0;
+    virtual std::vector<std::string> do_other_definitions(const std::string& name, Failure& f) noexcept = 0;
     virtual std::vector<DomainState> do_states(Failure& f) noexcept = 0;
     virtual std::vector<DomainUse> do_uses(Failure& f) noexcept = 0;
     virtual std::optional<PoolView> do_find_pool(const std::string& name, Failure& f) noexcept = 0;

@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace blockhost {
@@ -41,14 +42,25 @@ std::string backing_of(int file, const std::filesystem::path& image, std::uint64
     return name;
 }
 
+/// Opens a file or block device. Anything else may do something when it is opened (a watchdog, a tape), and
+/// names come from what guests have written.
+Fd open_image(const std::filesystem::path& image) {
+    const Fd place(::open(image.c_str(), O_PATH | O_CLOEXEC));
+    struct stat found {};
+    if (!place && errno == ENOENT) throw Error(Code::not_found, "There is no image " + shown(image));
+    if (!place || fstat(place.get(), &found) != 0) throw errno_error("cannot open", shown(image), errno);
+    if (!S_ISREG(found.st_mode) && !S_ISBLK(found.st_mode))
+        throw Error(Code::config, shown(image) + " is neither a file nor a block device");
+    Fd file(
+        ::open(("/proc/self/fd/" + std::to_string(place.get())).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    if (!file) throw errno_error("cannot open", shown(image), errno);
+    return file;
+}
+
 } // namespace
 
 std::optional<Qcow2Head> read_qcow2_head(const std::filesystem::path& image) {
-    Fd file(::open(image.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    if (!file) {
-        if (errno == ENOENT) throw Error(Code::not_found, "There is no image " + shown(image));
-        throw errno_error("cannot open", image.string(), errno);
-    }
+    const Fd file = open_image(image);
     // "QFI\xfb", version (4), backing file's offset (8) and length (4), cluster bits (4), virtual size (8),
     // encryption (4); from version 3 on at 72 the features that must be understood (8).
     std::array<unsigned char, 80> head{};

@@ -26,9 +26,12 @@ constexpr const char* folder_name = "build";
 void check_ours_alone(const Folder& folder) {
     struct stat found {};
     if (fstat(folder.fd(), &found) != 0) throw errno_error("cannot look at", folder.path().string(), errno);
-    if (found.st_uid == geteuid() && (found.st_mode & (S_IWGRP | S_IWOTH)) == 0) return;
-    throw Error(Code::denied, folder.path().string() + " can be written by others",
-                fmt::format("chown {} and chmod go-w that folder", geteuid() == 0 ? "root" : "yourself"));
+    if (found.st_uid != geteuid())
+        throw Error(Code::denied, folder.path().string() + " belongs to another user",
+                    geteuid() == 0 ? "chown root that folder" : "run it as that user");
+    if ((found.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+        throw Error(Code::denied, folder.path().string() + " can be written by others",
+                    "chmod go-w that folder");
 }
 
 Folder open_cache(const Paths& paths) {
@@ -48,12 +51,13 @@ FileLock take_lock(const Folder& cache, Talk& talk, const Interruption& interrup
     if (!lock) {
         const std::string holder(text::trim(cache.read(lock_name, 256).value_or("")));
         const std::string who =
-            "another build is at work" + (holder.empty() ? "" : ": " + text::printable(holder));
+            "another build or prune is at work" + (holder.empty() ? "" : ": " + text::printable(holder));
         talk.warn(who + "; waiting for it");
         lock = FileLock::take(std::move(file), FileLock::Mode::exclusive, Deadline::in(patience),
                               [&] { return interruption.reason() != Interruption::Reason::none; });
         interruption.check();
         if (!lock) throw Error(Code::busy, who, "try again when it is done");
+        talk.stage("it is done; going on");
     }
     const std::string own = fmt::format("process {} since {}\n", getpid(), format_instant(now()));
     if (ftruncate(lock->fd(), 0) != 0 || pwrite(lock->fd(), own.data(), own.size(), 0) < 0)
@@ -77,11 +81,11 @@ Manifest describe(const Bench& bench, const Made& made, const std::string& id, c
                 digest_of(file.get(), Sha2::sha256, path, [&](std::uint64_t) { interruption.check(); })};
 }
 
-/// The inputs' id; another one where an image has that name whose manifest was lost: disks may stand on it.
+/// The inputs' id; another one where an image has that name that is no version: disks may stand on it.
 std::string free_id(const Store& store, Inputs& inputs, Talk& talk) {
     std::string id = id_of(inputs.all);
     for (int again = 1; !store.version(id) && store.is_taken(id); ++again) {
-        talk.warn(store.image(id).string() + " has no manifest, and is left alone");
+        talk.warn(store.image(id).string() + " is not what a manifest tells, and is left alone");
         inputs.all["again"] = again;
         id = id_of(inputs.all);
     }
@@ -97,10 +101,17 @@ void verify_boot(const Bench& bench, const Order& order, Maker& maker, const std
 
 } // namespace
 
-Bench::Bench(Folder cache, FileLock lock) : cache_(std::move(cache)), lock_(std::move(lock)) {
-    cache_->remove_tree(folder_name);
-    folder_ = cache_->make_sub(folder_name, 0711);
+namespace {
+
+Folder emptied(const Folder& cache) {
+    cache.remove_tree(folder_name);
+    return cache.make_sub(folder_name, 0711);
 }
+
+} // namespace
+
+Bench::Bench(Folder cache, FileLock lock)
+    : cache_(std::move(cache)), folder_(emptied(cache_)), lock_(std::move(lock)) {}
 
 Bench Bench::open(const Paths& paths, Talk& talk, const Interruption& interruption,
                   std::chrono::seconds patience) {
@@ -110,10 +121,9 @@ Bench Bench::open(const Paths& paths, Talk& talk, const Interruption& interrupti
 }
 
 Bench::~Bench() {
-    if (!folder_) return; // moved from
     try {
-        cache_->remove_tree(folder_name);
-    } catch (const Error&) {
+        cache_.remove_tree(folder_name);
+    } catch (const std::exception&) {
         // The next build empties it.
     }
 }
@@ -140,7 +150,7 @@ Built build(const Paths& paths, const Order& order, Maker& maker, const Bench& b
         verify_boot(bench, order, maker, bench.folder().path() / made.file, manifest);
         interruption.check();
         talk.stage("putting version " + id + " in its place");
-        store.publish(bench.folder(), made.file, manifest);
+        store.publish(bench.folder(), made.file, manifest, [&] { interruption.check(); });
     }
     store.make_current(id);
     built.link = paths.templates / (store.old_base() ? template_stand_in : template_link);

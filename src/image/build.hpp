@@ -16,13 +16,13 @@ class Bench {
     static Bench open(const Paths& paths, Talk& talk, const Interruption& interruption,
                       std::chrono::seconds patience);
     ~Bench();
-    Bench(Bench&&) = default;
-    const Folder& folder() const { return *folder_; }
+    Bench(const Bench&) = delete;
+    const Folder& folder() const { return folder_; }
 
   private:
     Bench(Folder cache, FileLock lock);
-    std::optional<Folder> cache_, folder_;
-    std::optional<FileLock> lock_;
+    Folder cache_, folder_;
+    FileLock lock_;
 };
 
 struct Built {

@@ -23,15 +23,14 @@ constexpr const char* script_name = "customise-template.sh";
 constexpr const char* report_disk = "report.raw";
 constexpr std::string_view report_mark = "BLOCKHOST-REPORT";
 constexpr std::uint64_t report_bytes = 4 << 20;
-constexpr std::size_t longest_socket_folder = 70; ///< a socket's path is 107 bytes at most
 constexpr std::size_t quoted_lines = 6;
 
-/// libguestfs without libvirt, its scratch files in the bench, and without a KVM that cannot run guests.
+/// libguestfs without libvirt, its scratch files in the bench (but for its sockets: root's are in /tmp
+/// always), and without a KVM that cannot run guests.
 std::vector<std::string> appliance_environment(const Folder& bench) {
-    const std::string scratch = bench.make_sub("t", 0700).path().string();
-    std::vector<std::string> environment{"LIBGUESTFS_BACKEND=direct", "LIBGUESTFS_TMPDIR=" + scratch,
+    std::vector<std::string> environment{"LIBGUESTFS_BACKEND=direct",
+                                         "LIBGUESTFS_TMPDIR=" + bench.make_sub("t", 0700).path().string(),
                                          "HOME=/root"};
-    if (scratch.size() <= longest_socket_folder) environment.push_back("XDG_RUNTIME_DIR=" + scratch);
     if (!host::kvm_works()) environment.emplace_back("LIBGUESTFS_BACKEND_SETTINGS=force_tcg");
     return environment;
 }

@@ -7,7 +7,9 @@
 #include "base/json.hpp"
 #include "base/text.hpp"
 #include "http/client.hpp"
+#include "http/rules.hpp"
 #include "hypervisor/qcow2.hpp"
+#include "image/room.hpp"
 
 #include <cerrno>
 #include <fcntl.h>
@@ -87,16 +89,6 @@ BaseImage image_at(const Run& run, const std::filesystem::path& path, const std:
     return {.path = path, .sha512 = digest, .read_as = now, .origin = origin};
 }
 
-/// Too little room is found out before the work.
-void check_room(const Folder& cache, std::uint64_t bytes) {
-    const std::uint64_t free = files::free_bytes(cache.fd(), cache.path().string());
-    if (bytes <= free) return;
-    throw Error(Code::no_room,
-                fmt::format("the image needs {} and {} has {} free", text::human_bytes(bytes),
-                            cache.path().string(), text::human_bytes(free)),
-                "free some space there");
-}
-
 std::string as_text(const http::Progress& progress) {
     std::string line = text::human_bytes(progress.done);
     if (progress.total) line += " of " + text::human_bytes(*progress.total);
@@ -119,10 +111,12 @@ std::string expected_digest(const Run& run, const Order& order, const std::strin
     const std::string path = without_query(url);
     const std::string list_url = path.substr(0, path.rfind('/') + 1) + list_name;
     run.talk.stage("fetching the digests of Debian's images");
-    const std::string list = http::get(list_url, manner_of(order), list_max, run.check);
+    http::Manner manner = manner_of(order);
+    manner.attempts = 3;
+    const std::string list = http::get(list_url, manner, list_max, run.check);
     std::string digest = digest_in_list(list, last_part(url));
     if (digest.empty())
-        throw Error(Code::config, fmt::format("{} does not name {}", list_url, last_part(url)),
+        throw Error(Code::config, fmt::format("{} does not name {}", http::shown(list_url), last_part(url)),
                     "set template_url in db.yaml to an image beside such a list, or give --sha512");
     return digest;
 }
@@ -135,40 +129,67 @@ void refuse_digest(const std::string& what, const std::string& found, const std:
                 std::string(hint));
 }
 
+/// What an earlier attempt brought is on that file system already.
+std::uint64_t bytes_of_partial(const Folder& cache, const std::string& name) {
+    std::error_code none;
+    const auto bytes = std::filesystem::file_size(cache.path() / (name + ".partial"), none);
+    return none ? 0 : bytes;
+}
+
 void download(const Run& run, const Order& order, const std::string& url, const Folder& cache,
               const std::string& name) {
-    run.talk.stage("downloading " + text::printable(url));
+    run.talk.stage("downloading " + http::shown(url));
+    const std::uint64_t here = bytes_of_partial(cache, name);
+    const std::string what = "the image";
     http::download(
         url, cache, name, manner_of(order),
-        {.on_size = [&](std::uint64_t bytes) { check_room(cache, bytes); },
-         .on_progress = [&](const http::Progress& progress) { run.talk.detail(as_text(progress)); },
+        {.on_size = [&](std::uint64_t all) { require_room(cache, all - std::min(all, here), what); },
+         .on_progress =
+             [&](const http::Progress& progress) {
+                 require_room(cache, 0, what);
+                 run.talk.detail(as_text(progress));
+             },
          .check = run.check});
 }
 
-/// What is in the cache, if it will do: checked when it came, or wanted now by its digest, or by nobody. No
-/// list is fetched for it, so that no network is needed.
-std::optional<BaseImage> cached(const Run& run, const Order& order, const std::string& url,
-                                const Folder& cache, const std::string& name) {
-    if (order.force || cache.kind(name) != Folder::Kind::file) return std::nullopt;
-    BaseImage image = image_at(run, cache.path() / name, url, cache);
-    const bool was_checked = cache.read(name + ".checked", 256) == image.sha512;
-    image.checked = order.sha512.empty() ? was_checked : image.sha512 == order.sha512;
-    if (image.checked || !order.needs_checksum) return image;
-    return std::nullopt;
+/// The image of that URL in the cache, with whether it was checked when it came; nothing when there is none.
+std::optional<BaseImage> cached(const Run& run, const std::string& url, const Folder& cache,
+                                const std::string& name) {
+    if (cache.kind(name) != Folder::Kind::file) return std::nullopt;
+    BaseImage image = image_at(run, cache.path() / name, http::shown(url), cache);
+    image.checked = cache.read(name + ".checked", 256) == image.sha512;
+    return image;
+}
+
+/// What the image must have; for one that is here, checked, and whose list cannot be reached: what it has.
+std::string wanted_digest(const Run& run, const Order& order, const std::string& url,
+                          const std::optional<BaseImage>& here) {
+    try {
+        return expected_digest(run, order, url);
+    } catch (const Error& error) {
+        if (error.code() != Code::no_answer || order.force || !here || !here->checked) throw;
+        run.talk.warn("whether there is a newer image is not known: " + error.message());
+        return here->sha512;
+    }
 }
 
 BaseImage from_url(const Run& run, const Order& order, const std::string& url, const Folder& cache) {
     const std::string name = "image-" + sha256(url).substr(0, 16);
-    if (auto image = cached(run, order, url, cache, name)) return *image;
-    const std::string wanted = expected_digest(run, order, url);
+    const auto here = cached(run, url, cache, name);
+    const std::string wanted = wanted_digest(run, order, url, here);
+    if (here && !order.force && (wanted.empty() || wanted == here->sha512)) {
+        BaseImage image = *here;
+        image.checked = image.checked || !wanted.empty();
+        return image;
+    }
     cache.remove(name + ".checked");
     download(run, order, url, cache, name);
-    BaseImage image = image_at(run, cache.path() / name, url, cache);
+    BaseImage image = image_at(run, cache.path() / name, http::shown(url), cache);
     if (wanted.empty()) return image;
     if (image.sha512 != wanted) {
         cache.remove(name);
         refuse_digest(
-            "what came from " + text::printable(url), image.sha512, wanted,
+            "what came from " + http::shown(url), image.sha512, wanted,
             "the image may have been replaced just now, or the server is not to be trusted: try again "
             "later");
     }
@@ -182,7 +203,7 @@ BaseImage from_file(const Run& run, const Order& order, const Folder& cache) {
     BaseImage image = image_at(run, path, path, cache);
     if (!order.sha512.empty() && image.sha512 != order.sha512)
         refuse_digest(text::printable(path), image.sha512, order.sha512,
-                      "give the digest of this file to --sha512");
+                      "make sure that it is the image you mean");
     image.checked = !order.sha512.empty();
     return image;
 }
@@ -206,12 +227,30 @@ BaseImage find_base_image(const Run& run, const Order& order, const std::string&
     return from_url(run, order, url, cache);
 }
 
-void verify_base_image(const Run& run, const BaseImage& base) {
+void check_sound(const Run& run, const std::filesystem::path& image) {
+    constexpr int only_leaks = 3; // room that nothing uses; a conversion leaves it behind
+    const Job job{.tool = qemu_img,
+                  .arguments = {"check", "-q", "-f", "qcow2", image.string()},
+                  .limit = std::chrono::minutes(10),
+                  .doing = "prove " + text::printable(image.string()) + " sound"};
+    const ProcessResult told = attempt(run, job);
+    if (told.ok() || told.exit_status == only_leaks) return;
+    const Error why = failure_of(job, told);
+    throw Error(Code::config, why.message(), "take a good copy of that image");
+}
+
+void require_unchanged(const BaseImage& base) {
+    const std::string shown = text::printable(base.path.string());
+    if (fingerprint(open_image(base.path), shown) != base.verified_as)
+        throw Error(Code::config, shown + " was changed while it was used", "try again");
+}
+
+void verify_base_image(const Run& run, BaseImage& base) {
     const std::string shown = text::printable(base.path.string());
     const Fd file = open_image(base.path);
-    if (fingerprint(file, shown) != base.read_as && sha512_now(run, file, shown) != base.sha512)
-        throw Error(Code::config, shown + " has changed since it was looked at",
-                    "try again; --force fetches it anew");
+    base.verified_as = fingerprint(file, shown);
+    if (base.verified_as != base.read_as && sha512_now(run, file, shown) != base.sha512)
+        throw Error(Code::config, shown + " has changed since it was looked at", "try again");
     const auto head = read_qcow2_head(base.path);
     const char* const other =
         "give a qcow2 image that is complete in itself ('qemu-img convert -O qcow2' makes one)";
@@ -222,6 +261,9 @@ void verify_base_image(const Run& run, const BaseImage& base) {
                     other);
     if (head->external_data) throw Error(Code::config, shown + " has its content in another file", other);
     if (head->encrypted) throw Error(Code::config, shown + " is encrypted", other);
+    constexpr std::uint64_t largest = 64ull << 40; // what a VM's disk may be
+    if (head->virtual_bytes == 0 || head->virtual_bytes > largest)
+        throw Error(Code::config, shown + " is " + text::human_bytes(head->virtual_bytes) + " large", other);
 }
 
 } // namespace blockhost::image

@@ -9,11 +9,11 @@ namespace blockhost::image {
 /// An image to start from.
 struct BaseImage {
     std::filesystem::path path;
-    std::string sha512; ///< of the file
-    std::string read_as =
-        {};               ///< the file's state when it was read by this process; empty: not read, remembered
-    bool checked = false; ///< it is the one that a list or the caller named
-    std::string origin;   ///< where it came from, for people
+    std::string sha512;           ///< of the file
+    std::string read_as = {};     ///< the file's state when it was read; empty: not read, remembered
+    std::string verified_as = {}; ///< its state when it was verified
+    bool checked = false;         ///< it is the one that a list or the caller named
+    std::string origin;           ///< where it came from, for people
 };
 
 /// Finds the image that `order` names: downloads it to `cache` unless it is there already (or the order
@@ -25,7 +25,13 @@ BaseImage find_base_image(const Run& run, const Order& order, const std::string&
 /// Makes sure that the file still is what find_base_image found, reading it whole unless that has just been
 /// done, and that a template can be made of it: qcow2, standing on nothing, with its content in it. Throws
 /// Error{config}.
-void verify_base_image(const Run& run, const BaseImage& base);
+void verify_base_image(const Run& run, BaseImage& base);
+
+/// After it was used, by its path: that it still is what was verified. Throws Error{config}.
+void require_unchanged(const BaseImage& base);
+
+/// Throws Error{config} when qemu-img finds errors in a qcow2 image.
+void check_sound(const Run& run, const std::filesystem::path& image);
 
 /// The digest of `file_name` in a list as sha512sum prints it; empty when it is not in there.
 std::string digest_in_list(const std::string& list, const std::string& file_name);

@@ -1,6 +1,7 @@
 #pragma once
 /// The outside programs an image is made with. None outlives the build: each runs in a PID namespace of its
-/// own, whose first process is killed with us, also when nobody could clean up.
+/// own, whose first process is killed with us, also when nobody could clean up (but for the moment in which
+/// it is being started).
 
 #include "base/error.hpp"
 #include "base/process.hpp"
@@ -55,7 +56,8 @@ struct Job {
 /// Runs it to its good end and returns its stdout. Throws Error{program} with the last of what it said on
 /// stderr; with a hint of where room is missing when it says so.
 std::string perform(const Run& run, const Job& job);
-/// The same, for one whose failure is the caller's to judge. Throws only when it cannot be started.
+/// The same, for one whose failure is the caller's to judge. Throws what run.check throws, and Error{io} when
+/// nothing can be started.
 ProcessResult attempt(const Run& run, const Job& job);
 /// The Error that perform throws.
 Error failure_of(const Job& job, const ProcessResult& result);

@@ -9,15 +9,19 @@
 
 namespace blockhost::image {
 
-/// What stands on which image, by its real path: names of VMs, domains or files, sorted.
+/// What stands on which image, by its identity (files::identity): names of VMs, domains or files, sorted.
 using Users = std::map<std::string, std::vector<std::string>>;
 
 struct Fate {
     Manifest manifest;
     bool current = false;
+    bool linked = false; ///< a link leads to it, the current one or one that a killed build left
     std::vector<std::string> users;
-    bool goes() const { return !current && users.empty(); }
+    bool goes() const { return !linked && users.empty(); }
 };
+
+/// The users of one image.
+std::vector<std::string> users_of(const std::filesystem::path& image, const Users& users);
 
 /// Every version with what stands on it, oldest first. `users` must be complete for goes() to mean anything.
 std::vector<Fate> judge(const Store& store, const Users& users);

@@ -11,8 +11,10 @@
 #include "image/customise.hpp"
 #include "image/fetch.hpp"
 #include "image/packages.hpp"
+#include "image/room.hpp"
 #include "image/trial.hpp"
 
+#include <algorithm>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -29,7 +31,8 @@ constexpr const char* final_disk = "image.qcow2";
 constexpr std::uint64_t mib = 1ull << 20, gib = 1ull << 30;
 constexpr std::uint64_t least_virtual_bytes = 4 * gib; ///< room for what is installed
 /// What a customised image takes beyond its source, and what Debian from packages takes in all.
-constexpr std::uint64_t customising_bytes = 700 * mib, bootstrap_bytes = 2 * gib;
+constexpr std::uint64_t customising_bytes = 700 * mib, bootstrap_bytes = 3 * gib;
+constexpr std::uint64_t most_compression = 3; ///< a compressed image becomes so many times as large
 
 std::optional<DbConfig> config_of(const Paths& paths) {
     std::error_code ignored;
@@ -44,6 +47,7 @@ class RealMaker final : public Maker {
           config_(config_of(paths)), run_{talk, [&interruption] { interruption.check(); }} {
         require(tools());
         if (order_.customise) require_kernel();
+        if (order_.verify_boot) open_libvirt(libvirt_uri(), Access::write); // said before the work
     }
 
     Inputs inputs(const Folder& bench) override {
@@ -71,14 +75,12 @@ class RealMaker final : public Maker {
             run_.talk.stage("KVM cannot be used here: guests are emulated, which takes minutes longer");
         if (base_) verify_base_image(run_, *base_);
         check_room(bench);
+        if (base_) check_sound(run_, base_->path); // a conversion reads zeros where a file was cut off
         Made made{final_disk, {}};
         if (from_packages())
             bootstrap(run_, bench, raw_disk, *sources_);
         else
-            convert(bench, {.from = base_->path.string(),
-                            .from_format = "qcow2",
-                            .to = start(),
-                            .to_format = start_format()});
+            convert_base(bench);
         if (order_.customise) {
             widen(bench);
             made.packages = customise(run_, bench, raw_disk, packages_,
@@ -86,7 +88,7 @@ class RealMaker final : public Maker {
             convert(bench, {.from = raw_disk, .from_format = "raw", .to = final_disk, .to_format = "qcow2"});
             bench.remove(raw_disk);
         }
-        check_sound(bench);
+        check_sound(run_, bench.path() / final_disk);
         return made;
     }
 
@@ -118,22 +120,16 @@ class RealMaker final : public Maker {
 
     Folder downloads() const { return Folder::open_or_make(paths_.cache / "downloads", 0700); }
 
-    /// What the work will take, where that can be told before.
+    /// What the work will take, where that can be told before: the image, while it is customised also raw.
     void check_room(const Folder& bench) const {
-        std::uint64_t needed = bootstrap_bytes;
-        if (base_) {
-            struct stat file {};
-            if (stat(base_->path.c_str(), &file) != 0)
-                throw errno_error("cannot look at", base_->path.string(), errno);
-            const auto bytes = static_cast<std::uint64_t>(file.st_blocks) * 512;
-            needed = order_.customise ? 3 * bytes + customising_bytes : bytes; // compressed ones grow
-        }
-        const std::uint64_t free = files::free_bytes(bench.fd(), bench.path().string());
-        if (needed <= free) return;
-        throw Error(Code::no_room,
-                    fmt::format("making the template takes about {} and {} has {} free",
-                                text::human_bytes(needed), paths_.cache.string(), text::human_bytes(free)),
-                    "free some space there");
+        std::uint64_t image = bootstrap_bytes / 2;
+        if (base_)
+            image = std::min(most_compression * std::filesystem::file_size(base_->path),
+                             qcow2_virtual_size(base_->path)) +
+                    (order_.customise ? customising_bytes : 0);
+        require_room(bench, order_.customise ? 2 * image : image, "making the template");
+        if (const auto templates = Folder::open(paths_.templates))
+            require_room(*templates, image, "the template");
     }
 
     struct Conversion {
@@ -154,6 +150,14 @@ class RealMaker final : public Maker {
                        .folder = bench.path()});
     }
 
+    void convert_base(const Folder& bench) {
+        convert(bench, {.from = base_->path.string(),
+                        .from_format = "qcow2",
+                        .to = start(),
+                        .to_format = start_format()});
+        require_unchanged(*base_);
+    }
+
     /// cloud-init grows the file system; what is installed now has the room that the source left.
     void widen(const Folder& bench) const {
         const Fd file = bench.open_file(raw_disk, O_RDWR);
@@ -163,14 +167,6 @@ class RealMaker final : public Maker {
         if (static_cast<std::uint64_t>(now.st_size) >= least_virtual_bytes) return;
         if (ftruncate(file.get(), static_cast<off_t>(least_virtual_bytes)) != 0)
             throw errno_error("cannot size", shown, errno);
-    }
-
-    void check_sound(const Folder& bench) {
-        perform(run_, {.tool = qemu_img,
-                       .arguments = {"check", "-q", "-f", "qcow2", final_disk},
-                       .limit = 600s,
-                       .doing = "prove the image sound",
-                       .folder = bench.path()});
     }
 
     Paths paths_;

@@ -23,7 +23,7 @@ namespace {
 constexpr std::string_view prefix = "blockhost-base-", image_suffix = ".qcow2", manifest_suffix = ".json";
 constexpr std::size_t id_digits = 12;
 constexpr std::size_t manifest_max = 1 << 20;
-constexpr mode_t read_only = 0444;
+constexpr mode_t read_only = 0444, read_by_all = 0644;
 
 std::string image_name(const std::string& id) {
     return std::string(prefix) + id + std::string(image_suffix);
@@ -131,10 +131,18 @@ std::vector<Manifest> Store::versions() const {
 }
 
 std::optional<Manifest> Store::version(const std::string& id) const {
-    if (folder_.kind(image_name(id)) != Folder::Kind::file) return std::nullopt;
-    const auto text = folder_.read(manifest_name(id), manifest_max);
-    if (!text) return std::nullopt;
-    return read_manifest(id, *text, (folder_.path() / manifest_name(id)).string());
+    struct stat file {};
+    if (folder_.kind(image_name(id)) != Folder::Kind::file || stat(image(id).c_str(), &file) != 0)
+        return std::nullopt;
+    try {
+        const auto text = folder_.read(manifest_name(id), manifest_max);
+        if (!text) return std::nullopt;
+        Manifest manifest = read_manifest(id, *text, (folder_.path() / manifest_name(id)).string());
+        const bool whole = manifest.bytes == static_cast<std::uint64_t>(file.st_size);
+        return whole ? std::optional(std::move(manifest)) : std::nullopt;
+    } catch (const Error&) {
+        return std::nullopt;
+    }
 }
 
 std::filesystem::path Store::image(const std::string& id) const {
@@ -146,34 +154,61 @@ bool Store::is_taken(const std::string& id) const {
 }
 
 std::optional<std::string> Store::id_behind(const char* link) const {
-    std::array<char, 256> target{};
-    const ssize_t length = readlinkat(folder_.fd(), link, target.data(), target.size());
-    if (length < 0) return std::nullopt;
-    return id_in(std::string_view(target.data(), static_cast<std::size_t>(length)), image_suffix);
+    std::error_code nowhere;
+    const auto real = std::filesystem::canonical(folder_.path() / link, nowhere);
+    if (nowhere || folder_.kind(link) != Folder::Kind::other) return std::nullopt;
+    const auto id = id_in(real.filename().string(), image_suffix);
+    if (!id || folder_.kind(image_name(*id)) != Folder::Kind::file) return std::nullopt;
+    return files::identity(real) == files::identity(image(*id)) ? id : std::nullopt;
+}
+
+std::vector<std::filesystem::path> Store::strays() const {
+    std::vector<std::filesystem::path> found;
+    for (const std::string& name : folder_.names())
+        if (const auto id = id_in(name, image_suffix); id && !version(*id))
+            found.push_back(folder_.path() / name);
+    return found;
 }
 
 std::optional<std::string> Store::current() const {
-    if (auto id = id_behind(template_stand_in)) return id;
-    return id_behind(template_link);
+    return id_behind(folder_.kind(template_stand_in) == Folder::Kind::absent ? template_link
+                                                                             : template_stand_in);
+}
+
+bool Store::is_linked(const std::string& id) const {
+    return id_behind(template_link) == id || id_behind(template_stand_in) == id;
 }
 
 std::optional<std::filesystem::path> Store::old_base() const {
-    if (folder_.kind(template_link) != Folder::Kind::file) return std::nullopt;
-    return folder_.path() / template_link;
+    const auto path = folder_.path() / template_link;
+    std::error_code nowhere;
+    if (!std::filesystem::is_regular_file(path, nowhere) || id_behind(template_link)) return std::nullopt;
+    return path;
 }
 
-void Store::publish(const Folder& bench, const std::string& name, const Manifest& manifest) const {
-    seal(bench, name);
+void Store::write_manifest(const Manifest& manifest) const {
     folder_.replace(manifest_name(manifest.id), manifest_text(manifest),
-                    {.mode = 0644, .uid = {}, .gid = {}});
-    files::move_at(bench.fd(), name, folder_.fd(), image_name(manifest.id), image(manifest.id).string());
+                    {.mode = read_by_all, .uid = geteuid(), .gid = getegid()});
+}
+
+void Store::publish(const Folder& bench, const std::string& name, const Manifest& manifest,
+                    const std::function<void()>& check) const {
+    seal(bench, name);
+    write_manifest(manifest);
+    try {
+        files::move_at(bench.fd(), name, folder_.fd(), image_name(manifest.id), image(manifest.id).string(),
+                       check);
+    } catch (...) {
+        clear_leftovers();
+        throw;
+    }
 }
 
 void Store::note_booted(const std::string& id) const {
     auto manifest = version(id);
     if (!manifest || manifest->booted) return;
     manifest->booted = true;
-    folder_.replace(manifest_name(id), manifest_text(*manifest), {.mode = 0644, .uid = {}, .gid = {}});
+    write_manifest(*manifest);
 }
 
 void Store::make_current(const std::string& id) const {
@@ -181,8 +216,7 @@ void Store::make_current(const std::string& id) const {
     if (id_behind(link) != id)
         files::replace_link_at(folder_.fd(), link, (folder_.path() / link).string(), image_name(id));
     // The stand-in is preferred while it is there, so that it goes last.
-    if (link != template_stand_in && folder_.kind(template_stand_in) == Folder::Kind::other)
-        folder_.remove(template_stand_in);
+    if (link != template_stand_in) folder_.remove(template_stand_in);
 }
 
 void Store::replace_old_base() const {

@@ -38,20 +38,30 @@ class Store {
     /// Nothing when there is no such folder.
     static std::optional<Store> open(const Paths& paths);
 
-    /// Sorted, oldest first. Throws Error{config} naming a manifest that cannot be read.
+    /// Sorted, oldest first.
     std::vector<Manifest> versions() const;
+    /// Nothing also when its manifest cannot be read, or its image is not as large as when it was made.
     std::optional<Manifest> version(const std::string& id) const;
     std::filesystem::path image(const std::string& id) const;
     /// Whether anything has the name of that version's image.
     bool is_taken(const std::string& id) const;
 
-    /// The id that the current link leads to; nothing when it leads to no version of ours.
+    /// Images that have a version's name and are none: nobody knows what they are.
+    std::vector<std::filesystem::path> strays() const;
+
+    /// The id that create's way leads to, however the link is spelled; nothing when that is no version of
+    /// ours.
     std::optional<std::string> current() const;
-    /// The regular file of the 0.2.0 provisioner's under the link's name, if there is one.
+    /// Whether the link or its stand-in leads to that version.
+    bool is_linked(const std::string& id) const;
+    /// What has the link's name and is not a link of ours: the 0.2.0 provisioner's file, or a link to where
+    /// an admin moved that. Disks name it as their backing path.
     std::optional<std::filesystem::path> old_base() const;
 
     /// Takes file `name` of `bench` for the image of a new version: manifest first, image last, durably.
-    void publish(const Folder& bench, const std::string& name, const Manifest& manifest) const;
+    /// `check` may end a long copy.
+    void publish(const Folder& bench, const std::string& name, const Manifest& manifest,
+                 const std::function<void()>& check) const;
     void note_booted(const std::string& id) const;
     /// Moves the link, or its stand-in while there is an old base.
     void make_current(const std::string& id) const;
@@ -65,6 +75,7 @@ class Store {
 
   private:
     explicit Store(Folder folder) : folder_(std::move(folder)) {}
+    void write_manifest(const Manifest& manifest) const;
     std::optional<std::string> id_behind(const char* link) const;
 
     Folder folder_;

@@ -43,8 +43,8 @@ class Trial {
     ~Trial() {
         try {
             hypervisor_.power_off(name_);
-        } catch (const Error& error) {
-            run_.talk.warn("the domain " + name_ + " of the trial could not be stopped: " + error.message());
+        } catch (const std::exception& error) {
+            run_.talk.warn("the domain " + name_ + " of the trial could not be stopped: " + error.what());
         }
     }
     Trial(const Trial&) = delete;

@@ -4,6 +4,7 @@
 
 #include "base/json.hpp"
 #include "base/text.hpp"
+#include "host/capability.hpp"
 #include "hypervisor/qcow2.hpp"
 
 #include <fmt/format.h>
@@ -19,6 +20,7 @@ class Look {
 
     std::map<std::string, std::vector<std::string>> all() {
         for (const auto& folder : std::set{world_.storage, world_.paths.disks}) look_at_folder(folder);
+        look_at_templates();
         look_at_domains();
         look_at_database();
         look_at_journal();
@@ -31,14 +33,16 @@ class Look {
     /// `owner`'s disk: it uses the file itself and all that is below it.
     void note(const std::string& owner, const std::filesystem::path& disk) {
         try {
-            std::error_code error;
-            const auto real = std::filesystem::canonical(disk, error);
-            if (error) throw errno_error("cannot look at", text::printable(disk.string()), error.value());
-            users_[real.string()].insert(owner);
-            for (const auto& image : backing_chain(real)) users_[image.string()].insert(owner);
+            note_file(owner, disk);
+            for (const auto& image : backing_chain(disk)) note_file(owner, image);
         } catch (const Error& error) {
             throw error.within("what " + owner + " stands on cannot be told");
         }
+    }
+
+    void note_file(const std::string& owner, const std::filesystem::path& file) {
+        users_[files::identity(file)].insert(owner);
+        if (const auto below = host::file_below(file)) note(owner, *below);
     }
 
     /// The VM whose disk a file of the pool's folder is, by its name.
@@ -57,23 +61,55 @@ class Look {
         const auto folder = Folder::open(path);
         if (!folder) return;
         for (const std::string& file : folder->names()) {
-            if (folder->kind(file) == Folder::Kind::folder) continue;
+            const auto kind = folder->kind(file);
+            if (kind == Folder::Kind::folder || kind == Folder::Kind::absent)
+                continue; // a destroy was quicker
             const auto vm = vm_of(file);
             note(vm ? vm->str() : text::printable((path / file).string()), path / file);
             if (vm) seen_.insert(vm->str());
         }
     }
 
+    /// What lies beside the versions may stand on one of them; a version itself does not use itself.
+    void look_at_templates() {
+        const auto folder = Folder::open(world_.paths.templates);
+        if (!folder) return;
+        for (const std::string& file : folder->names()) {
+            if (folder->kind(file) != Folder::Kind::file) continue;
+            const auto path = world_.paths.templates / file;
+            for (const auto& image : backing_chain(path)) note_file(text::printable(path.string()), image);
+        }
+    }
+
     void look_at_domains() {
         for (const DomainState& each : world_.hypervisor().states()) {
-            const auto view = world_.hypervisor().find(each.name);
-            if (!view) continue; // gone meanwhile, its disk was looked at
-            const DiskSources sources = disk_sources(view->xml);
-            const std::string owner = text::printable(each.name);
-            for (const std::string& file : sources.files) note(owner, file);
-            for (const auto& volume : sources.volumes) note(owner, path_of(volume, owner));
-            if (!sources.files.empty() || !sources.volumes.empty()) seen_.insert(each.name);
+            try {
+                look_at_domain(each.name);
+            } catch (const Error&) {
+                if (world_.hypervisor().find(each.name)) throw;
+            } // gone meanwhile, and its disks with it
         }
+    }
+
+    void look_at_domain(const std::string& name) {
+        const auto view = world_.hypervisor().find(name);
+        if (!view) return;
+        look_at_definition(name, view->xml);
+        for (const std::string& xml : world_.hypervisor().other_definitions(name))
+            look_at_definition(name, xml);
+    }
+
+    void look_at_definition(const std::string& name, const std::string& xml) {
+        const DiskSources sources = disk_sources(xml);
+        const std::string owner = text::printable(name);
+        std::error_code missing;
+        for (const std::string& file : sources.raw)
+            if (std::filesystem::exists(file, missing)) note_file(owner, file);
+        for (const std::string& file : sources.removable)
+            if (std::filesystem::exists(file, missing)) note(owner, file);
+        for (const std::string& file : sources.files) note(owner, file);
+        for (const auto& volume : sources.volumes) note(owner, path_of(volume, owner));
+        if (!sources.files.empty() || !sources.raw.empty() || !sources.volumes.empty()) seen_.insert(name);
     }
 
     std::filesystem::path path_of(const DiskSources::Volume& volume, const std::string& owner) {
@@ -88,6 +124,9 @@ class Look {
         std::vector<std::string> unreadable;
         for (const VmRecord& record : world_.registry.read().records(&unreadable)) {
             if (record.status == RecordStatus::destroyed || seen_.count(record.name.str()) != 0) continue;
+            if (const auto entry = world_.journal.peek(record.name))
+                throw Error(Code::busy, fmt::format("{} of {} is under way", entry->verb, record.name.str()),
+                            "try again when it is done");
             throw Error(
                 Code::wrong_state,
                 fmt::format("the disk of {} is nowhere to be seen, so that nobody knows what it stands on",
@@ -107,8 +146,8 @@ class Look {
             if (!entry) continue;
             const std::string image = json::string_or(entry->notes, template_note, "");
             std::error_code gone;
-            const auto real = std::filesystem::canonical(image, gone);
-            if (!image.empty() && !gone) users_[real.string()].insert(entry->verb + " of " + name.str());
+            if (!image.empty() && std::filesystem::exists(image, gone))
+                note_file(entry->verb + " of " + name.str(), image);
         }
     }
 

@@ -9,10 +9,10 @@
 
 namespace blockhost {
 
-/// For each image that anything stands on, by its real path, the names of what does, sorted: VMs by their
-/// disks, domains of any origin by theirs, creates under way by their journal entry. Throws when any of
-/// volumes, domains, VM database and journal cannot be looked at whole, and when the disk of a VM in the
-/// database is nowhere to be seen: then nothing is proved. The caller holds the templates exclusively
+/// For each image that anything stands on, by its identity (files::identity), the names of what does, sorted:
+/// VMs by their disks, domains of any origin by theirs, creates under way by their journal entry. Throws when
+/// any of volumes, domains, VM database and journal cannot be looked at whole, and when the disk of a VM in
+/// the database is nowhere to be seen: then nothing is proved. The caller holds the templates exclusively
 /// (hold_templates), or wants no proof.
 std::map<std::string, std::vector<std::string>> template_users(World& world);
 

@@ -69,7 +69,7 @@ def test_a_cache_that_others_can_write_to_is_refused(host, image, spoil):
         os.chown(host.cache, 65534, 0)
     else:
         os.chmod(host.cache, 0o777 if spoil.endswith("others") else 0o775)
-    host.refuses("--source", f"file:{image}", "--as-is", "--force", says=[str(host.cache), "can be written by others"])
+    host.refuses("--source", f"file:{image}", "--as-is", "--force", says=[str(host.cache), "belongs to another user" if spoil == "another's" else "can be written by others"])
 
 
 def test_a_configuration_that_cannot_be_read_is_named(host, image):

@@ -314,8 +314,9 @@ def test_a_running_guest_that_nobody_knows_of_keeps_its_version(three):
     with subprocess.Popen(["/usr/bin/python3", "-c", lock, image(three, three.idle)], stdin=subprocess.PIPE,
                           stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "held\n"
-        run = prune(three, status=1)
-        assert f"{three.idle} stays" in run.stderr and three.idle in versions(three)
+        prune(three)
+        assert three.idle in versions(three)
+        assert listed(three)[three.idle] == ["a running guest"]
         process.stdin.close()
     assert three.idle in prune(three).stdout
 
@@ -588,7 +589,7 @@ def test_a_prune_waits_for_a_build_and_ends_when_it_is_told_to(mock):
     with open(mock.folder / "mock-world/cache/build.lock", "r+") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         process = mock.start(*PRUNE)
-        assert "another build is at work" in process.stderr.readline()
+        assert "another build or prune is at work" in process.stderr.readline()
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=10)
         assert process.returncode == 143

@@ -3,7 +3,9 @@
 import concurrent.futures
 import os
 import pathlib
+import shutil
 import subprocess
+import tempfile
 
 import pytest
 from machine import BINARY, guest
@@ -35,12 +37,6 @@ def removing(folder):
     package(folder, "blockhost-remover", Conflicts="blockhost-stand-in")
 
 
-def sabotaging(folder):
-    package(folder, "blockhost-kept")
-    package(folder, "blockhost-saboteur", Depends="blockhost-kept",
-            script="sed -i '/^Package: blockhost-kept$/,/^$/s/^Status: .*/Status: deinstall ok config-files/' /var/lib/dpkg/status\n")
-
-
 def failing(folder):
     package(folder, "blockhost-failing", script="echo boo >&2\nexit 3\n")
 
@@ -48,7 +44,6 @@ def failing(folder):
 REFUSED = {
     conflicting: ("template packages", "blockhost-one", "blockhost-two"),
     removing: ("template packages", "would remove blockhost-stand-in"),
-    sabotaging: ("does not have blockhost-kept 1.0",),
     failing: ("template packages", "blockhost-failing"),
 }
 

@@ -147,6 +147,23 @@ std::optional<DomainView> find(virConnectPtr connection, const std::string& name
     return view;
 }
 
+std::vector<std::string> other_definitions(virConnectPtr connection, const std::string& name) {
+    std::vector<std::string> found;
+    auto domain = look_up(connection, name);
+    if (!domain) return found;
+    const auto take = [&](Text xml) {
+        if (xml)
+            found.emplace_back(xml.get());
+        else if (last_code() != VIR_ERR_NO_DOMAIN)
+            throw last_failure(connection, "show what domain " + name + " runs with");
+    };
+    if (virDomainIsPersistent(domain.get()) == 1 && virDomainIsActive(domain.get()) == 1)
+        take(Text(virDomainGetXMLDesc(domain.get(), 0)));
+    if (virDomainHasManagedSaveImage(domain.get(), 0) == 1)
+        take(Text(virDomainManagedSaveGetXMLDesc(domain.get(), 0)));
+    return found;
+}
+
 std::vector<DomainState> states(virConnectPtr connection) {
     virDomainStatsRecordPtr* records = nullptr;
     int count = virConnectGetAllDomainStats(connection, VIR_DOMAIN_STATS_STATE, &records, 0);

@@ -15,6 +15,7 @@ PowerState power_state(int state);
 
 std::optional<PowerState> state(virConnectPtr connection, const std::string& name);
 std::optional<DomainView> find(virConnectPtr connection, const std::string& name);
+std::vector<std::string> other_definitions(virConnectPtr connection, const std::string& name);
 std::vector<DomainState> states(virConnectPtr connection);
 std::vector<DomainUse> uses(virConnectPtr connection);
 HostView host(virConnectPtr connection);

@@ -93,6 +93,9 @@ class Driver final : public Hypervisor {
     std::optional<DomainView> do_find(const std::string& name, Failure& f) noexcept override {
         return ask(look_span, f, domains::find, name);
     }
+    std::vector<std::string> do_other_definitions(const std::string& name, Failure& f) noexcept override {
+        return ask(look_span, f, domains::other_definitions, name);
+    }
     std::vector<DomainState> do_states(Failure& f) noexcept override {
         return ask(look_span, f, domains::states);
     }

@@ -49,7 +49,7 @@ TEST_CASE("a trial is rendered as agreed: it carries no mark, so that nobody tak
     CHECK_FALSE(read_mark(xml));
 }
 
-TEST_CASE("what a domain's disks come from is told whole, and CD-ROMs are no disks") {
+TEST_CASE("what a domain's disks come from is told whole") {
     auto sources = disk_sources(with_devices(
         "<disk type='file'><source file='/a'/><backingStore type='file'><source file='/b'/>"
         "<backingStore type='file'><source file='/c'/><backingStore/></backingStore></backingStore></disk>"
@@ -57,14 +57,21 @@ TEST_CASE("what a domain's disks come from is told whole, and CD-ROMs are no dis
         "<disk type='file' device='lun'><source file='/e'/></disk>"
         "<disk type='volume'><source pool='p' volume='v'/></disk>"
         "<disk type='network'><source protocol='rbd' name='x'/></disk>"
+        "<disk type='file'><driver type='raw'/><source file='/raw'/></disk>"
+        "<disk type='file'><driver type='qcow2'/><source file='/f'/><backingStore type='file'><format "
+        "type='raw'/>"
+        "<source file='/raw-base'/></backingStore><mirror type='file'><format type='qcow2'/><source "
+        "file='/m'/></mirror>"
+        "</disk>"
         "<disk type='file'/>"
         "<disk type='file' device='cdrom'><source file='/iso'/></disk>"
         "<disk type='file' device='floppy'><source file='/floppy'/></disk>"));
-    CHECK(sources.files == std::vector<std::string>{"/a", "/b", "/c", "/dev/d", "/e"});
+    CHECK(sources.files == std::vector<std::string>{"/a", "/b", "/c", "/dev/d", "/e", "/f", "/m"});
+    CHECK(sources.raw == std::vector<std::string>{"/raw", "/raw-base"});
+    CHECK(sources.removable == std::vector<std::string>{"/iso", "/floppy"});
     REQUIRE(sources.volumes.size() == 1);
     CHECK(sources.volumes[0].pool == "p");
     CHECK(sources.volumes[0].volume == "v");
-    CHECK(sources.others == 1);
     CHECK_THROWS_AS(disk_sources("<domain"), Error);
 }
 
