@@ -22,6 +22,8 @@ import struct
 import subprocess
 import threading
 
+import pytest
+
 FOREVER = 1 << 30
 
 
@@ -274,3 +276,17 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             with contextlib.suppress(OSError, ValueError):
                 self.connection.settimeout(1)
                 self.connection.unwrap()  # says that this is the end, not an accident
+
+
+# Fixtures: a conftest.py imports those that its tests ask for.
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture()
+def server(authority):
+    with Server(authority) as made:
+        yield made

@@ -8,7 +8,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 pytest.register_assert_rewrite("template_host")
 
-import https_server  # noqa: E402
+from https_server import authority, server  # noqa: E402, F401
 import template_host  # noqa: E402
 
 
@@ -43,14 +43,3 @@ def image(tmp_path_factory):
 @pytest.fixture(scope="session")
 def other_image(tmp_path_factory):
     return template_host.make_image(tmp_path_factory.mktemp("image"), seed=2)
-
-
-@pytest.fixture(scope="session")
-def authority(tmp_path_factory):
-    return https_server.Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture()
-def server(authority):
-    with https_server.Server(authority) as made:
-        yield made

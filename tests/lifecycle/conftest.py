@@ -2,4 +2,4 @@
 
 import pytest
 
-pytest.register_assert_rewrite("simulated")
+pytest.register_assert_rewrite("simulated", "simulated_templates")
