@@ -61,11 +61,14 @@ class Look {
         const auto folder = Folder::open(path);
         if (!folder) return;
         for (const std::string& file : folder->names()) {
-            const auto kind = folder->kind(file);
-            if (kind == Folder::Kind::folder || kind == Folder::Kind::absent)
-                continue; // a destroy was quicker
+            if (folder->kind(file) == Folder::Kind::folder) continue;
             const auto vm = vm_of(file);
-            note(vm ? vm->str() : text::printable((path / file).string()), path / file);
+            try {
+                note(vm ? vm->str() : text::printable((path / file).string()), path / file);
+            } catch (const Error&) {
+                if (folder->kind(file) != Folder::Kind::absent) throw;
+                continue; // a destroy was quicker
+            }
             if (vm) seen_.insert(vm->str());
         }
     }

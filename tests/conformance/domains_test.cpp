@@ -272,3 +272,23 @@ TEST_CASE("a domain started without a definition ends with the connection that s
     while (stage.hypervisor().state(name) && !deadline.passed()) std::this_thread::sleep_for(50ms);
     CHECK_FALSE(stage.hypervisor().state(name));
 }
+
+TEST_CASE("what a domain runs with is shown beside what it is defined as by now") {
+    if (driver() != Driver::qemu) return skip("only QEMU's libvirt lets the two differ");
+    Stage stage;
+    auto name = stage.name("changed"), uuid = Uuid::random().str();
+    const auto with_memory = [&](const std::string& mebibytes) {
+        std::string xml = stage.tiny_domain(name, uuid);
+        const auto at = xml.find("<memory"), end = xml.find("</memory>");
+        return xml.replace(at, end - at, "<memory unit='MiB'>" + mebibytes);
+    };
+    stage.hypervisor().define(with_memory("24"));
+    CHECK(stage.hypervisor().other_definitions(name).empty());
+    stage.hypervisor().start(name);
+    stage.hypervisor().define(with_memory("48"));
+    const auto others = stage.hypervisor().other_definitions(name);
+    REQUIRE(others.size() == 1);
+    CHECK(read_domain(others[0]).memory_mib == 24);
+    CHECK(read_domain(stage.hypervisor().find(name)->xml).memory_mib == 48);
+    CHECK(stage.hypervisor().other_definitions(stage.name("nobody")).empty());
+}

@@ -134,7 +134,7 @@ class TemplateHost:
         assert run.stdout == ""
         last = run.stderr.splitlines()[-1]
         assert last.startswith("[build-template] ERROR: "), run.stderr
-        assert run.stderr.count("ERROR") == 1
+        assert run.stderr.count("[build-template] ERROR: ") == 1
         for sentence in [says] if isinstance(says, str) else says:
             assert sentence in last, last
         assert self.published() == before

@@ -6,6 +6,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import uuid
 
 import pytest
 from machine import Machine, sh, wait_until
@@ -146,6 +147,35 @@ def test_a_domain_of_somebody_elses_on_a_version_keeps_it(machine):
         assert first.exists()
     finally:
         machine.virsh("undefine", name)
+    assert prune(machine).startswith("Removed ") and not first.exists()
+
+
+def test_what_a_domain_runs_with_and_was_saved_with_keeps_its_version_whatever_it_is_defined_as_by_now(machine):
+    first = machine.template()
+    name = f"foreign-{machine.tag}"
+    disk = machine.root / "foreign.qcow2"
+    sh("qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", first, disk)
+
+    def defined(devices):
+        xml = machine.root / "foreign.xml"
+        xml.write_text(f"<domain type='qemu'><name>{name}</name><uuid>{uuid.UUID(int=machine.subnet)}</uuid><memory unit='MiB'>64</memory><os><type>hvm</type></os>"
+                       f"<devices>{devices}</devices></domain>")
+        machine.virsh("define", str(xml))
+
+    try:
+        defined(f"<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='{disk}'/>"
+                "<target dev='vda' bus='virtio'/></disk>")
+        machine.virsh("start", name)
+        machine.build_template(other_image(machine, "second"))
+        defined("")
+        assert prune(machine) == "" and first.exists()
+        assert name in {v["image"]: v["used_by"] for v in versions(machine)["versions"]}[str(first)]
+        machine.virsh("managedsave", name)
+        defined("")
+        assert prune(machine) == "" and first.exists(), "what was saved starts again with the disk that it had"
+    finally:
+        machine.virsh("destroy", name, check=False)
+        machine.virsh("undefine", name, "--managed-save")
     assert prune(machine).startswith("Removed ") and not first.exists()
 
 

@@ -346,3 +346,15 @@ TEST_CASE("a move to another file system keeps holes, mode and content") {
     CHECK(moved.st_blocks * 512 < 8 << 20);
     CHECK(content.substr(64 << 20, data.size()) == data);
 }
+
+TEST_CASE("a file has one identity under all its names, and another file another") {
+    Scratch folder;
+    put(folder / "file", "a");
+    put(folder / "other", "a");
+    std::filesystem::create_hard_link(folder / "file", folder / "hard");
+    std::filesystem::create_symlink("file", folder / "soft");
+    CHECK(files::identity(folder / "file") == files::identity(folder / "hard"));
+    CHECK(files::identity(folder / "file") == files::identity(folder / "soft"));
+    CHECK(files::identity(folder / "file") != files::identity(folder / "other"));
+    CHECK_THROWS_AS(files::identity(folder / "nothing"), Error);
+}

@@ -9,6 +9,7 @@
 
 #include <catch2/catch.hpp>
 #include <fstream>
+#include <sys/stat.h>
 #include <unistd.h>
 
 using namespace blockhost;
@@ -80,6 +81,16 @@ TEST_CASE("a chain that cannot be followed to its end is not called short") {
     CHECK(chain_fails_with("nbd", "nbd:unix:/x") == Code::config);
     CHECK(chain_fails_with("circle", "circle") == Code::config);
     CHECK(chain_fails_with("odd-name", "/nowhere/a:b") == Code::not_found);
+}
+
+TEST_CASE("what is neither a file nor a block device is never opened as an image: names come from guests") {
+    TemporaryFolder folder;
+    simulated::make_qcow2(folder.path() / "watchdog", 1 << 20, "/dev/zero");
+    REQUIRE(::mkfifo((folder.path() / "fifo").c_str(), 0600) == 0);
+    for (const char* name : {"/dev/zero", "/dev/null"}) CHECK(code_for(name) == Code::config);
+    CHECK(code_for(folder.path() / "fifo") == Code::config);
+    CHECK(code_for(folder.path()) == Code::config);
+    CHECK_THROWS_AS(backing_chain(folder.path() / "watchdog"), Error);
 }
 
 TEST_CASE("the simulated world's images are good in QEMU's eyes") {
