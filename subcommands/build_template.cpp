@@ -19,7 +19,7 @@ using image::Source;
 /// The installer's step may take half an hour; the build before this one is given as long.
 constexpr std::chrono::minutes patience_for_another(30);
 
-void refuse_together(std::string_view first, std::string_view second, std::string_view hint) {
+[[noreturn]] void refuse_together(std::string_view first, std::string_view second, std::string_view hint) {
     throw Error(Code::usage, fmt::format("{} and {} do not go together", first, second), std::string(hint));
 }
 
@@ -62,13 +62,13 @@ int run(cli::Call& call) {
     const auto maker = call.mock ? image::make_simulated(order)
                                  : image::make_real(call.paths, order, call.printer, interruption);
     const auto bench = image::Bench::open(call.paths, call.printer, interruption, patience_for_another);
-    const auto built = image::build(call.paths, order, *maker, bench, call.printer, interruption,
-                                    fmt::format("{} {}", cli::program_name, cli::version()));
-    if (built.link.filename() != template_link)
+    const auto link = image::build(call.paths, order, *maker, bench, call.printer, interruption,
+                                   fmt::format("{} {}", cli::program_name, cli::version()));
+    if (link.filename() != template_link)
         call.printer.warn(
             fmt::format("{} of the 0.2.0 provisioner stays, since old disks name it; new VMs stand "
                         "on {}",
-                        template_link, built.link.string()));
+                        template_link, link.string()));
     call.printer.answer("Template built successfully: " + (call.paths.templates / template_link).string());
     call.printer.flush_answer();
     return 0;

@@ -17,8 +17,6 @@ namespace blockhost::image {
 
 namespace {
 
-using namespace std::chrono_literals;
-
 constexpr const char* lock_name = "build.lock";
 constexpr const char* folder_name = "build";
 
@@ -99,10 +97,6 @@ void verify_boot(const Bench& bench, const Order& order, Maker& maker, const std
     manifest.booted = true;
 }
 
-} // namespace
-
-namespace {
-
 Folder emptied(const Folder& cache) {
     cache.remove_tree(folder_name);
     return cache.make_sub(folder_name, 0711);
@@ -128,20 +122,18 @@ Bench::~Bench() {
     }
 }
 
-Built build(const Paths& paths, const Order& order, Maker& maker, const Bench& bench, Talk& talk,
-            const Interruption& interruption, const std::string& program) {
+std::filesystem::path build(const Paths& paths, const Order& order, Maker& maker, const Bench& bench,
+                            Talk& talk, const Interruption& interruption, const std::string& program) {
     const Store store = Store::open_or_make(paths);
     store.clear_leftovers();
     Inputs inputs = maker.inputs(bench.folder());
     if (order.force) inputs.all["forced_at"] = format_instant(now());
     const std::string id = free_id(store, inputs, talk);
 
-    Built built{id, {}, Built::How::fresh};
     if (auto there = store.version(id)) {
-        built.how = store.current() == id ? Built::How::nothing_to_do : Built::How::link_moved;
         talk.stage(fmt::format("nothing has changed since version {} was made ({}){}", id,
                                format_instant(there->made_at),
-                               built.how == Built::How::link_moved ? "; it becomes the current one" : ""));
+                               store.current() == id ? "" : "; it becomes the current one"));
         verify_boot(bench, order, maker, store.image(id), *there);
         if (there->booted) store.note_booted(id);
     } else {
@@ -153,8 +145,7 @@ Built build(const Paths& paths, const Order& order, Maker& maker, const Bench& b
         store.publish(bench.folder(), made.file, manifest, [&] { interruption.check(); });
     }
     store.make_current(id);
-    built.link = paths.templates / (store.old_base() ? template_stand_in : template_link);
-    return built;
+    return paths.templates / (store.old_base() ? template_stand_in : template_link);
 }
 
 } // namespace blockhost::image

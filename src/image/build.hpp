@@ -25,15 +25,10 @@ class Bench {
     FileLock lock_;
 };
 
-struct Built {
-    std::string id;
-    std::filesystem::path link; ///< what names it now
-    enum class How { fresh, link_moved, nothing_to_do } how = How::fresh;
-};
-
 /// Makes the version that follows from `maker`'s inputs unless it is there, and makes it the current one.
+/// Returns what names it now: the link, or its stand-in.
 /// Whatever fails before that leaves the current one as it was. `program`: who made it, for the manifest.
-Built build(const Paths& paths, const Order& order, Maker& maker, const Bench& bench, Talk& talk,
-            const Interruption& interruption, const std::string& program);
+std::filesystem::path build(const Paths& paths, const Order& order, Maker& maker, const Bench& bench,
+                            Talk& talk, const Interruption& interruption, const std::string& program);
 
 } // namespace blockhost::image

@@ -11,6 +11,7 @@
 #include "hypervisor/qcow2.hpp"
 #include "image/room.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -112,7 +113,7 @@ std::string expected_digest(const Run& run, const Order& order, const std::strin
     const std::string list_url = path.substr(0, path.rfind('/') + 1) + list_name;
     run.talk.stage("fetching the digests of Debian's images");
     http::Manner manner = manner_of(order);
-    manner.attempts = 3;
+    manner.attempts = 3; // what is in the cache may do without it
     const std::string list = http::get(list_url, manner, list_max, run.check);
     std::string digest = digest_in_list(list, last_part(url));
     if (digest.empty())
@@ -121,8 +122,8 @@ std::string expected_digest(const Run& run, const Order& order, const std::strin
     return digest;
 }
 
-void refuse_digest(const std::string& what, const std::string& found, const std::string& wanted,
-                   std::string_view hint) {
+[[noreturn]] void refuse_digest(const std::string& what, const std::string& found, const std::string& wanted,
+                                std::string_view hint) {
     throw Error(Code::config,
                 fmt::format("{} has the SHA-512 digest {}…, not {}…", what, found.substr(0, 16),
                             wanted.substr(0, 16)),

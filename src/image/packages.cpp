@@ -6,7 +6,6 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 
-#include <algorithm>
 #include <boost/json/object.hpp>
 #include <fcntl.h>
 #include <fmt/format.h>

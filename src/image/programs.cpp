@@ -5,7 +5,6 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 
-#include <algorithm>
 #include <fmt/format.h>
 #include <unistd.h>
 
