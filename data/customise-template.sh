@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Makes a Debian image the template of BlockHost VMs. virt-customize runs it inside the image, as root, with /bin/sh.
 #
 # The template packages are in /var/tmp/blockhost-template. The disk that begins with BLOCKHOST-REPORT takes the report:

@@ -31,7 +31,7 @@ packages_for() {
                 ;;
             login) printf '%s\n' openssh-client ;;
             deb) printf '%s\n' debhelper dpkg-dev ;;
-            package) printf '%s\n' debhelper dpkg-dev lintian man-db mmdebstrap ;;
+            package) printf '%s\n' lintian man-db mmdebstrap ;;
             *) fail "no packages are known for $purpose" ;;
         esac
     done

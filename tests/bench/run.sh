@@ -26,7 +26,7 @@ export BLOCKHOST_ROOT=$work/root
 state=$BLOCKHOST_ROOT/var/lib/blockhost
 
 cleanup() {
-    local name tag
+    local tag
     "$build/blockhost-libvirt" destroy "$vm" >/dev/null 2>&1 || say "$vm could not be destroyed"
     tag=$(head -c 8 "$state/instance-id" 2>/dev/null || true)
     [ -z "$tag" ] || remove_instance "$tag"
