@@ -131,6 +131,8 @@ build_log() { printf '%s/build-output.log\n' "$1"; }
 # build_tree SOURCE BUILD MESON-OPTION...: configures and builds; the log is shown when that fails.
 build_tree() {
     local source=$1 build=$2 log
+    # What another checkout has compiled serves this one too: CI's is always a new one.
+    export CCACHE_BASEDIR=$source CCACHE_NOHASHDIR=1
     log=$(build_log "$2")
     shift 2
     mkdir -p "$build"

@@ -109,7 +109,8 @@ class TemplateHost:
 
     def start(self, *words, within=(), verb="build-template"):
         process = subprocess.Popen([*map(str, within), BINARY, verb, *map(str, words)], env=self.env, cwd=self.folder,
-                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                   preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))  # not as under nohup
         self.started.append(process)
         return process
 

@@ -103,18 +103,27 @@ def open_entry(world, name="vm-1"):
     return path.read_text() if path.exists() else None
 
 
+def pending_calls(world):
+    """What dead processes asked for and is still to come."""
+    return [json.loads(path.read_text())["call"] for path in (world.folder / "mock-world/pending").glob("*.json")]
+
+
 def killed_create(world, n, late):
-    """A create killed at point n, on a version that is not the current one when prune runs right after."""
+    """A create killed at point n, on a version that it chose. Returns that, and which calls were still to come then."""
     chosen = build(world, "chosen")
     ended = world.create(fault=f"kill@{n}", late=late)
     assert ended.returncode == -signal.SIGKILL
+    return chosen, pending_calls(world)
+
+
+def overtaken(world, chosen):
+    """Another version is current and prune runs before anybody recovers the create."""
     build(world, "newer")
     run = world.run(*PRUNE)
     entry = open_entry(world)
     if entry and str(image(world, chosen)) in entry or disks(world):
         assert chosen in versions(world), run.stdout
     disks_have_what_they_stand_on(world)
-    return chosen
 
 
 def test_a_create_killed_at_any_point_keeps_its_version_until_it_is_recovered():
@@ -122,7 +131,8 @@ def test_a_create_killed_at_any_point_keeps_its_version_until_it_is_recovered():
     kept = []
 
     def job(world, n):
-        chosen = killed_create(world, n, late=False)
+        chosen, _ = killed_create(world, n, late=False)
+        overtaken(world, chosen)
         if chosen in versions(world):
             kept.append(n)
         assert world.run("recover", "--all").returncode == 0
@@ -142,11 +152,10 @@ def test_a_disk_that_is_made_after_its_creates_death_has_what_it_stands_on():
     arrived = []
 
     def job(world, n):
-        chosen = killed_create(world, n, late=True)
-        pending = [json.loads(p.read_text())["call"] for p in (world.folder / "mock-world/pending").glob("*.json")] \
-            if (world.folder / "mock-world/pending").exists() else []
+        chosen, pending = killed_create(world, n, late=True)
         if "create_volume" not in pending:
             return
+        overtaken(world, chosen)
         assert chosen in versions(world), "the disk is still to come"
         time.sleep(1)
         listed(world)
@@ -203,6 +212,10 @@ def test_a_prune_removes_nothing_while_a_create_has_a_version_and_no_disk_yet(th
 def test_a_prune_that_waits_for_a_create_ends_when_it_is_told_to(three):
     with template_lock(three, fcntl.LOCK_SH):
         process = three.start(*PRUNE)
+        named = three.folder / "mock-world/cache/build.lock"
+        while not named.read_text().startswith(f"process {process.pid} "):
+            assert process.poll() is None
+            time.sleep(0.01)
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(0.5)
         process.send_signal(signal.SIGTERM)
