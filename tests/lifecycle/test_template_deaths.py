@@ -251,7 +251,7 @@ def test_builds_and_prunes_at_once_leave_the_last_version_whole(mock):
     processes = []
     for number in range(6):
         source = mock.folder / f"source-{number}"
-        source.write_text(str(number))
+        source.write_text(f"none of them what the VM stands on: {number}")
         processes += [mock.start("build-template", "--source", f"file:{source}"), mock.start(*PRUNE)]
     for process in processes:
         out, err = process.communicate(timeout=60)
