@@ -17,7 +17,7 @@ std::span<const cli::Row> cli::rows() {
         create_row(), destroy_row(), start_row(),    stop_row(),       kill_row(),           status_row(),
         list_row(),   metrics_row(), throttle_row(), guest_exec_row(), update_gecos_row(),   gc_row(),
         resume_row(), extend_row(),  boot_row(),     recover_row(),    build_template_row(), templates_row(),
-        detect_row(), version_row(), help_row(),     dump_row(),
+        detect_row(), version_row(), help_row(),     dump_row(),       root_action_row(),
     };
     return table;
 }
@@ -112,14 +112,14 @@ void require_ours(const cli::Call& call, Observer& hypervisor, const VmName& nam
 }
 
 std::unique_ptr<Hypervisor> open_observer(const cli::Call& call) {
-    return call.mock ? open_simulated(call.paths.world) : open_libvirt(libvirt_uri(), Access::read);
+    return call.mock ? open_simulated(call.paths.world) : open_hypervisor(call.paths, Access::read);
 }
 
 std::unique_ptr<Hypervisor> open_for_agent(const cli::Call& call) {
     // callers wait for a guest, not for a daemon that sleeps behind socket activation
     constexpr std::chrono::seconds longest(10);
     if (call.mock) return open_simulated(call.paths.world);
-    return open_libvirt(libvirt_uri(), Access::write, longest);
+    return open_hypervisor(call.paths, Access::write, longest);
 }
 
 } // namespace subcommands

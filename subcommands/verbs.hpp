@@ -29,6 +29,7 @@ cli::Row detect_row();
 cli::Row version_row();
 cli::Row help_row();
 cli::Row dump_row();
+cli::Row root_action_row();
 
 /// The operand that names an existing VM.
 cli::Operand vm_operand();

@@ -107,6 +107,16 @@ std::string receive_frame(const Fd& fd, const Deadline& deadline) {
     return receive(fd, size, deadline);
 }
 
+/// What our own binary met on the other side (lifecycle/root_actions.hpp), as it met it.
+std::optional<Error> error_of_ours(const boost::json::object& reply) {
+    const std::string name = json::string_or(reply, "code", "");
+    for (const CodeRow& row : error_table())
+        if (row.name == name)
+            return Error(row.code, text::printable(json::string_or(reply, "error", "no reason given"), 2000),
+                         text::printable(json::string_or(reply, "hint", ""), 2000));
+    return std::nullopt;
+}
+
 /// The reply as an object that says ok.
 boost::json::object checked(const std::string& reply, std::string_view action) {
     boost::json::value value;
@@ -118,6 +128,8 @@ boost::json::object checked(const std::string& reply, std::string_view action) {
     boost::json::object* object = value.if_object();
     const boost::json::value* ok = object == nullptr ? nullptr : object->if_contains("ok");
     if (ok != nullptr && ok->is_bool() && ok->get_bool()) return std::move(*object);
+    if (object != nullptr)
+        if (auto error = error_of_ours(*object)) throw Error(*error);
     std::string reason = json::string_or(value, "error", "it gave no reason");
     throw Error(Code::hypervisor, "the root agent refused " + std::string(action) + ": " +
                                       text::printable(text::trim(reason), 600));

@@ -9,8 +9,9 @@
 namespace blockhost {
 
 /// Calls `action`; returns the whole reply object when it says ok. Throws Error{denied} when the socket
-/// cannot be reached, Error{no_answer} when it does not answer in time, Error{hypervisor} with the agent's
-/// own words when it refuses. Replies beyond 20 MiB are refused.
+/// cannot be reached, Error{no_answer} when it does not answer in time. When it refuses: the Error that our
+/// own binary met on the other side, where the reply names its code; else Error{hypervisor} with the agent's
+/// own words. Replies beyond 20 MiB are refused.
 boost::json::object call_root_agent(const std::filesystem::path& socket, std::string_view action,
                                     const boost::json::object& parameters,
                                     std::chrono::milliseconds deadline);

@@ -260,6 +260,7 @@ std::string render_meta_data(const VmName& name, const Uuid& uuid) {
 namespace {
 
 constexpr mode_t secret = 0600;
+constexpr const char* seed_file = "cidata.iso";
 
 /// The group QEMU's user is in, from the system's user database.
 std::optional<gid_t> qemu_group() {
@@ -303,6 +304,10 @@ void write_iso_image(const Folder& folder, const Seed& seed, const std::string& 
 
 } // namespace
 
+std::filesystem::path seed_path(const std::filesystem::path& cloud_init_folder, const VmName& name) {
+    return cloud_init_folder / name.str() / seed_file;
+}
+
 std::filesystem::path write_seed(const std::filesystem::path& cloud_init_folder, const VmName& name,
                                  const Seed& seed, SeedImage image) {
     auto all = Folder::open_or_make(cloud_init_folder, 0711);
@@ -310,9 +315,9 @@ std::filesystem::path write_seed(const std::filesystem::path& cloud_init_folder,
     auto own = all.make_sub(name.str(), 0700);
     own.replace("user-data", seed.user_data, {.mode = secret, .uid = {}, .gid = {}});
     own.replace("network-config", seed.network_config, {.mode = 0640, .uid = {}, .gid = {}});
-    (image == SeedImage::iso ? write_iso_image : write_stand_in)(own, seed, "cidata.iso");
+    (image == SeedImage::iso ? write_iso_image : write_stand_in)(own, seed, seed_file);
     open_to_qemu(own);
-    return own.path() / "cidata.iso";
+    return own.path() / seed_file;
 }
 
 bool remove_seed(const std::filesystem::path& cloud_init_folder, const VmName& name) {

@@ -60,6 +60,8 @@ enum class SeedImage {
     iso,      ///< ISO 9660 with Joliet and Rock Ridge, label "cidata"; the module seed-image.so makes it
     stand_in, ///< the texts one after another, where no guest reads it: needs no module
 };
+/// Where a VM's seed image is: <cloud-init>/<name>/cidata.iso.
+std::filesystem::path seed_path(const std::filesystem::path& cloud_init_folder, const VmName& name);
 /// Makes folder <cloud-init>/<name>/ (0711, or 0710 with group libvirt-qemu where that group exists and we
 /// may) with user-data (0600), network-config and cidata.iso (0600). Replaces what an earlier VM of that name
 /// left. Returns the image's path.

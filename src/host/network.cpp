@@ -126,6 +126,29 @@ std::optional<std::string> change_route_as_root(Change change, const Ipv6& addre
     return change_with_ip({"-6", "route", verb, address.str() + "/128", "dev", bridge});
 }
 
+/// Our own step of the root agent's, which does all of it as root (lifecycle/root_actions.hpp): what could
+/// not be done. Nothing at all when this agent does not know the step: it was not restarted since we were
+/// installed.
+std::optional<std::vector<std::string>>
+by_our_step(Change change, const VmName& vm, const boost::json::object& with, const fs::path& agent_socket) {
+    const std::string_view step = change == Change::set ? "place" : "unplace";
+    std::vector<std::string> failures;
+    try {
+        const auto reply = call_root_agent(
+            agent_socket, "vm-step", {{"name", vm.str()}, {"operation", ""}, {"step", step}, {"with", with}},
+            agent_deadline);
+        const boost::json::value* problems = reply.if_contains("problems");
+        if (problems == nullptr || !problems->is_array()) return failures;
+        for (const auto& problem : problems->get_array())
+            if (problem.is_string()) failures.emplace_back(problem.get_string());
+    } catch (const Error& error) {
+        if (error.code() == Code::hypervisor) return std::nullopt;
+        failures.push_back("routes and neighbour entries of " + vm.str() + " could not be " +
+                           (change == Change::set ? "set: " : "removed: ") + error.what());
+    }
+    return failures;
+}
+
 std::optional<std::string> change_route_by_agent(Change change, const Ipv6& address,
                                                  const std::string& bridge, const fs::path& socket) {
     const char* action = change == Change::set ? "ip6-route-add" : "ip6-route-del";
@@ -233,8 +256,15 @@ std::optional<Ipv4> KernelNetwork::address_of(const std::string& interface) cons
     return std::nullopt;
 }
 
-std::vector<std::string> KernelNetwork::place(const Placement& placement) {
+std::vector<std::string> KernelNetwork::place(const VmName& vm, const Placement& placement) {
     if (!is_interface_name(placement.bridge)) return {bad_bridge(placement.bridge)};
+    if (geteuid() != 0) {
+        const boost::json::object with{{"bridge", placement.bridge},
+                                       {"mac", placement.mac.str()},
+                                       {"ip", placement.ip.str()},
+                                       {"ipv6", placement.ipv6 ? placement.ipv6->str() : ""}};
+        if (auto done = by_our_step(Change::set, vm, with, paths_.root_agent_socket())) return *done;
+    }
     std::vector<std::string> failures;
     fix_bridge_address(failures, placement.bridge);
     if (placement.ipv6)
@@ -244,9 +274,15 @@ std::vector<std::string> KernelNetwork::place(const Placement& placement) {
     return failures;
 }
 
-std::vector<std::string> KernelNetwork::unplace(const std::string& bridge, const std::optional<Ipv4>& ip,
+std::vector<std::string> KernelNetwork::unplace(const VmName& vm, const std::string& bridge,
+                                                const std::optional<Ipv4>& ip,
                                                 const std::optional<Ipv6>& ipv6) {
     if (!is_interface_name(bridge)) return {bad_bridge(bridge)};
+    if (geteuid() != 0 && (ip || ipv6)) {
+        const boost::json::object with{
+            {"bridge", bridge}, {"ip", ip ? ip->str() : ""}, {"ipv6", ipv6 ? ipv6->str() : ""}};
+        if (auto done = by_our_step(Change::remove, vm, with, paths_.root_agent_socket())) return *done;
+    }
     std::vector<std::string> failures;
     if (ipv6) change_route(failures, Change::remove, *ipv6, bridge, paths_.root_agent_socket());
     if (ip) remove_neighbour(failures, "-4", ip->str(), bridge);
@@ -270,7 +306,7 @@ std::string route_file(const Ipv6& address) {
 
 } // namespace
 
-std::vector<std::string> SimulatedNetwork::place(const Placement& placement) {
+std::vector<std::string> SimulatedNetwork::place(const VmName&, const Placement& placement) {
     fault::point("simulated.place");
     const auto entries = entries_of(world_);
     const auto put = [&](const std::string& name, const std::string& text) {
@@ -285,7 +321,8 @@ std::vector<std::string> SimulatedNetwork::place(const Placement& placement) {
     return {};
 }
 
-std::vector<std::string> SimulatedNetwork::unplace(const std::string&, const std::optional<Ipv4>& ip,
+std::vector<std::string> SimulatedNetwork::unplace(const VmName&, const std::string&,
+                                                   const std::optional<Ipv4>& ip,
                                                    const std::optional<Ipv6>& ipv6) {
     fault::point("simulated.unplace");
     auto entries = entries_of(world_);

@@ -3,6 +3,7 @@
 
 #include "config/paths.hpp"
 #include "model/address.hpp"
+#include "model/names.hpp"
 
 #include <filesystem>
 #include <optional>
@@ -31,15 +32,18 @@ class Network {
     /// The first global IPv4 address of that interface.
     virtual std::optional<Ipv4> address_of(const std::string& interface) const = 0;
     /// Fixes the bridge's own hardware address (else entries on it are lost), sets the host route for the
-    /// IPv6 address (/128) and permanent neighbour entries for both addresses. Returns one sentence per thing
-    /// that could not be done (none is fatal to a VM's life); empty when all is set.
-    virtual std::vector<std::string> place(const Placement& placement) = 0;
+    /// IPv6 address (/128) and permanent neighbour entries for both addresses, which are `vm`'s. Returns one
+    /// sentence per thing that could not be done (none is fatal to a VM's life); empty when all is set.
+    virtual std::vector<std::string> place(const VmName& vm, const Placement& placement) = 0;
     /// Removes them again; what is already gone is fine. Returns what could not be removed.
-    virtual std::vector<std::string> unplace(const std::string& bridge, const std::optional<Ipv4>& ip,
+    virtual std::vector<std::string> unplace(const VmName& vm, const std::string& bridge,
+                                             const std::optional<Ipv4>& ip,
                                              const std::optional<Ipv6>& ipv6) = 0;
 };
 
-/// The kernel's: `ip` (iproute2) when we are root, else the root agent for the routes.
+/// The kernel's: `ip` (iproute2) when we are root, else through the root agent: by our own step, and by the
+/// agent's own action for routes where it has no such step (a few bridge names only, and no neighbour
+/// entries).
 class KernelNetwork : public Network {
   public:
     explicit KernelNetwork(Paths paths) : paths_(std::move(paths)) {}
@@ -47,9 +51,9 @@ class KernelNetwork : public Network {
     std::vector<Ipv4> own_addresses() const override;
     std::vector<Ipv6> own_addresses6() const override;
     std::optional<Ipv4> address_of(const std::string& interface) const override;
-    std::vector<std::string> place(const Placement& placement) override;
-    std::vector<std::string> unplace(const std::string& bridge, const std::optional<Ipv4>& ip,
-                                     const std::optional<Ipv6>& ipv6) override;
+    std::vector<std::string> place(const VmName& vm, const Placement& placement) override;
+    std::vector<std::string> unplace(const VmName& vm, const std::string& bridge,
+                                     const std::optional<Ipv4>& ip, const std::optional<Ipv6>& ipv6) override;
 
   private:
     Paths paths_;
@@ -63,9 +67,9 @@ class SimulatedNetwork : public Network {
     std::vector<Ipv4> own_addresses() const override { return {}; }
     std::vector<Ipv6> own_addresses6() const override { return {}; }
     std::optional<Ipv4> address_of(const std::string&) const override { return std::nullopt; }
-    std::vector<std::string> place(const Placement& placement) override;
-    std::vector<std::string> unplace(const std::string& bridge, const std::optional<Ipv4>& ip,
-                                     const std::optional<Ipv6>& ipv6) override;
+    std::vector<std::string> place(const VmName& vm, const Placement& placement) override;
+    std::vector<std::string> unplace(const VmName& vm, const std::string& bridge,
+                                     const std::optional<Ipv4>& ip, const std::optional<Ipv6>& ipv6) override;
 
   private:
     std::filesystem::path world_;

@@ -38,6 +38,9 @@ struct DomainSpec {
     std::string expires_at, created_at; ///< as the registry spells them
 };
 std::string render_domain(const DomainSpec& spec);
+/// What `xml` was rendered from; nothing unless render_domain makes exactly this text of it, so that a
+/// definition has nothing in it that a DomainSpec does not say.
+std::optional<DomainSpec> spec_of(const std::string& xml);
 
 /// A domain that only shows whether a disk boots: no network, no seed, and no mark, since it is no VM.
 struct TrialSpec {
@@ -100,6 +103,14 @@ TunedDevices tuned_devices(const std::string& xml);
 
 /// qcow2 overlay with compat 1.1 on `backing` (whose format is qcow2); owner and mode as libvirt's default.
 std::string render_volume(const std::string& name, std::uint64_t capacity_bytes, const std::string& backing);
+
+/// The same the other way round, as spec_of.
+struct VolumeSpec {
+    std::string name;
+    std::uint64_t capacity_bytes = 0;
+    std::string backing;
+};
+std::optional<VolumeSpec> volume_spec_of(const std::string& xml);
 
 /// A dir pool on folder `path`, made 0711 when it is missing: QEMU reaches its disks through it.
 std::string render_pool(const std::string& name, const std::string& path);

@@ -3,8 +3,10 @@
 #include "hypervisor/load.hpp"
 
 #include "base/module.hpp"
+#include "hypervisor/rootagent/driver.hpp"
 
 #include <cstdlib>
+#include <unistd.h>
 
 namespace blockhost {
 
@@ -22,6 +24,19 @@ std::unique_ptr<Hypervisor> open_libvirt(const std::string& uri, Access access,
         make(uri.c_str(), access == Access::write, static_cast<int>(longest.count()), &failure));
     failure.raise();
     return made;
+}
+
+std::unique_ptr<Hypervisor> open_hypervisor(const Paths& paths, Access access, std::chrono::seconds longest) {
+    const std::string uri = libvirt_uri();
+    std::error_code ignored;
+    if (geteuid() == 0 || !std::filesystem::exists(paths.root_agent_socket(), ignored))
+        return open_libvirt(uri, access, longest);
+    try {
+        return open_libvirt(uri, Access::write, longest);
+    } catch (const Error& error) {
+        if (error.code() != Code::denied) throw;
+    }
+    return through_root_agent(open_libvirt(uri, Access::read, longest), paths);
 }
 
 } // namespace blockhost

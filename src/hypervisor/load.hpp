@@ -22,6 +22,12 @@ enum class Access { read, write };
 std::unique_ptr<Hypervisor> open_libvirt(const std::string& uri, Access access,
                                          std::chrono::seconds longest = std::chrono::seconds(30));
 
+/// Connects as this process may: directly, as open_libvirt does; or, for one that is not root and that
+/// libvirt refuses to write, looking alone, with changes and guests' agents through the root agent where
+/// there is one. Throws as open_libvirt.
+std::unique_ptr<Hypervisor> open_hypervisor(const Paths& paths, Access access,
+                                            std::chrono::seconds longest = std::chrono::seconds(30));
+
 /// The little world in folder `world`, made with template, pool and bridge at first need. Arms fault points
 /// from BLOCKHOST_FAULT.
 std::unique_ptr<Hypervisor> open_simulated(const std::filesystem::path& world);

@@ -172,7 +172,7 @@ void delete_volume(CreateOperation& op) {
 
 void set_routes(CreateOperation& op) {
     for (const std::string& problem :
-         op.world.network->place({op.bridge, op.making->mac, op.addresses->ip, op.addresses->ipv6}))
+         op.world.network->place(op.name(), {op.bridge, op.making->mac, op.addresses->ip, op.addresses->ipv6}))
         op.world.talk.warn(problem);
 }
 

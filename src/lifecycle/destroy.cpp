@@ -61,26 +61,6 @@ bool is_there(DestroyOperation& op) {
     return true;
 }
 
-/// A domain that uses one of the disks, under whatever name: one that carries the id of the operation that
-/// made the disk, or, for a disk without an id, one that names its path.
-std::optional<std::string> user_of(DestroyOperation& op) {
-    Hypervisor& hypervisor = op.world.hypervisor();
-    std::vector<std::string> paths;
-    for (const std::string& disk : op.disks) paths.push_back((op.world.storage / disk).string());
-    for (const DomainUse& use : hypervisor.uses()) {
-        const auto mark = read_mark(use.metadata);
-        const auto id = mark ? OperationId::try_parse(mark->operation) : std::nullopt;
-        if (id && std::find(op.disks.begin(), op.disks.end(), volume_name(op.name, *id)) != op.disks.end())
-            return use.name;
-        if (mark && mark->instance == op.world.instance.str()) continue;
-        const auto view = hypervisor.find(use.name);
-        const auto used = view ? read_domain(view->xml).disks : std::vector<std::string>{};
-        if (std::find_first_of(used.begin(), used.end(), paths.begin(), paths.end()) != used.end())
-            return use.name;
-    }
-    return std::nullopt;
-}
-
 /// The last looks at who has paid: after them nothing can be given back.
 void check_overdue(DestroyOperation& op) {
     if (!op.grace_days) return;
@@ -115,15 +95,8 @@ void undefine(DestroyOperation& op) {
                     "look at 'virsh dominfo " + op.name.str() + "', then destroy it again");
 }
 
-/// Only with no domain on them. A failing look keeps the disks.
 void delete_disks(DestroyOperation& op) {
-    if (op.disks.empty()) return;
-    if (const auto user = user_of(op))
-        throw Error(
-            Code::hypervisor,
-            fmt::format("the domain {} stands on the disk of {}; the disk is kept", *user, op.name.str()),
-            fmt::format("undefine {} if it may go, then destroy {} again", *user, op.name.str()));
-    for (const std::string& disk : op.disks) op.world.delete_volume(disk);
+    blockhost::delete_disks(op.world, op.name, op.disks);
 }
 
 void remove_files(DestroyOperation& op) {
@@ -159,38 +132,6 @@ constexpr std::array<Step<DestroyOperation>, 7> steps{{
     {"remove-routes", "removing routes and neighbour entries", remove_routes},
     {"mark-destroyed", "marking the VM destroyed", mark_destroyed},
 }};
-
-/// The disks that are this VM's to delete: volumes that carry one of our operations' ids and its name, and
-/// the one disk the 0.2.0 provisioner made, where a domain that is ours has it. Others that are attached
-/// stay, with a warning.
-std::vector<std::string> disks_of(World& world, const Observation& seen) {
-    const auto is_attached = [&](const std::string& path) {
-        return std::find(seen.facts.disks.begin(), seen.facts.disks.end(), path) != seen.facts.disks.end();
-    };
-    std::vector<std::string> disks;
-    for (const std::string& file : world.volume_files()) {
-        const auto operation = operation_of_volume(seen.name, file);
-        const bool ours = operation && operation->of(world.instance);
-        const bool adopted = seen.proof != Proof::none && file == seen.name.str() + ".qcow2" &&
-                             is_attached((world.storage / file).string());
-        if (ours || adopted) disks.push_back(file);
-    }
-    for (const std::string& attached : seen.facts.disks) {
-        const std::filesystem::path path(attached);
-        const std::string file = path.filename().string();
-        const bool in_pool = path.parent_path() == world.storage;
-        if (in_pool && std::find(disks.begin(), disks.end(), file) != disks.end()) continue;
-        if (operation_of_volume(seen.name, file) && (!in_pool || !Folder::open(world.storage)))
-            throw Error(Code::io,
-                        fmt::format("the disk {} of {} cannot be seen; nothing was touched", attached,
-                                    seen.name.str()),
-                        "mount its file system, or set storage_path in db.yaml back to where it lies");
-        world.talk.warn(in_pool ? fmt::format("the disk {} of {} is gone already", attached, seen.name.str())
-                                : fmt::format("{} is attached to {} but was not made by us; it is kept",
-                                              attached, seen.name.str()));
-    }
-    return disks;
-}
 
 DestroyOperation operation_for(World& world, const Observation& seen) {
     const auto mark = seen.facts.mark.value_or(DomainMark{});

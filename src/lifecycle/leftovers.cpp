@@ -53,10 +53,73 @@ void free_addresses(const World& world, Database& database, const VmName& name,
     if (own.ipv6) database.release(*own.ipv6);
 }
 
+std::vector<std::string> disks_of(World& world, const Observation& seen) {
+    const auto is_attached = [&](const std::string& path) {
+        return std::find(seen.facts.disks.begin(), seen.facts.disks.end(), path) != seen.facts.disks.end();
+    };
+    std::vector<std::string> disks;
+    for (const std::string& file : world.volume_files()) {
+        const auto operation = operation_of_volume(seen.name, file);
+        const bool ours = operation && operation->of(world.instance);
+        const bool adopted = seen.proof != Proof::none && file == seen.name.str() + ".qcow2" &&
+                             is_attached((world.storage / file).string());
+        if (ours || adopted) disks.push_back(file);
+    }
+    for (const std::string& attached : seen.facts.disks) {
+        const std::filesystem::path path(attached);
+        const std::string file = path.filename().string();
+        const bool in_pool = path.parent_path() == world.storage;
+        if (in_pool && std::find(disks.begin(), disks.end(), file) != disks.end()) continue;
+        if (operation_of_volume(seen.name, file) && (!in_pool || !Folder::open(world.storage)))
+            throw Error(Code::io,
+                        fmt::format("the disk {} of {} cannot be seen; nothing was touched", attached,
+                                    seen.name.str()),
+                        "mount its file system, or set storage_path in db.yaml back to where it lies");
+        world.talk.warn(in_pool ? fmt::format("the disk {} of {} is gone already", attached, seen.name.str())
+                                : fmt::format("{} is attached to {} but was not made by us; it is kept",
+                                              attached, seen.name.str()));
+    }
+    return disks;
+}
+
+namespace {
+
+/// A domain that uses one of the disks, under whatever name: one that carries the id of the operation that
+/// made the disk, or, for a disk without an id, one that names its path.
+std::optional<std::string> user_of(World& world, const VmName& name, const std::vector<std::string>& disks) {
+    Hypervisor& hypervisor = world.hypervisor();
+    std::vector<std::string> paths;
+    for (const std::string& disk : disks) paths.push_back((world.storage / disk).string());
+    for (const DomainUse& use : hypervisor.uses()) {
+        const auto mark = read_mark(use.metadata);
+        const auto id = mark ? OperationId::try_parse(mark->operation) : std::nullopt;
+        if (id && std::find(disks.begin(), disks.end(), volume_name(name, *id)) != disks.end())
+            return use.name;
+        if (mark && mark->instance == world.instance.str()) continue;
+        const auto view = hypervisor.find(use.name);
+        const auto used = view ? read_domain(view->xml).disks : std::vector<std::string>{};
+        if (std::find_first_of(used.begin(), used.end(), paths.begin(), paths.end()) != used.end())
+            return use.name;
+    }
+    return std::nullopt;
+}
+
+} // namespace
+
+void delete_disks(World& world, const VmName& name, const std::vector<std::string>& disks) {
+    if (disks.empty()) return;
+    if (const auto user = user_of(world, name, disks))
+        throw Error(
+            Code::hypervisor,
+            fmt::format("the domain {} stands on the disk of {}; the disk is kept", *user, name.str()),
+            fmt::format("undefine {} if it may go, then destroy {} again", *user, name.str()));
+    for (const std::string& disk : disks) world.delete_volume(disk);
+}
+
 void remove_routes(World& world, const VmName& name, const std::string& bridge,
                    const OwnAddresses& addresses) {
     const OwnAddresses own = still_own(world, world.registry.read(), name, addresses);
-    for (const std::string& problem : world.network->unplace(bridge, own.ip, own.ipv6))
+    for (const std::string& problem : world.network->unplace(name, bridge, own.ip, own.ipv6))
         world.talk.warn(problem);
 }
 

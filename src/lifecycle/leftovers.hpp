@@ -1,5 +1,5 @@
 #pragma once
-/// What one VM leaves outside of its domain, disk and seed: files, and addresses.
+/// What one VM leaves outside of its domain and seed: disks, files, and addresses.
 
 #include "lifecycle/world.hpp"
 
@@ -9,6 +9,14 @@ namespace blockhost {
 void remove_console_logs(const World& world, const VmName& name);
 /// `<metrics>/<name>.json`, and `<vms>/<name>.xml` that the 0.2.0 provisioner leaves behind.
 void remove_samples(const World& world, const VmName& name);
+
+/// The disks that are this VM's to delete, by their file names in the storage folder: volumes that carry one
+/// of our operations' ids and its name, and the one disk the 0.2.0 provisioner made, where a domain that is
+/// ours has it. Others that are attached stay, with a warning. Throws Error{io} when one that should be there
+/// cannot be seen.
+std::vector<std::string> disks_of(World& world, const Observation& seen);
+/// Deletes them, only with no domain on any of them. A failing look keeps them all.
+void delete_disks(World& world, const VmName& name, const std::vector<std::string>& disks);
 
 /// The addresses of a VM that may go with it.
 struct OwnAddresses {

@@ -9,7 +9,7 @@ void place_routes(World& world, const Observation& seen) {
     if (!mac || !seen.record || !seen.record->ip) return;
     const std::string bridge = seen.facts.bridge.empty() ? world.config.bridge : seen.facts.bridge;
     for (const std::string& problem :
-         world.network->place({bridge, *mac, *seen.record->ip, seen.record->ipv6}))
+         world.network->place(seen.name, {bridge, *mac, *seen.record->ip, seen.record->ipv6}))
         world.talk.warn(problem);
 }
 

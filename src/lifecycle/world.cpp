@@ -3,6 +3,7 @@
 #include "lifecycle/world.hpp"
 
 #include "base/text.hpp"
+#include "guest/cloud_init.hpp"
 #include "hypervisor/load.hpp"
 
 #include <algorithm>
@@ -59,7 +60,7 @@ World::World(Paths given, Reality kind, Intent intent, Talk& listener)
 Hypervisor& World::hypervisor() {
     if (!hypervisor_)
         hypervisor_ = reality == Reality::simulated ? open_simulated(paths.world)
-                                                    : open_libvirt(libvirt_uri(), Access::write);
+                                                    : open_hypervisor(paths, Access::write);
     return *hypervisor_;
 }
 
@@ -104,7 +105,7 @@ bool is_adoptable(const World& world, const VmName& name, const DomainFacts& fac
     if (facts.mark || facts.other_metadata) return false;
     if (!contains(facts.disks, (world.storage / (name.str() + ".qcow2")).string())) return false;
     const auto seed_folder = world.paths.cloud_init / name.str();
-    if (contains(facts.seeds, (seed_folder / "cidata.iso").string())) return true;
+    if (contains(facts.seeds, guest::seed_path(world.paths.cloud_init, name).string())) return true;
     const auto seeds = Folder::open(world.paths.cloud_init);
     const auto seed = seeds ? seeds->sub(name.str()) : std::nullopt;
     const auto network = seed ? seed->read("network-config") : std::nullopt;

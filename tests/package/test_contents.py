@@ -31,6 +31,7 @@ FILES = f"""
 /usr/share/blockhost-libvirt/fallback-user-data.yaml
 /usr/share/blockhost-libvirt/make-folders.py
 /usr/share/blockhost/provisioner-hooks/first-boot.sh
+/usr/share/blockhost/root-agent-actions/virsh.py
 /usr/share/blockhost/provisioner.json
 /usr/share/doc/{PACKAGE}/README.md
 /usr/share/doc/{PACKAGE}/architecture.md.gz

@@ -27,6 +27,7 @@ mount -t sysfs none /sys
 mount --rbind /run/cgroup /sys/fs/cgroup
 ip link set lo up
 virtlogd >/dev/null 2>&1 --daemon --pid-file /run/virtlogd.pid
+printf '%s' "$LIBVIRTD_SETTINGS" >>/etc/libvirt/libvirtd.conf
 libvirtd >/dev/null 2>&1 --daemon --pid-file /run/libvirtd.pid
 for d in virtlogd libvirtd; do echo "$(cat /run/$d.pid)"; done
 exec sleep 1000
@@ -34,11 +35,12 @@ exec sleep 1000
 
 
 class Daemon:
-    """A libvirtd in its own mount and network namespaces."""
+    """A libvirtd in its own mount and network namespaces. `settings`: lines for its libvirtd.conf."""
 
-    def __init__(self):
+    def __init__(self, settings=""):
         self.holder = subprocess.Popen(["unshare", "-mn", "--propagation", "private", "sh", "-c", START],
-                                       stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
+                                       stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL,
+                                       env={**os.environ, "LIBVIRTD_SETTINGS": settings})
         try:
             self.virtlogd = int(self.holder.stdout.readline())
             self.pid = int(self.holder.stdout.readline())

@@ -190,7 +190,7 @@ class Machine:
         journal = self.state / "journal"
         if journal.exists():
             note("journal entries", [p.name for p in journal.glob("*.journal")])
-        note("locks", [p.name for p in (self.root / "run/blockhost").iterdir()])
+        note("locks", [p.name for p in (self.root / "run/blockhost").iterdir() if not p.is_socket()])
         registry = self.registry()
         live = [r for r in registry["vms"].values() if r["status"] != "destroyed"]
         note("records", {r["vm_name"] for r in live} - set(survivors))
@@ -213,7 +213,7 @@ class Machine:
         for name in self.domains():
             self.sh("virsh", "-c", self.uri, "destroy", name, check=False)
             self.sh("virsh", "-c", self.uri, "undefine", name, "--nvram", check=False)
-        for folder in ("vms", "cloud-init", "console", "journal"):
+        for folder in ("vms", "cloud-init", "console", "journal", "metrics"):
             for path in (self.state / folder).glob("*"):
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
         (self.state / "vms.json").unlink(missing_ok=True)

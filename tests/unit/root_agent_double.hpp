@@ -1,5 +1,5 @@
 #pragma once
-/// The root agent, played by a thread: one connection, served by a function of the test's.
+/// The root agent, played by a thread: a few connections, each served by a function of the test's.
 
 #include "base/files.hpp"
 #include "tests/unit/temporary_folder.hpp"
@@ -70,15 +70,16 @@ inline void send_bytes(int fd, const std::string& data) {
     }
 }
 
-/// An agent at `socket` (named root-agent.sock) that serves one connection with `serve` and then closes it.
+/// An agent at `socket` (named root-agent.sock) that serves each connection with `serve` and then closes it.
 class Agent {
   public:
-    explicit Agent(std::function<void(int)> serve)
+    explicit Agent(std::function<void(int)> serve, int connections = 1)
         : socket(folder.path / "root-agent.sock"), listening_(listen_at(socket)),
-          thread_([this, serve = std::move(serve)] {
-              if (!wait_for(listening_.get())) return;
-              Fd connection(accept4(listening_.get(), nullptr, nullptr, SOCK_CLOEXEC));
-              if (connection) serve(connection.get());
+          thread_([this, serve = std::move(serve), connections] {
+              for (int i = 0; i < connections && wait_for(listening_.get()); ++i) {
+                  Fd connection(accept4(listening_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+                  if (connection) serve(connection.get());
+              }
           }) {}
     ~Agent() { thread_.join(); }
     /// Lets every user connect.

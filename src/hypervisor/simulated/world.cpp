@@ -10,6 +10,7 @@
 
 #include "base/fault.hpp"
 #include "hypervisor/domain_xml.hpp"
+#include "hypervisor/guarded.hpp"
 #include "hypervisor/qcow2.hpp"
 #include "hypervisor/simulated/counters.hpp"
 #include "hypervisor/simulated/guest.hpp"
@@ -19,7 +20,6 @@
 #include <deque>
 #include <sys/stat.h>
 #include <thread>
-#include <type_traits>
 
 namespace blockhost {
 namespace {
@@ -28,19 +28,6 @@ using namespace simulated;
 using namespace std::chrono_literals;
 
 constexpr auto poll_period = 20ms;
-
-/// Runs `body` and turns whatever it throws into `f`.
-template<class Body>
-auto guarded(Failure& f, Body body) noexcept -> decltype(body()) {
-    try {
-        return body();
-    } catch (const Error& error) {
-        f = {true, error.code(), error.message(), error.hint()};
-    } catch (const std::exception& error) {
-        f = {true, Code::internal, std::string("the simulated world failed: ") + error.what(), ""};
-    }
-    if constexpr (!std::is_void_v<decltype(body())>) return {};
-}
 
 class Simulated final : public Hypervisor {
   public:

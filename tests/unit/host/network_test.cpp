@@ -55,6 +55,7 @@ void make_bridge() {
     ip({"addr", "add", "10.9.8.1/24", "dev", "br-test"});
 }
 
+const VmName vm("web-1");
 const host::Placement placement{.bridge = "br-test",
                                 .mac = *Mac::try_parse("52:54:00:12:34:56"),
                                 .ip = *Ipv4::try_parse("10.9.8.5"),
@@ -73,7 +74,7 @@ TEST_CASE(
     make_bridge();
     host::KernelNetwork network{Paths()};
     for (int time = 0; time < 2; ++time) {
-        CHECK(network.place(placement).empty());
+        CHECK(network.place(vm, placement).empty());
         CHECK_THAT(ip({"-6", "route", "show", "dev", "br-test"}), Catch::Contains("2001:db8::202 "));
         CHECK_THAT(neighbours(), Catch::Contains("10.9.8.5 lladdr 52:54:00:12:34:56 PERMANENT") &&
                                      Catch::Contains("2001:db8::202 lladdr 52:54:00:12:34:56 PERMANENT"));
@@ -87,8 +88,8 @@ TEST_CASE("a new VM with an old one's address gets the neighbour entry") {
     host::KernelNetwork network{Paths()};
     auto other = placement;
     other.mac = *Mac::try_parse("52:54:00:00:00:01");
-    CHECK(network.place(other).empty());
-    CHECK(network.place(placement).empty());
+    CHECK(network.place(vm, other).empty());
+    CHECK(network.place(vm, placement).empty());
     CHECK_THAT(neighbours(), !Catch::Contains("52:54:00:00:00:01") && Catch::Contains("52:54:00:12:34:56"));
 }
 
@@ -97,21 +98,21 @@ TEST_CASE("removing a placement leaves nothing, and may be repeated") {
     if (!own.entered) return;
     make_bridge();
     host::KernelNetwork network{Paths()};
-    CHECK(network.place(placement).empty());
+    CHECK(network.place(vm, placement).empty());
     for (int time = 0; time < 2; ++time) {
-        CHECK(network.unplace("br-test", placement.ip, placement.ipv6).empty());
+        CHECK(network.unplace(vm, "br-test", placement.ip, placement.ipv6).empty());
         CHECK_THAT(neighbours(), !Catch::Contains("PERMANENT"));
         CHECK_THAT(ip({"-6", "route", "show", "dev", "br-test"}), !Catch::Contains("2001:db8::202"));
     }
-    CHECK(network.unplace("br-gone", placement.ip, placement.ipv6).empty());
-    CHECK(network.unplace("br-test", std::nullopt, std::nullopt).empty());
+    CHECK(network.unplace(vm, "br-gone", placement.ip, placement.ipv6).empty());
+    CHECK(network.unplace(vm, "br-test", std::nullopt, std::nullopt).empty());
 }
 
 TEST_CASE("what cannot be set is said in one sentence each") {
     Namespace own;
     if (!own.entered) return;
     host::KernelNetwork network{Paths()};
-    auto failures = network.place(placement);
+    auto failures = network.place(vm, placement);
     REQUIRE(failures.size() == 3);
     CHECK_THAT(failures[0], Catch::Contains("the route to 2001:db8::202 on br-test could not be set") &&
                                 Catch::Contains("Cannot find device"));
@@ -119,40 +120,77 @@ TEST_CASE("what cannot be set is said in one sentence each") {
     CHECK_THAT(failures[2], Catch::Contains("neighbour entry of 2001:db8::202"));
 }
 
-TEST_CASE(
-    "without root the routes go through the root agent, and the neighbour entries are said to need root") {
-    if (geteuid() != 0) {
-        WARN("skipped: changing the user needs root");
-        return;
-    }
-    bool removes = GENERATE(false, true);
-    std::string reply =
-        GENERATE(R"({"ok": true})", R"({"ok": false, "error": "RTNETLINK answers: No such process"})");
-    std::string request;
+/// What an agent that answers `replies`, one after another, is asked by a process that is not root.
+struct Asked {
+    std::vector<boost::json::value> requests;
     std::vector<std::string> failures;
+};
+Asked ask_without_root(const std::vector<std::string>& replies, bool removes) {
+    Asked asked;
     {
-        root_agent_double::Agent agent([&](int fd) {
-            request = root_agent_double::receive_request(fd);
-            root_agent_double::send_bytes(fd, root_agent_double::frame(reply));
-        });
+        root_agent_double::Agent agent(
+            [&](int fd) {
+                asked.requests.push_back(boost::json::parse(root_agent_double::receive_request(fd)));
+                root_agent_double::send_bytes(fd,
+                                              root_agent_double::frame(replies[asked.requests.size() - 1]));
+            },
+            static_cast<int>(replies.size()));
         agent.open_to_all();
         Paths paths;
         paths.run = agent.socket.parent_path();
         host::KernelNetwork network{paths};
         REQUIRE(seteuid(65534) == 0);
-        failures =
-            removes ? network.unplace("br-test", placement.ip, placement.ipv6) : network.place(placement);
+        asked.failures = removes ? network.unplace(vm, "br-test", placement.ip, placement.ipv6)
+                                 : network.place(vm, placement);
         REQUIRE(seteuid(0) == 0);
     }
-    auto asked = boost::json::parse(request);
-    CHECK(asked.at("action").as_string() == (removes ? "ip6-route-del" : "ip6-route-add"));
-    CHECK(asked.at("params").at("address").as_string() == "2001:db8::202/128");
-    CHECK(asked.at("params").at("dev").as_string() == "br-test");
+    return asked;
+}
+
+bool may_change_user() {
+    if (geteuid() == 0) return true;
+    WARN("skipped: changing the user needs root");
+    return false;
+}
+
+TEST_CASE("without root all of it goes through our own step of the root agent's") {
+    if (!may_change_user()) return;
+    bool removes = GENERATE(false, true);
+    auto asked = ask_without_root({R"({"ok": true, "problems": ["the bridge is tired"]})"}, removes);
+    const auto& request = asked.requests.at(0);
+    CHECK(request.at("action").as_string() == "vm-step");
+    CHECK(request.at("params").at("name").as_string() == "web-1");
+    CHECK(request.at("params").at("step").as_string() == (removes ? "unplace" : "place"));
+    CHECK(request.at("params").at("with").at("ip").as_string() == placement.ip.str());
+    CHECK(request.at("params").at("with").at("ipv6").as_string() == placement.ipv6->str());
+    CHECK(request.at("params").at("with").at("bridge").as_string() == "br-test");
+    if (!removes) CHECK(request.at("params").at("with").at("mac").as_string() == placement.mac.str());
+    CHECK(asked.failures == std::vector<std::string>{"the bridge is tired"});
+}
+
+TEST_CASE("what our own step refuses is said in one sentence, and nothing else is tried") {
+    if (!may_change_user()) return;
+    auto asked = ask_without_root(
+        {R"({"ok": false, "error": "not your address", "hint": "ask", "code": "invalid"})"}, false);
+    REQUIRE(asked.failures.size() == 1);
+    CHECK_THAT(asked.failures.front(), Catch::Contains("of web-1 could not be set: not your address; ask"));
+}
+
+TEST_CASE("an agent without our step sets the route, and the neighbour entries are said to need root") {
+    if (!may_change_user()) return;
+    bool removes = GENERATE(false, true);
+    std::string reply =
+        GENERATE(R"({"ok": true})", R"({"ok": false, "error": "RTNETLINK answers: No such process"})");
+    auto asked = ask_without_root({R"({"ok": false, "error": "Unknown action: vm-step"})", reply}, removes);
+    const auto& request = asked.requests.at(1);
+    CHECK(request.at("action").as_string() == (removes ? "ip6-route-del" : "ip6-route-add"));
+    CHECK(request.at("params").at("address").as_string() == "2001:db8::202/128");
+    CHECK(request.at("params").at("dev").as_string() == "br-test");
     bool refused = reply.find("false") != reply.npos;
     // There are no neighbour entries to remove, and a route that is gone has been removed.
-    REQUIRE(failures.size() == (removes ? 0u : refused ? 3u : 2u));
+    REQUIRE(asked.failures.size() == (removes ? 0u : refused ? 3u : 2u));
     if (!removes)
-        CHECK_THAT(failures.back(),
+        CHECK_THAT(asked.failures.back(),
                    Catch::Contains("neighbour entry of 2001:db8::202") && Catch::Contains("needs root"));
 }
 
@@ -160,8 +198,8 @@ TEST_CASE("a bridge name that no interface can have goes nowhere near a program"
     host::KernelNetwork network{Paths()};
     auto bad = placement;
     bad.bridge = GENERATE("", "-4", "a/b", "..", "br 0", "sixteen-letters-", "br0\n", "br0;id");
-    CHECK(network.place(bad).size() == 1);
-    CHECK(network.unplace(bad.bridge, bad.ip, bad.ipv6).size() == 1);
+    CHECK(network.place(vm, bad).size() == 1);
+    CHECK(network.unplace(vm, bad.bridge, bad.ip, bad.ipv6).size() == 1);
     CHECK_FALSE(network.is_bridge(bad.bridge));
 }
 
@@ -212,12 +250,12 @@ TEST_CASE("the simulated network keeps its entries as files") {
     TemporaryFolder folder;
     fs::path world = folder.path / "mock-world";
     host::SimulatedNetwork network(world);
-    CHECK(network.unplace("br0", placement.ip, placement.ipv6).empty());
-    for (int time = 0; time < 2; ++time) CHECK(network.place(placement).empty());
+    CHECK(network.unplace(vm, "br0", placement.ip, placement.ipv6).empty());
+    for (int time = 0; time < 2; ++time) CHECK(network.place(vm, placement).empty());
     CHECK(files::read(world / "network/route-2001:db8::202") == "br-test\n");
     CHECK(files::read(world / "network/neighbour-10.9.8.5") == "br-test 52:54:00:12:34:56\n");
     CHECK(files::read(world / "network/neighbour-2001:db8::202") == "br-test 52:54:00:12:34:56\n");
     for (int time = 0; time < 2; ++time)
-        CHECK(network.unplace("br-test", placement.ip, placement.ipv6).empty());
+        CHECK(network.unplace(vm, "br-test", placement.ip, placement.ipv6).empty());
     CHECK(fs::is_empty(world / "network"));
 }
