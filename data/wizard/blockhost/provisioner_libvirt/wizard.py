@@ -134,11 +134,12 @@ def _page(values, verdict, as_typed=None):
 
 
 def _form():
-    """What was posted, texts by name."""
+    """What was posted, texts by name; None where that cannot be read."""
     try:
         return {name: request.form[name] for name in (*NAMES, "page", "seen") if name in request.form}
-    except HTTPException:
-        return {}
+    except (HTTPException, LookupError, ValueError):
+        # Too many parts, an unknown character set: Flask's parser raises all of these.
+        return None
 
 
 def _transportable(posted):
@@ -171,9 +172,10 @@ def wizard_libvirt():
     stored = _usable(_stored(dict(session)))
     if request.method != "POST":
         verdict = judge(stored)
-        values = _otherwise(verdict.values)
-        return _page(values, verdict)
+        return _page(_otherwise(verdict.values), verdict)
     posted = _form()
+    if posted is None:
+        return _page(_otherwise(stored), Verdict(errors=[("", "What was sent could not be read. Please send it again.")]))
     typed, errors = _transportable(posted)
     missing = {name: text for name, text in stored.items() if name not in posted}
     verdict = judge(typed | missing)
