@@ -10,9 +10,16 @@ sys.path.insert(0, os.path.dirname(__file__))
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BLOCKHOST_BUILD", TREE / "build"))
+SCREENSHOTS = BUILD / "screenshots"
+"""What the browser showed in the last run."""
 
 import installer  # noqa: E402
 import stand_in  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def screenshots():
+    return SCREENSHOTS
 
 
 @pytest.fixture(scope="session")
@@ -72,3 +79,8 @@ def program(tmp_path, helpers, monkeypatch):
     made = stand_in.StandIn(folder)
     monkeypatch.setattr(helpers, "PROGRAM", str(made.path))
     return made
+
+
+def pytest_terminal_summary(terminalreporter):
+    if any(SCREENSHOTS.glob("*.png")):
+        terminalreporter.write_line(f"screenshots of the wizard's page: {SCREENSHOTS}")

@@ -154,15 +154,33 @@ def test_what_the_program_refuses_is_said_beside_the_field_and_what_was_typed_st
     shown = Shown(client.post(PAGE, data=typed))
     assert {name: shown.fields[name] for name in typed} == typed
     assert shown.beside("ip_start") == [("error", "192.168.1.300 is not an address")]
-    assert shown.beside("storage_path") == [("error", "the folder <b>x</b> is not absolute")]
+    assert shown.beside("storage_path") == [("error", "The folder <b>x</b> is not absolute")]
     assert shown.beside("gateway") == []
     assert "there is no bridge" in shown.text and "<b>x</b>" not in shown.raw
+    assert shown.button == "Continue"
     assert settings(client) is None
 
 
-def test_a_refusal_without_fields_is_said_in_the_programs_words(client, program):
-    program.refuses(message="db.yaml cannot be read", hint="mend line 3")
-    assert "db.yaml cannot be read; mend line 3" in Shown(client.post(PAGE, data=OF_CI)).text
+def test_the_programs_options_have_the_names_of_fields(client, program):
+    program.refuses(("path", "the pool mine is at /a; give --path /a, or another --pool"),
+                    ("gateway", "--gateway takes an address, --ip-start-not"))
+    shown = Shown(client.post(PAGE, data=OF_CI))
+    assert shown.beside("storage_path") == [("error", "The pool mine is at /a; give “Folder” /a, or another “Storage pool”")]
+    assert shown.beside("gateway")[0][1].startswith("“Gateway” takes")
+
+
+@pytest.mark.parametrize("refusal, sentence", [
+    ({"message": "db.yaml cannot be read", "hint": "mend line 3"}, "db.yaml cannot be read; mend line 3"),
+    ({"message": "no bridge", "errors": [("bridge", "this host has no bridge")]}, "This host has no bridge"),
+])
+def test_what_no_field_can_mend_is_a_warning(client, program, refusal, sentence):
+    errors = refusal.pop("errors", [])
+    program.refuses(*errors, **refusal)
+    shown = Shown(client.post(PAGE, data=OF_CI | {"page": "libvirt"}))
+    assert sentence in shown.text and shown.button == "Continue anyway"
+    assert went_on(client.post(PAGE, data=shown.filled_in()))
+    assert went_on(client.post(PAGE, data=OF_CI))
+    assert sentence in Shown(client.get("/wizard/summary")).text
 
 
 @pytest.mark.parametrize("typed, said", [
@@ -205,7 +223,7 @@ def test_a_programs_post_goes_through_and_its_warnings_are_in_the_summary(client
     program.warns(("ip_start", "192.168.122.9 is this computer"), ("", "the network is not the bridge's"))
     assert went_on(client.post(PAGE, data=OF_CI))
     text = Shown(client.get("/wizard/summary")).text
-    assert "192.168.122.9 is this computer" in text and "the network is not the bridge's" in text
+    assert "192.168.122.9 is this computer" in text and "The network is not the bridge's" in text
 
 
 def test_the_summary_says_what_was_chosen(client, program):
@@ -359,7 +377,9 @@ def test_thousands_of_random_posts_are_answered(client, helpers, monkeypatch):
     monkeypatch.setattr(helpers, "ask", ask)
     statuses = {200: 0, 302: 0}
     for _ in range(3000):
-        post = {name: typed_at_random(chance) for name in (*OF_CI, "page", "seen") if chance.random() < 0.7}
+        wild = chance.random()
+        post = {name: typed_at_random(chance) if chance.random() < wild else "7"
+                for name in (*OF_CI, "page", "seen") if chance.random() < 0.7}
         if chance.random() < 0.2:
             store(client, chance.choice(GARBAGE))
         statuses[client.post(PAGE, data=post).status_code] += 1

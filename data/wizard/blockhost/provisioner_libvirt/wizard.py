@@ -94,14 +94,31 @@ def _proposed(document):
                     "gateway": pool.get("gateway")})
 
 
+def _in_words_of_the_page(said):
+    """A sentence of the program's, with the page's labels for options, and beginning like a sentence."""
+    for each in sorted(SETTINGS, key=lambda each: -len(each.option)):
+        said = said.replace(each.option, f"“{each.label}”")
+    return said[:1].upper() + said[1:] if re.match(r"(the|this|no|which)\b", said) else said
+
+
+def _to_fields(listed):
+    return [(_field(field), _in_words_of_the_page(said)) for field, said in listed]
+
+
 def judge(values):
-    """Lets the program judge `values`, texts by name; what is missing is the program's to propose."""
+    """Lets the program judge `values`, texts by name; what is missing is the program's to propose.
+
+    What no field of the page can mend (there is no bridge yet, say) is a warning: the installer's last steps meet it
+    again, and say so.
+    """
     answer = helpers.ask(["setup", "db-config", "--dry-run", *_options(values)], helpers.PAGE_SECONDS)
     verdict = Verdict(values=_proposed(answer.document) | values)
     if answer.good:
-        verdict.warnings = [(_field(field), said) for field, said in answer.warnings]
+        verdict.warnings = _to_fields(answer.warnings)
     elif answer.understood:
-        verdict.errors = [(_field(field), said) for field, said in answer.errors] or [("", answer.sentence)]
+        said = _to_fields(answer.errors) or [("", _in_words_of_the_page(answer.sentence))]
+        verdict.errors = [(field, sentence) for field, sentence in said if field]
+        verdict.warnings = [(field, sentence) for field, sentence in said if not field]
     else:
         verdict.warnings = [("", f"These settings could not be checked. {answer.sentence}")]
     # The session holds a number here: the one form that is ours to see to.
@@ -113,9 +130,9 @@ def judge(values):
 
 def _otherwise(values):
     """`values` and, for what is missing, the program's proposals or what is usual."""
-    if all(name in values for name in NAMES):
-        return values
-    proposed = _proposed(helpers.ask(["setup", "db-config", "--dry-run"], helpers.PAGE_SECONDS).document)
+    proposed = {}
+    if values and any(name not in values for name in NAMES):
+        proposed = _proposed(helpers.ask(["setup", "db-config", "--dry-run"], helpers.PAGE_SECONDS).document)
     return {each.name: each.otherwise for each in SETTINGS} | proposed | values
 
 
@@ -175,7 +192,7 @@ def wizard_libvirt():
         return _page(_otherwise(verdict.values), verdict)
     posted = _form()
     if posted is None:
-        return _page(_otherwise(stored), Verdict(errors=[("", "What was sent could not be read. Please send it again.")]))
+        return _page(_otherwise(judge(stored).values), Verdict(errors=[("", "What was sent could not be read. Please send it again.")]))
     typed, errors = _transportable(posted)
     missing = {name: text for name, text in stored.items() if name not in posted}
     verdict = judge(typed | missing)
