@@ -18,6 +18,16 @@ import stand_in  # noqa: E402
 
 
 @pytest.fixture(scope="session")
+def tree():
+    return TREE
+
+
+@pytest.fixture(scope="session")
+def binary():
+    return BUILD / "blockhost-libvirt"
+
+
+@pytest.fixture(scope="session")
 def screenshots():
     return SCREENSHOTS
 

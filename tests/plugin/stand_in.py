@@ -19,8 +19,7 @@ esac
 
 DB = {"db_file": "/var/lib/blockhost/vms.json", "bridge": "br0", "storage_pool": "blockhost",
       "storage_path": "/var/lib/blockhost/vms", "gc_grace_days": 7, "default_expiry_days": 30,
-      "ip_pool": {"network": "192.168.1.0/24", "start": "192.168.1.200", "end": "192.168.1.250",
-                  "gateway": "192.168.1.1"}}
+      "ip_pool": {"network": "192.168.1.0/24", "start": 200, "end": 250, "gateway": "192.168.1.1"}}
 DETECTED = {"works": True, "findings": [
     {"finding": "driver module", "ok": True, "found": "/usr/lib/it.so", "advice": ""},
     {"finding": "libvirt client", "ok": True, "found": "/usr/lib/libvirt.so.0", "advice": ""},
@@ -61,8 +60,10 @@ class StandIn:
                                  "warnings": [{"field": field, "message": said} for field, said in warnings]})
 
     def refuses(self, *errors, name="dry-run", message="Some settings cannot be used", hint=""):
-        self.answers(name, {"error": {"code": "invalid", "message": message, "hint": hint},
-                            "errors": [{"field": field, "message": said} for field, said in errors]}, status=1)
+        """`errors` are (field, message) or (field, message, hint)."""
+        listed = [dict(zip(("field", "message", "hint"), each)) for each in errors]
+        self.answers(name, {"status": "error", "error": message, "code": "invalid", "hint": hint, "retry": False,
+                            **({"field": listed[0]["field"], "errors": listed} if listed else {})}, status=3)
 
     def calls(self):
         """The words of each call so far."""

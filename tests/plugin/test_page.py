@@ -14,7 +14,7 @@ PAGE = "/wizard/libvirt"
 OF_CI = {"storage_pool": "blockhost", "storage_path": "/var/lib/blockhost/vms", "ip_network": "192.168.122.0/24",
          "ip_start": "2", "ip_end": "254", "gateway": "192.168.122.1", "gc_grace_days": "7"}
 PROPOSED = {"storage_pool": "blockhost", "storage_path": "/var/lib/blockhost/vms", "ip_network": "192.168.1.0/24",
-            "ip_start": "192.168.1.200", "ip_end": "192.168.1.250", "gateway": "192.168.1.1", "gc_grace_days": "7"}
+            "ip_start": "200", "ip_end": "250", "gateway": "192.168.1.1", "gc_grace_days": "7"}
 
 
 class Shown:
@@ -101,8 +101,7 @@ def test_it_says_in_plain_words_what_this_computer_can_do(client, program):
     text = Shown(client.get(PAGE)).text
     assert "This computer can run virtual machines at full speed." in text
     assert "libvirt, which runs the machines, is installed and running." in text
-    assert ("The installation will make the settings, the network bridge, the storage pool and the template that machines "
-            "are copied from.") in text
+    assert "The installation will make the settings, the storage pool and the template that machines are copied from." in text
     assert "could be started by hand" not in text
 
 
@@ -162,7 +161,7 @@ def test_what_the_program_refuses_is_said_beside_the_field_and_what_was_typed_st
 
 
 def test_the_programs_options_have_the_names_of_fields(client, program):
-    program.refuses(("path", "the pool mine is at /a; give --path /a, or another --pool"),
+    program.refuses(("path", "the pool mine is at /a", "give --path /a, or another --pool"),
                     ("gateway", "--gateway takes an address, --ip-start-not"))
     shown = Shown(client.post(PAGE, data=OF_CI))
     assert shown.beside("storage_path") == [("error", "The pool mine is at /a; give “Folder” /a, or another “Storage pool”")]
@@ -279,7 +278,7 @@ def test_where_the_program_is_missing_the_page_says_so(client, helpers, monkeypa
     {"db": "x"}, {"db": {"ip_pool": []}}, {"db": {"ip_pool": {"start": [1], "end": {}}, "gc_grace_days": None}},
     {"db": DB, "warnings": "x"}, {"db": DB, "warnings": [1, None, [], {"field": [], "message": {}}, {"message": "m"}]},
     {"error": "text"}, {"error": []}, {"error": {"message": 7}, "errors": {"a": 1}},
-    {"error": {"message": "\ud800 lone"}, "errors": [{"field": "ip_start", "message": "\udfff"}]},
+    {"error": "\ud800 lone", "hint": "\udfff", "errors": [{"field": "ip_start", "message": "\udfff"}]},
     {"db": DB | {"storage_pool": "\ud800", "storage_path": "a\nb"}, "warnings": [{"field": "\ud800", "message": "\ud801"}]},
     {"findings": "x"}, {"findings": [1, {}, {"finding": [], "ok": 1}, {"finding": "virtualization", "found": 5}]},
 ])

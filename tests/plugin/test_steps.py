@@ -42,7 +42,7 @@ def test_each_step_is_one_call_of_the_program(wizard, program):
 def test_a_step_that_failed_says_why_and_the_next_run_goes_on_from_the_copy(wizard, program):
     program.refuses(name="db-config", message="the pool has 1 address", hint="take more")
     config, failed = installer.finish(wizard, {"provisioner": dict(CHOSEN)})
-    assert failed == ("db_config", "the pool has 1 address; take more")
+    assert failed == ("db_config", "The pool has 1 address; take more")
     assert "_step_result_db_config" not in config
     program.answers("db-config", {"step": "db-config", "changed": True})
     config, failed = installer.finish(wizard, config, done=("storage", "network"))
@@ -50,10 +50,10 @@ def test_a_step_that_failed_says_why_and_the_next_run_goes_on_from_the_copy(wiza
 
 
 def test_all_that_is_wrong_with_fields_is_said(wizard, program):
-    program.refuses(("ip_start", "x is no address"), ("gateway", "y is no address"), name="db-config",
-                    message="x is no address", hint="look again")
+    program.refuses(("ip_start", "--ip-start takes an address", "such as 7"), ("gateway", "y is no address"),
+                    name="db-config", message="both", hint="such as 7")
     assert steps(wizard)["db_config"]({"provisioner": dict(CHOSEN)}) == (
-        False, "x is no address; look again; y is no address")
+        False, "“First address” takes an address; such as 7. y is no address")
 
 
 @pytest.mark.parametrize("config", [{}, {"provisioner": None}, {"provisioner": []}, {"provisioner": {}},

@@ -148,8 +148,7 @@ def ask(words, seconds):
 
 
 def _refusal(document, words, ended):
-    error = document["error"] if isinstance(document["error"], dict) else {"message": document["error"]}
-    message, hint = plain(error.get("message")), plain(error.get("hint"))
+    message, hint = plain(document["error"]), plain(document.get("hint"))
     sentence = f"{message}; {hint}" if message and hint else message or hint
     return Answer(understood=True, document=document, errors=messages(document.get("errors")),
                   sentence=sentence or _with_talk(_unexpected(words, ended.status), ended))
@@ -205,9 +204,11 @@ class Look:
 FULL_SPEED = "KVM can run guests"
 NO_CONFIGURATION = "Config not found:"
 LIBVIRT = ("driver module", "libvirt client", "daemon socket")
-MADE_LATER = {"configuration": "the settings", "bridge": "the network bridge", "storage pool": "the storage pool",
+MADE_LATER = {"configuration": "the settings", "storage pool": "the storage pool",
               "template": "the template that machines are copied from"}
-KNOWN = (*LIBVIRT, "virtualization", *MADE_LATER, "start veto")
+LEFT_TO_THE_SETTINGS = ("bridge",)
+"""What the judgement of the settings speaks of."""
+KNOWN = (*LIBVIRT, "virtualization", *MADE_LATER, *LEFT_TO_THE_SETTINGS, "start veto")
 """Every finding of `detect --json`."""
 
 

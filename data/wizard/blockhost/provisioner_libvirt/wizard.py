@@ -273,8 +273,8 @@ def _step(config, name, words, seconds):
     answer = helpers.ask(["setup", name.replace("_", "-"), *words], seconds)
     if not answer.good:
         config.pop(f"_step_result_{name}", None)
-        beside = [said for _, said in answer.errors if said not in answer.sentence]
-        return answer, (False, "; ".join([answer.sentence, *beside]))
+        said = [said for _, said in answer.errors] or [answer.sentence]
+        return answer, (False, ". ".join(_in_words_of_the_page(each) for each in said))
     config[f"_step_result_{name}"] = answer.document
     return answer, (True, None)
 
