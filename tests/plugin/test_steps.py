@@ -65,7 +65,8 @@ def test_what_was_not_chosen_is_left_to_the_program(wizard, program, config):
                                ["setup", "db-config", "--bridge=br0", "--json"], ["setup", "template", "--json"]]
 
 
-@pytest.mark.parametrize("garbage", [["2"], {"a": 1}, "a\0b", "x" * 300, True])
+@pytest.mark.parametrize("garbage", [["2"], {"a": 1}, "a\0b", "x" * 300, True],
+                         ids=["a list", "a dict", "nul", "long", "yes"])
 def test_a_choice_that_is_no_text_is_refused_and_not_passed_over(wizard, program, garbage):
     for step, name, label in (("db_config", "ip_start", "First address"), ("storage", "storage_pool", "Storage pool")):
         good, error = steps(wizard)[step]({"provisioner": CHOSEN | {name: garbage}})
@@ -97,10 +98,11 @@ def test_a_step_that_is_late_is_ended_with_all_that_it_started(wizard, program, 
 def test_a_program_that_does_not_end_kindly_is_killed(wizard, program, helpers, monkeypatch):
     monkeypatch.setattr(helpers, "STEP_SECONDS", 0.3)
     monkeypatch.setattr(helpers, "_MERCY_SECONDS", 0.3)
-    program.answers("network", {}, script="trap '' TERM\nwhile :; do sleep 1; done\n")
+    program.answers("network", {}, script=f"trap '' TERM\necho $$ >{program.folder}/child\nwhile :; do sleep 1; done\n")
     began = time.monotonic()
     assert steps(wizard)["network"]({})[0] is False
     assert time.monotonic() - began < 5
+    assert not os.path.exists("/proc/" + (program.folder / "child").read_text().strip())
 
 
 def test_what_a_childs_child_holds_open_is_not_waited_for(wizard, program):
@@ -133,6 +135,20 @@ def test_the_program_gets_a_clean_environment(wizard, program, monkeypatch):
     assert {name: environment.get(name) for name in ("LC_ALL", "BLOCKHOST_ROOT", "BLOCKHOST_LIBVIRT_URI")} == {
         "LC_ALL": "C.UTF-8", "BLOCKHOST_ROOT": "/srv/other", "BLOCKHOST_LIBVIRT_URI": "test:///default"}
     assert set(environment) <= {"LC_ALL", "HOME", "PATH", "PWD", "_", "BLOCKHOST_ROOT", "BLOCKHOST_LIBVIRT_URI"}
+
+
+def test_the_program_reads_nothing_of_the_installers(wizard, program):
+    program.answers("network", {"bridge": "br0"}, script=f"readlink /proc/$$/fd/0 >{program.folder}/reads\n")
+    reads, writes = os.pipe()
+    before = os.dup(0)
+    os.dup2(reads, 0)
+    try:
+        steps(wizard)["network"]({})
+    finally:
+        os.dup2(before, 0)
+        for each in (reads, writes, before):
+            os.close(each)
+    assert (program.folder / "reads").read_text() == "/dev/null\n"
 
 
 def test_the_program_is_the_installed_one(loaded):

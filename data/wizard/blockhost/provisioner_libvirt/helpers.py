@@ -58,8 +58,8 @@ def plain(value, longest=_LONGEST_SENTENCE):
         value = str(value) if not isinstance(value, int) or value.bit_length() < 256 else ""
     if not isinstance(value, str):
         return ""
-    value = value[:longest + 1].encode("utf-8", "replace").decode("utf-8")
-    value = "".join(each if each.isprintable() else " " for each in value).strip()
+    # Halves of surrogate pairs are among what cannot be printed.
+    value = "".join(each if each.isprintable() else " " for each in value[:longest + 1]).strip()
     return value if len(value) <= longest else value[:longest - 1] + "…"
 
 
@@ -97,7 +97,8 @@ def run(words, seconds):
 
 
 def _listen(process, answer, talk, deadline):
-    """Reads both streams until they end, the process has, or the time is up. Of the talk, its end is kept."""
+    """Reads both streams until they end, the process has, or the time is up. Of the answer the beginning is kept, and of
+    the talk the end."""
     with selectors.DefaultSelector() as selector:
         for stream, kept in ((process.stdout, answer), (process.stderr, talk)):
             os.set_blocking(stream.fileno(), False)
@@ -112,7 +113,7 @@ def _listen(process, answer, talk, deadline):
                 if not block:
                     selector.unregister(key.fileobj)
                 key.data.extend(block)
-            del answer[_LONGEST_ANSWER + 1:]
+            del answer[_LONGEST_ANSWER:]
             del talk[:-_LONGEST_TALK]
 
 
@@ -156,8 +157,6 @@ def _refusal(document, words, ended):
 
 def _document(answer):
     """The JSON object in what was printed, or None."""
-    if len(answer) > _LONGEST_ANSWER:
-        return None
     try:
         document = json.loads(answer)
     except (ValueError, RecursionError):
