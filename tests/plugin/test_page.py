@@ -2,6 +2,7 @@
 
 import html
 import io
+import json
 import random
 import re
 import subprocess
@@ -189,6 +190,7 @@ def test_what_no_field_can_mend_is_a_warning(client, program, refusal, sentence)
 def test_what_cannot_be_handed_to_a_program_is_said_beside_the_field(client, program, typed, said):
     shown = Shown(client.post(PAGE, data=OF_CI | {"storage_pool": typed}))
     assert shown.beside("storage_pool") == [("error", said)]
+    assert shown.fields["storage_pool"] == re.sub(r"[\0\n]", " ", typed)
     assert not [word for call in program.calls() for word in call if word.startswith("--pool")]
 
 
@@ -308,6 +310,24 @@ def test_whatever_others_stored_does_no_harm(client, wizard, program, stored):
     assert went_on(client.post(PAGE, data={}))
     store(client, stored)
     assert went_on(client.post(PAGE, data=OF_CI))
+
+
+def test_a_number_that_python_cannot_write_is_no_text(helpers):
+    assert helpers.plain(10 ** 5000) == "" and helpers.setting(10 ** 5000) is None
+
+
+def test_what_is_missing_beside_a_refused_value_is_proposed(client, program):
+    program.answers("dry-run", b"", script=f"""case "$*" in
+        *--ip-start*) cat '{program.folder}/refusal'; exit 3 ;;
+        *) cat '{program.folder}/proposal'; exit 0 ;;
+    esac
+""")
+    (program.folder / "proposal").write_text(json.dumps({"db": DB}))
+    (program.folder / "refusal").write_text(json.dumps({"error": "x", "errors": [{"field": "ip_start", "message": "not so"}]}))
+    store(client, {"ip_start": "x"})
+    shown = Shown(client.get(PAGE))
+    assert {name: shown.fields[name] for name in PROPOSED} == PROPOSED | {"ip_start": "x"}
+    assert shown.beside("ip_start") == [("error", "not so")]
 
 
 def test_numbers_that_others_stored_are_settings(client, program):
