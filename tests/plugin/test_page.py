@@ -235,6 +235,15 @@ def test_the_summary_says_what_was_chosen(client, program):
         assert words in text
 
 
+@pytest.mark.parametrize("network, first, last, said", [
+    ("10.0.0.0/16", "300", "10.0.2.0", "10.0.1.44 – 10.0.2.0 (213 machines)"),
+    ("10.0.0.128/25", "200", "200", "10.0.0.200 – 10.0.0.200 (1 machine)"), ("10.0.0.0/24", "9", "2", "10.0.0.9 – 10.0.0.2"),
+    ("", "2", "9", "2 – 9"), ("x", "", "9", "9")])
+def test_the_range_is_told_in_addresses(wizard, network, first, last, said):
+    chosen = {"ip_network": network, "ip_start": first, "ip_end": last}
+    assert wizard.get_summary_data({"libvirt": chosen})["addresses"] == said
+
+
 # What may go wrong.
 
 

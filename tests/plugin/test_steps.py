@@ -40,8 +40,9 @@ def test_each_step_is_one_call_of_the_program(wizard, program):
 
 
 def test_a_step_that_failed_says_why_and_the_next_run_goes_on_from_the_copy(wizard, program):
+    config, _ = installer.finish(wizard, {"provisioner": dict(CHOSEN)})
     program.refuses(name="db-config", message="the pool has 1 address", hint="take more")
-    config, failed = installer.finish(wizard, {"provisioner": dict(CHOSEN)})
+    config, failed = installer.finish(wizard, config)
     assert failed == ("db_config", "The pool has 1 address; take more")
     assert "_step_result_db_config" not in config
     program.answers("db-config", {"step": "db-config", "changed": True})

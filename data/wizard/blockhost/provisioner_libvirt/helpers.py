@@ -193,7 +193,7 @@ def _with_talk(sentence, ended):
 
 @dataclasses.dataclass(frozen=True)
 class Look:
-    """One line of what was found: `mark` is good, note or bad."""
+    """One line of what was found: `mark` is good, note, doubt or bad."""
 
     mark: str
     sentence: str
@@ -235,7 +235,7 @@ def _virtualization(finding):
         return [Look("bad", "This computer cannot run virtual machines as it is set up.", _details(finding))]
     if plain(finding.get("found")) == FULL_SPEED:
         return [Look("good", "This computer can run virtual machines at full speed.")]
-    return [Look("note", "This computer can run virtual machines, but slowly.",
+    return [Look("doubt", "This computer can run virtual machines, but slowly.",
                  "Its processor cannot help with it, or that is switched off in the firmware (BIOS: Intel VT-x or "
                  "AMD-V, often named “Virtualization”). Switch it on before you sell machines.")]
 
@@ -264,4 +264,4 @@ def _made_later(found):
 def _veto(finding):
     if finding is None or finding.get("ok") is True:
         return []
-    return [Look("note", "A machine that was suspended could be started by hand.", _details(finding))]
+    return [Look("doubt", "A machine that was suspended could be started by hand.", _details(finding))]

@@ -234,8 +234,8 @@ def _range(values):
 
 
 def _address(network, text):
-    """The address in `network` whose last part is that of `text`, which may be that part alone."""
-    if re.fullmatch("[0-9]{1,3}", text):
+    """`text` as an address; it may be the last number alone, or in a network larger than /24 the host's number."""
+    if re.fullmatch("[0-9]{1,9}", text):
         return ipaddress.IPv4Address((int(network.network_address) & ~255) + int(text))
     return ipaddress.IPv4Address(text)
 
