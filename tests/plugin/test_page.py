@@ -286,13 +286,13 @@ def test_where_the_program_is_missing_the_page_says_so(client, helpers, monkeypa
 
 
 @pytest.mark.parametrize("answer", [
-    {"db": "x"}, {"db": {"ip_pool": []}}, {"db": {"ip_pool": {"start": [1], "end": {}}, "gc_grace_days": None}},
+    {"db": "x"}, {"db": {"ip_pool": []}}, {"db": {"ip_pool": "x"}}, {"db": {"ip_pool": {"start": [1], "end": {}}, "gc_grace_days": None}},
     {"db": DB, "warnings": "x"}, {"db": DB, "warnings": [1, None, [], {"field": [], "message": {}}, {"message": "m"}]},
     {"error": "text"}, {"error": []}, {"error": {"message": 7}, "errors": {"a": 1}},
     {"error": "\ud800 lone", "hint": "\udfff", "errors": [{"field": "ip_start", "message": "\udfff"}]},
     {"db": DB | {"storage_pool": "\ud800", "storage_path": "a\nb"}, "warnings": [{"field": "\ud800", "message": "\ud801"}]},
     {"findings": "x"}, {"findings": [1, {}, {"finding": [], "ok": 1}, {"finding": "virtualization", "found": 5}]},
-], ids=range(12))
+], ids=range(13))
 def test_answers_of_another_form_do_no_harm(client, program, answer):
     program.answers("dry-run", answer)
     program.answers("detect", answer)

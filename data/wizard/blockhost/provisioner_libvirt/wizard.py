@@ -192,7 +192,8 @@ def wizard_libvirt():
         return _page(_otherwise(verdict.values), verdict)
     posted = _form()
     if posted is None:
-        return _page(_otherwise(judge(stored).values), Verdict(errors=[("", "What was sent could not be read. Please send it again.")]))
+        unread = Verdict(errors=[("", "What was sent could not be read. Please send it again.")])
+        return _page(_otherwise(judge(stored).values), unread)
     typed, errors = _transportable(posted)
     missing = {name: text for name, text in stored.items() if name not in posted}
     verdict = judge(typed | missing)
