@@ -29,6 +29,7 @@ packages_for() {
                 printf '%s\n' catch2 python3 python3-pytest python3-pytest-xdist git genisoimage shellcheck binutils \
                     iputils-ping systemd openssl
                 ;;
+            browser) printf '%s\n' chromium chromium-driver python3-selenium python3-flask ;;
             login) printf '%s\n' openssh-client ;;
             deb) printf '%s\n' debhelper dpkg-dev ;;
             package) printf '%s\n' lintian man-db mmdebstrap ;;

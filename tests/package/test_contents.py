@@ -15,6 +15,11 @@ LINKS = ["blockhost-build-template", "blockhost-provisioner-detect", "blockhost-
 FILES = f"""
 /etc/libvirt/hooks/qemu.d/
 /usr/bin/blockhost-libvirt
+/usr/lib/python3/dist-packages/blockhost/provisioner_libvirt/__init__.py
+/usr/lib/python3/dist-packages/blockhost/provisioner_libvirt/helpers.py
+/usr/lib/python3/dist-packages/blockhost/provisioner_libvirt/templates/provisioner_libvirt/summary_section.html
+/usr/lib/python3/dist-packages/blockhost/provisioner_libvirt/templates/provisioner_libvirt/wizard_libvirt.html
+/usr/lib/python3/dist-packages/blockhost/provisioner_libvirt/wizard.py
 /usr/lib/systemd/system/blockhost-boot.service
 /usr/lib/systemd/system/blockhost-gc.service
 /usr/lib/systemd/system/blockhost-gc.timer

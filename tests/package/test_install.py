@@ -87,6 +87,14 @@ def test_the_manifest_names_programs_that_are_there(installed):
     assert not installed.there("/usr/bin/blockhost-mint-nft")
 
 
+def test_the_wizard_page_is_compiled_and_goes_with_the_package(clean, package):
+    folder = "/usr/lib/python3/dist-packages/blockhost/provisioner_libvirt"
+    clean.install(package)
+    assert clean.sh(f"ls {folder}/__pycache__ | cut -d. -f1 | sort").split() == ["__init__", "helpers", "wizard"]
+    clean.run("dpkg", "-r", PACKAGE)
+    assert not clean.there(folder)
+
+
 def test_installing_it_again_changes_nothing(installed, package):
     before = installed.snapshot()
     installed.install(package)

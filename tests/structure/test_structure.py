@@ -101,6 +101,8 @@ def test_the_manifest_names_the_contract_names():
     manifest = json.loads((BUILD / "data/provisioner.json").read_text())
     assert manifest["commands"] == CONTRACT_NAMES
     hook = pathlib.PurePath(manifest["setup"].pop("first_boot_hook"))
+    assert manifest["setup"].pop("wizard_module") == "blockhost.provisioner_libvirt.wizard"
+    assert manifest["setup"].pop("finalization_steps") == ["storage", "network", "db_config", "template"]
     assert manifest["setup"] == SETUP_NAMES
     assert hook.parent == pathlib.PurePath("/usr/share/blockhost/provisioner-hooks")
     assert os.access(TREE / "data/provisioner-hooks" / hook.name, os.X_OK)

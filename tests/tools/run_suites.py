@@ -28,7 +28,7 @@ SANITIZER_ENVIRONMENT = {
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
 }
 SLOW_LAST = ("system",)
-SPREAD = ("cli", "http", "lifecycle", "image")
+SPREAD = ("cli", "http", "lifecycle", "image", "plugin")
 """Pytest folders whose tests share nothing and mostly wait: several at a time."""
 
 

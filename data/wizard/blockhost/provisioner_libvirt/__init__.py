@@ -1,0 +1,1 @@
+"""BlockHost's installer loads `wizard` of this package; see docs/contract.md, "Wizard plugin"."""
