@@ -149,26 +149,24 @@ void take_addresses(const DbWish& wish, const Ipv4Network& network, Values& valu
                 "the pool goes from the start to the end");
 }
 
-/// What a new file needs and nobody gave: the bridge's network, its upper part as the pool, and what
-/// the host itself uses as gateway.
-void fill_up(const host::Interface* interface, const Bridge& bridge, Values& values) {
-    if (!values.network) values.network = bridge.address.network();
-    const Ipv4Network network = *values.network;
+/// What a file without a pool needs and nobody gave: the upper part of the network, and what the host itself
+/// uses as gateway.
+void fill_up(const Ipv4Network& network, const std::vector<host::Interface>& interfaces,
+             const std::optional<Bridge>& bridge, Values& values) {
     const std::uint32_t base = network.network().value();
     const std::uint32_t size = 1u << (32 - std::max(network.prefix_length(), 24));
-    if (!values.first && !values.last) {
-        values.first = Ipv4(base + (size == 256 ? 200 : size / 2));
-        values.last = Ipv4(base + (size == 256 ? 250 : size - 2));
-    }
-    if (!values.last) values.last = std::max(*values.first, Ipv4(base + (size == 256 ? 250 : size - 2)));
-    if (!values.first) values.first = std::min(*values.last, Ipv4(base + (size == 256 ? 200 : size / 2)));
+    const Ipv4 first(base + (size == 256 ? 200 : size / 2)), last(base + (size == 256 ? 250 : size - 2));
+    if (!values.first && !values.last) values.first = first, values.last = last;
+    if (!values.last) values.last = std::max(*values.first, last);
+    if (!values.first) values.first = std::min(*values.last, first);
+    values.network = network;
     if (values.gateway) return;
-    const auto hosts = interface ? interface->gateway : std::nullopt;
-    if (hosts && is_a_hosts(network, *hosts))
-        values.gateway = hosts;
-    else
-        values.gateway =
-            is_a_hosts(network, bridge.address.address) ? bridge.address.address : Ipv4(base + 1);
+    values.gateway = Ipv4(base + 1);
+    if (!bridge) return;
+    if (is_a_hosts(network, bridge->address.address)) values.gateway = bridge->address.address;
+    const auto stands = std::ranges::find(interfaces, bridge->name, &host::Interface::name);
+    if (stands != interfaces.end() && stands->gateway && is_a_hosts(network, *stands->gateway))
+        values.gateway = stands->gateway;
 }
 
 std::vector<YamlSetting> settings_of(const Values& values, const Ipv4Network& network) {
@@ -321,49 +319,86 @@ std::vector<Warning> dangers(const Ipv4Pool& pool, const std::string& bridge,
     return found;
 }
 
-DbDone settle_db_config(const Site& site, const DbWish& wish) {
-    const Existing existing = existing_file(site);
-    const auto interfaces = site.interfaces();
-    const Libvirt libvirt = ask_libvirt(site);
+namespace {
+
+/// All that is given or found out, before anything is written.
+struct Plan {
+    Values values;
+    Ipv4Network network;
+    std::vector<YamlSetting> others = {}; ///< keys that a file needs and nobody can give
+};
+
+/// The bridge a file gets that has none, or is given one; else what is known of the one that it names.
+std::optional<Bridge> bridge_for(const Site& site, const DbWish& wish, const Existing& existing,
+                                 const std::vector<host::Interface>& interfaces, const Libvirt& libvirt,
+                                 Values& values, Complaints& bad) {
+    if (!wish.bridge && !existing.is_new && db_yaml_gives(existing.text, site.paths, "bridge")) {
+        for (const host::Interface& each : interfaces)
+            if (existing.config && each.name == existing.config->bridge && each.global())
+                return Bridge{each.name, *each.global()};
+        return std::nullopt;
+    }
+    try {
+        const Bridge found = find_bridge(site, interfaces, libvirt.networks, wish.bridge);
+        values.bridge = found.name;
+        return found;
+    } catch (const FieldError& error) {
+        bad.add("bridge", error.message(), error.hint());
+        return std::nullopt;
+    }
+}
+
+Plan plan_for(const Site& site, const DbWish& wish, const Existing& existing,
+              const std::vector<host::Interface>& interfaces, const Libvirt& libvirt) {
     Complaints bad;
     Values values;
-    std::vector<YamlSetting> settings, others;
-
     check_names(wish.pool, wish.path, bad.list());
     values.pool = wish.pool;
     if (wish.path) values.path = plain(*wish.path);
     take_grace(wish, values, bad);
     values.network = given_network(wish, bad);
-    std::optional<Bridge> bridge;
-    if (wish.bridge || existing.is_new || !db_yaml_gives(existing.text, site.paths, "bridge")) {
-        try {
-            bridge = find_bridge(site, interfaces, libvirt.networks, wish.bridge);
-            values.bridge = bridge->name;
-        } catch (const FieldError& error) {
-            bad.add("bridge", error.message(), error.hint());
-        }
-    }
+    const auto bridge = bridge_for(site, wish, existing, interfaces, libvirt, values, bad);
+    const bool without_pool = existing.is_new || !db_yaml_gives(existing.text, site.paths, "ip_pool");
+
     std::optional<Ipv4Network> network = values.network;
-    if (!network && existing.config) network = existing.config->ipv4.network;
-    if (!network && existing.is_new && bridge) network = bridge->address.network();
+    if (!network && without_pool && bridge) network = bridge->address.network();
+    if (!network && !without_pool && existing.config) network = existing.config->ipv4.network;
     if (network && !bad.about("ip_network")) take_addresses(wish, *network, values, bad);
     bad.raise();
     if (!network)
-        throw FieldError(Code::invalid, {{"ip_network",
-                                          "which network the addresses are of is not known: " +
-                                              site.db_yaml().string() + " cannot be understood",
-                                          "give --ip-network, or mend the file"}});
+        throw FieldError(Code::invalid, {{"ip_network", "which network VMs' addresses are of is not known",
+                                          "give --ip-network"}});
+    Plan plan{std::move(values), *network};
+    if (without_pool) fill_up(*network, interfaces, bridge, plan.values);
+    if (existing.is_new) add_defaults(site, plan.values, plan.others);
+    return plan;
+}
 
-    if (existing.is_new) {
-        const auto stands = std::ranges::find(interfaces, bridge->name, &host::Interface::name);
-        fill_up(stands == interfaces.end() ? nullptr : &*stands, *bridge, values);
-        add_defaults(site, values, others);
-    }
+std::vector<YamlSetting> all_settings(const Site& site, const Existing& existing, const Plan& plan) {
+    std::vector<YamlSetting> settings;
     if (!db_yaml_gives(existing.text, site.paths, "db_file"))
         settings.push_back({"", "db_file", (site.paths.state / "vms.json").string()});
-    for (const auto& part : {settings_of(values, *network), others})
+    for (const auto& part : {settings_of(plan.values, plan.network), plan.others})
         settings.insert(settings.end(), part.begin(), part.end());
-    const MergedYaml merged = merge_yaml(existing.text, site.db_yaml().string(), settings);
+    return settings;
+}
+
+void write(const fs::path& file, const std::string& text, const files::Ownership& ownership) {
+    std::error_code error;
+    fs::create_directories(file.parent_path(), error);
+    if (error) throw errno_error("cannot make", file.parent_path().string(), error.value());
+    files::replace(file, text, ownership, files::Existing::overwrite_owner_and_mode);
+}
+
+} // namespace
+
+DbDone settle_db_config(const Site& site, const DbWish& wish) {
+    const Existing existing = existing_file(site);
+    const auto interfaces = site.interfaces();
+    const Libvirt libvirt = ask_libvirt(site);
+    const Plan plan = plan_for(site, wish, existing, interfaces, libvirt);
+    const MergedYaml merged =
+        merge_yaml(existing.text, site.db_yaml().string(), all_settings(site, existing, plan));
 
     DbDone done{.file = site.db_target(), .config = understood(site, merged.text), .warnings = {}};
     check_pool(site, done.config, !libvirt.silent);
@@ -371,14 +406,9 @@ DbDone settle_db_config(const Site& site, const DbWish& wish) {
     if (libvirt.silent) done.warnings.push_back(*libvirt.silent);
     if (!merged.comments_kept)
         site.talk.warn(done.file.string() + " is written anew as a whole: its comments do not stay");
-
     const files::Ownership ownership = ownership_of(site);
     done.changed = existing.is_new || merged.text != existing.text || !is_as(done.file, ownership);
-    if (wish.dry_run || !done.changed) return done;
-    std::error_code error;
-    fs::create_directories(done.file.parent_path(), error);
-    if (error) throw errno_error("cannot make", done.file.parent_path().string(), error.value());
-    files::replace(done.file, merged.text, ownership, files::Existing::overwrite_owner_and_mode);
+    if (!wish.dry_run && done.changed) write(done.file, merged.text, ownership);
     return done;
 }
 

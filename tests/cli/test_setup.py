@@ -238,6 +238,18 @@ def test_a_db_yaml_without_a_bridge_gets_one(host):
     assert db_yaml(host).endswith("bridge: br3\n")
 
 
+def test_a_db_yaml_without_a_pool_of_addresses_gets_the_bridges_network(host):
+    with_db_yaml(host, "db_file: /srv/vms.json\nbridge: br3 # ours\n")
+    interfaces(host, br3={"bridge": True, "addresses": ["10.3.0.5/24"]}, br0={"bridge": True, "addresses": ["10.4.0.5/24"]})
+    assert done(host, "db-config")["db"]["ip_pool"] == {"network": "10.3.0.0/24", "start": 200, "end": 250,
+                                                        "gateway": "10.3.0.5"}
+    assert db_yaml(host).startswith("db_file: /srv/vms.json\nbridge: br3 # ours\nip_pool:\n")
+    interfaces(host)
+    (host.world / "db.yaml").unlink()
+    assert list(bad_fields(host, "db-config")) == ["ip_network"]
+    assert done(host, "db-config", "--ip-network", "10.3.0.0/24")["db"]["ip_pool"]["gateway"] == "10.3.0.1"
+
+
 def test_a_dry_run_says_the_same_and_writes_nothing(host):
     with_db_yaml(host, HAND_WRITTEN)
     dry = done(host, "db-config", "--gateway", "192.168.1.2", "--dry-run")
