@@ -115,6 +115,18 @@ void undefine(DestroyOperation& op) {
                     "look at 'virsh dominfo " + op.name.str() + "', then destroy it again");
 }
 
+/// A disk of the 0.2.0 provisioner may lie where libvirt has no active pool: then ours is made.
+void delete_disk(World& world, const std::string& disk) {
+    try {
+        world.delete_volume(disk);
+    } catch (const Error& error) {
+        const auto pool = world.hypervisor().find_pool(world.pool);
+        if (error.code() != Code::hypervisor || (pool && pool->active)) throw;
+        world.hypervisor().ensure_pool(world.pool, world.storage.string());
+        world.delete_volume(disk);
+    }
+}
+
 /// Only with no domain on them. A failing look keeps the disks.
 void delete_disks(DestroyOperation& op) {
     if (op.disks.empty()) return;
@@ -123,7 +135,7 @@ void delete_disks(DestroyOperation& op) {
             Code::hypervisor,
             fmt::format("the domain {} stands on the disk of {}; the disk is kept", *user, op.name.str()),
             fmt::format("undefine {} if it may go, then destroy {} again", *user, op.name.str()));
-    for (const std::string& disk : op.disks) op.world.delete_volume(disk);
+    for (const std::string& disk : op.disks) delete_disk(op.world, disk);
 }
 
 void remove_files(DestroyOperation& op) {
@@ -168,7 +180,8 @@ std::vector<std::string> disks_of(World& world, const Observation& seen) {
         return std::find(seen.facts.disks.begin(), seen.facts.disks.end(), path) != seen.facts.disks.end();
     };
     std::vector<std::string> disks;
-    for (const std::string& file : world.volume_files()) {
+    const auto files = world.volume_files();
+    for (const std::string& file : files) {
         const auto operation = operation_of_volume(seen.name, file);
         const bool ours = operation && operation->of(world.instance);
         const bool adopted = seen.proof != Proof::none && file == seen.name.str() + ".qcow2" &&
@@ -180,12 +193,13 @@ std::vector<std::string> disks_of(World& world, const Observation& seen) {
         const std::string file = path.filename().string();
         const bool in_pool = path.parent_path() == world.storage;
         if (in_pool && std::find(disks.begin(), disks.end(), file) != disks.end()) continue;
+        const bool is_gone = in_pool && std::find(files.begin(), files.end(), file) == files.end();
         if (operation_of_volume(seen.name, file) && (!in_pool || !Folder::open(world.storage)))
             throw Error(Code::io,
                         fmt::format("the disk {} of {} cannot be seen; nothing was touched", attached,
                                     seen.name.str()),
                         "mount its file system, or set storage_path in db.yaml back to where it lies");
-        world.talk.warn(in_pool ? fmt::format("the disk {} of {} is gone already", attached, seen.name.str())
+        world.talk.warn(is_gone ? fmt::format("the disk {} of {} is gone already", attached, seen.name.str())
                                 : fmt::format("{} is attached to {} but was not made by us; it is kept",
                                               attached, seen.name.str()));
     }
