@@ -1,11 +1,13 @@
 /// build-template: the image every VM's disk stands on.
 
 #include "base/digest.hpp"
+#include "base/json.hpp"
 #include "cli/describe.hpp"
 #include "cli/help.hpp"
 #include "config/templates.hpp"
 #include "image/build.hpp"
-#include "subcommands/verbs.hpp"
+#include "image/store.hpp"
+#include "subcommands/building.hpp"
 
 #include <fmt/format.h>
 
@@ -55,21 +57,43 @@ Order order_from(const cli::Arguments& given) {
     return order;
 }
 
-int run(cli::Call& call) {
-    const Order order = order_from(call.arguments);
+} // namespace
+
+boost::json::object Built::document() const {
+    return {
+        {"changed", changed}, {"version", version}, {"template", named.string()}, {"link", link.string()}};
+}
+
+Built build_template(cli::Call& call, const image::Order& order) {
     if (!call.mock) require_root("building a template");
     const Interruption interruption;
     const auto maker = call.mock ? image::make_simulated(order)
                                  : image::make_real(call.paths, order, call.printer, interruption);
     const auto bench = image::Bench::open(call.paths, call.printer, interruption, patience_for_another);
-    const auto link = image::build(call.paths, order, *maker, bench, call.printer, interruption,
-                                   fmt::format("{} {}", cli::program_name, cli::version()));
-    if (link.filename() != template_link)
+    const auto current = [&] { return image::Store::open_or_make(call.paths).current(); };
+    const auto before = current();
+    Built built{.link = image::build(call.paths, order, *maker, bench, call.printer, interruption,
+                                     fmt::format("{} {}", cli::program_name, cli::version())),
+                .named = call.paths.templates / template_link};
+    const auto after = current();
+    built.version = after.value_or("");
+    built.changed = after != before;
+    if (built.link.filename() != template_link)
         call.printer.warn(
             fmt::format("{} of the 0.2.0 provisioner stays, since old disks name it; new VMs stand "
                         "on {}",
-                        template_link, link.string()));
-    call.printer.answer("Template built successfully: " + (call.paths.templates / template_link).string());
+                        template_link, built.link.string()));
+    return built;
+}
+
+namespace {
+
+int run(cli::Call& call) {
+    const Built built = build_template(call, order_from(call.arguments));
+    if (call.arguments.has("json"))
+        call.printer.answer(json::python_line(built.document()));
+    else
+        call.printer.answer("Template built successfully: " + built.named.string());
     call.printer.flush_answer();
     return 0;
 }
@@ -112,7 +136,8 @@ cli::Row build_template_row() {
              {.name = "no-packages", .help = "install no template packages"},
              {.name = "as-is", .help = "take the image as it is, without customising it"},
              {.name = "verify-boot", .help = "boot it once on libvirt before it is used"},
-             {.name = "force", .help = "fetch and build again even if nothing has changed"}},
+             {.name = "force", .help = "fetch and build again even if nothing has changed"},
+             {.name = "json", .help = "print a JSON object"}},
         .needs = cli::Needs::nothing,
         .effect = cli::Effect::changes,
         .exit = cli::Row::Exit::contract,

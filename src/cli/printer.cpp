@@ -1,10 +1,12 @@
 // Answers on stdout, talk on stderr.
 #include "cli/printer.hpp"
 
+#include "base/field_error.hpp"
 #include "base/json.hpp"
 #include "base/text.hpp"
 #include "cli/layout.hpp"
 
+#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <cerrno>
 #include <cstdlib>
@@ -158,11 +160,20 @@ void Printer::error(const Error& error) {
 
 std::string Printer::error_json(const Error& error) {
     const CodeRow& row = row_of(error.code());
-    return json::python_line(boost::json::object{{"status", "error"},
-                                                 {"error", error.message()},
-                                                 {"code", row.name},
-                                                 {"hint", error.hint()},
-                                                 {"retry", row.retry}});
+    boost::json::object document{{"status", "error"},
+                                 {"error", error.message()},
+                                 {"code", row.name},
+                                 {"hint", error.hint()},
+                                 {"retry", row.retry}};
+    if (const auto* bad = dynamic_cast<const FieldError*>(&error)) {
+        boost::json::array fields;
+        for (const BadField& each : bad->fields())
+            fields.push_back(
+                boost::json::object{{"field", each.field}, {"message", each.message}, {"hint", each.hint}});
+        document["field"] = bad->fields().front().field;
+        document["errors"] = std::move(fields);
+    }
+    return json::python_line(document);
 }
 
 } // namespace blockhost::cli

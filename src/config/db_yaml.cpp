@@ -1,5 +1,5 @@
 // db.yaml and web3-defaults.yaml.
-#include "config/config.hpp"
+#include "config/db_yaml.hpp"
 
 #include "base/error.hpp"
 #include "base/files.hpp"
@@ -19,13 +19,6 @@ std::optional<std::string> read_text(const std::filesystem::path& path) {
     } catch (const Error& e) {
         throw Error(Code::config, e.message(), e.hint());
     }
-}
-
-/// Control characters and blanks at the end are slips, not names.
-bool is_absolute_path(const std::string& text) {
-    auto control = [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; };
-    return text.starts_with('/') && text.size() < 4096 && text.back() != ' ' &&
-           std::none_of(text.begin(), text.end(), control);
 }
 
 bool is_https_url(const std::string& text) {
@@ -102,6 +95,28 @@ DomainType read_domain_type(const YamlSection& file) {
 
 } // namespace
 
+/// Control characters and blanks at the end are slips, not names.
+bool is_absolute_path(const std::string& text) {
+    auto control = [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; };
+    return text.starts_with('/') && text.size() < 4096 && text.back() != ' ' &&
+           std::none_of(text.begin(), text.end(), control);
+}
+
+bool is_bridge_name(const std::string& text) {
+    return is_plain_name(text, 15);
+}
+
+bool is_pool_name(const std::string& text) {
+    return is_plain_name(text, 64);
+}
+
+bool db_yaml_gives(const std::string& text, const Paths& paths, const std::string& key) {
+    const YamlSection file = YamlSection::parse(text, paths.db_yaml().native());
+    const auto dot = key.find('.');
+    if (dot == std::string::npos) return file.given(key);
+    return file.section(key.substr(0, dot)).given(key.substr(dot + 1));
+}
+
 DbConfig read_db_config(const Paths& paths) {
     std::filesystem::path path = paths.db_yaml();
     auto text = read_text(path);
@@ -109,10 +124,12 @@ DbConfig read_db_config(const Paths& paths) {
     if (text->empty())
         throw Error(Code::config, path.native() + " is empty: a program may have died while writing it",
                     "restore it, or run the wizard again");
-    YamlSection file = YamlSection::parse(*text, path.native());
+    return parse_db_config(*text, paths);
+}
 
-    auto is_bridge = [](const std::string& name) { return is_plain_name(name, 15); };
-    auto is_pool = [](const std::string& name) { return is_plain_name(name, 64); };
+DbConfig parse_db_config(const std::string& text, const Paths& paths) {
+    YamlSection file = YamlSection::parse(text, paths.db_yaml().native());
+
     auto is_address = [](const std::string& s) { return Ipv4::try_parse(s) || Ipv6::try_parse(s); };
     DbConfig config{
         .db_file =
@@ -121,9 +138,10 @@ DbConfig read_db_config(const Paths& paths) {
             file.text("storage_path", "an absolute path", is_absolute_path).value_or(paths.disks.native()),
         .ipv4 = read_ipv4_pool(file),
         .resolvers = file.texts("resolvers", "IP addresses", is_address)};
-    config.bridge = file.text("bridge", "the name of a network interface", is_bridge).value_or(config.bridge);
+    config.bridge =
+        file.text("bridge", "the name of a network interface", is_bridge_name).value_or(config.bridge);
     config.storage_pool =
-        file.text("storage_pool", "the name of a pool", is_pool).value_or(config.storage_pool);
+        file.text("storage_pool", "the name of a pool", is_pool_name).value_or(config.storage_pool);
     config.gc_grace_days =
         file.integer("gc_grace_days", 0, limits::expiry_days_max).value_or(config.gc_grace_days);
     config.default_expiry_days =

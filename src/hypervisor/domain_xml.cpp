@@ -34,20 +34,23 @@ DomainMark mark_of(const DomainSpec& spec) {
             spec.wallet,         spec.username,        spec.network_mode, spec.expires_at, spec.created_at};
 }
 
-void add_mark(pugi::xml_node parent, const VmName& name, const DomainMark& mark) {
-    auto vm = add(parent, "blockhost:vm",
-                  {{"xmlns:blockhost", metadata_namespace},
+/// `prefix`: of the elements' names; empty: the namespace is the default one.
+void add_mark(pugi::xml_node parent, const VmName& name, const DomainMark& mark, const std::string& prefix) {
+    const std::string colon = prefix.empty() ? "" : ":";
+    const auto named = [&](const char* element) { return prefix + colon + element; };
+    auto vm = add(parent, named("vm").c_str(),
+                  {{("xmlns" + colon + prefix).c_str(), metadata_namespace},
                    {"instance", mark.instance},
                    {"operation", mark.operation},
                    {"state", mark.state_folder}});
-    add_text(vm, "blockhost:name", name.str());
-    if (mark.ip) add_text(vm, "blockhost:ip", mark.ip->str());
-    if (mark.ipv6) add_text(vm, "blockhost:ipv6", mark.ipv6->str());
-    add_text(vm, "blockhost:owner", mark.wallet);
-    add_text(vm, "blockhost:username", mark.username);
-    add_text(vm, "blockhost:network-mode", mark.network_mode);
-    add_text(vm, "blockhost:expires-at", mark.expires_at);
-    add_text(vm, "blockhost:created-at", mark.created_at);
+    add_text(vm, named("name").c_str(), name.str());
+    if (mark.ip) add_text(vm, named("ip").c_str(), mark.ip->str());
+    if (mark.ipv6) add_text(vm, named("ipv6").c_str(), mark.ipv6->str());
+    add_text(vm, named("owner").c_str(), mark.wallet);
+    add_text(vm, named("username").c_str(), mark.username);
+    add_text(vm, named("network-mode").c_str(), mark.network_mode);
+    add_text(vm, named("expires-at").c_str(), mark.expires_at);
+    add_text(vm, named("created-at").c_str(), mark.created_at);
 }
 
 /// `Spec`: DomainSpec or TrialSpec.
@@ -228,7 +231,7 @@ std::string render_domain(const DomainSpec& spec) {
     auto domain = add(document, "domain", {{"type", spec.kvm ? "kvm" : "qemu"}});
     add_text(domain, "name", spec.name.str());
     add_text(domain, "uuid", spec.uuid.str());
-    add_mark(add(domain, "metadata"), spec.name, mark_of(spec));
+    add_mark(add(domain, "metadata"), spec.name, mark_of(spec), metadata_prefix);
     add_text(domain, "memory", std::to_string(spec.memory_mib), {{"unit", "MiB"}});
     add_text(domain, "vcpu", std::to_string(spec.cpus), {{"placement", "static"}});
     add_machine(domain, spec);
@@ -272,7 +275,7 @@ std::optional<DomainMark> read_mark(const std::string& xml) {
 
 std::string render_mark(const VmName& name, const DomainMark& mark) {
     pugi::xml_document document;
-    add_mark(document, name, mark);
+    add_mark(document, name, mark, "");
     return print_xml(document);
 }
 

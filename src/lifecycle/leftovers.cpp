@@ -58,7 +58,8 @@ std::vector<std::string> disks_of(World& world, const Observation& seen) {
         return std::find(seen.facts.disks.begin(), seen.facts.disks.end(), path) != seen.facts.disks.end();
     };
     std::vector<std::string> disks;
-    for (const std::string& file : world.volume_files()) {
+    const auto files = world.volume_files();
+    for (const std::string& file : files) {
         const auto operation = operation_of_volume(seen.name, file);
         const bool ours = operation && operation->of(world.instance);
         const bool adopted = seen.proof != Proof::none && file == seen.name.str() + ".qcow2" &&
@@ -70,12 +71,13 @@ std::vector<std::string> disks_of(World& world, const Observation& seen) {
         const std::string file = path.filename().string();
         const bool in_pool = path.parent_path() == world.storage;
         if (in_pool && std::find(disks.begin(), disks.end(), file) != disks.end()) continue;
+        const bool is_gone = in_pool && std::find(files.begin(), files.end(), file) == files.end();
         if (operation_of_volume(seen.name, file) && (!in_pool || !Folder::open(world.storage)))
             throw Error(Code::io,
                         fmt::format("the disk {} of {} cannot be seen; nothing was touched", attached,
                                     seen.name.str()),
                         "mount its file system, or set storage_path in db.yaml back to where it lies");
-        world.talk.warn(in_pool ? fmt::format("the disk {} of {} is gone already", attached, seen.name.str())
+        world.talk.warn(is_gone ? fmt::format("the disk {} of {} is gone already", attached, seen.name.str())
                                 : fmt::format("{} is attached to {} but was not made by us; it is kept",
                                               attached, seen.name.str()));
     }
@@ -104,6 +106,18 @@ std::optional<std::string> user_of(World& world, const VmName& name, const std::
     return std::nullopt;
 }
 
+/// A disk of the 0.2.0 provisioner may lie where libvirt has no active pool: then ours is made.
+void delete_disk(World& world, const std::string& disk) {
+    try {
+        world.delete_volume(disk);
+    } catch (const Error& error) {
+        const auto pool = world.hypervisor().find_pool(world.pool);
+        if (error.code() != Code::hypervisor || (pool && pool->active)) throw;
+        world.hypervisor().ensure_pool(world.pool, world.storage.string());
+        world.delete_volume(disk);
+    }
+}
+
 } // namespace
 
 void delete_disks(World& world, const VmName& name, const std::vector<std::string>& disks) {
@@ -113,7 +127,7 @@ void delete_disks(World& world, const VmName& name, const std::vector<std::strin
             Code::hypervisor,
             fmt::format("the domain {} stands on the disk of {}; the disk is kept", *user, name.str()),
             fmt::format("undefine {} if it may go, then destroy {} again", *user, name.str()));
-    for (const std::string& disk : disks) world.delete_volume(disk);
+    for (const std::string& disk : disks) delete_disk(world, disk);
 }
 
 void remove_routes(World& world, const VmName& name, const std::string& bridge,

@@ -30,23 +30,6 @@ void check_bridge(const World& world) {
                 "set bridge in " + world.paths.db_yaml().string() + " to the one VMs shall use");
 }
 
-/// QEMU runs as its own user and must be able to walk down to the disks.
-void check_traversable(const World& world) {
-    if (world.reality == Reality::simulated) return;
-    const auto qemu = host::qemu_account();
-    if (!qemu) return;
-    std::error_code error;
-    std::filesystem::path deepest = world.storage;
-    while (!std::filesystem::exists(deepest, error) && deepest.has_relative_path())
-        deepest = deepest.parent_path();
-    const auto blocked = files::first_untraversable(deepest, qemu->uid, qemu->gid);
-    if (blocked)
-        throw Error(Code::config,
-                    fmt::format("QEMU's user cannot reach the disks: {} may not be traversed by others",
-                                blocked->string()),
-                    fmt::format("chmod o+x {}", blocked->string()));
-}
-
 void check_disk_size(const VmRequest& vm, const std::filesystem::path& backing) {
     const std::uint64_t least = qcow2_virtual_size(backing);
     if (static_cast<std::uint64_t>(vm.disk_gib) * gib >= least) return;
@@ -57,6 +40,21 @@ void check_disk_size(const VmRequest& vm, const std::filesystem::path& backing) 
 }
 
 } // namespace
+
+void require_reachable_by_qemu(const std::filesystem::path& storage) {
+    const auto qemu = host::qemu_account();
+    if (!qemu) return;
+    std::error_code error;
+    std::filesystem::path deepest = storage;
+    while (!std::filesystem::exists(deepest, error) && deepest.has_relative_path())
+        deepest = deepest.parent_path();
+    const auto blocked = files::first_untraversable(deepest, qemu->uid, qemu->gid);
+    if (blocked)
+        throw Error(Code::config,
+                    fmt::format("QEMU's user cannot reach the disks: {} may not be traversed by others",
+                                blocked->string()),
+                    fmt::format("chmod o+x {}", blocked->string()));
+}
 
 std::filesystem::path template_for(const World& world, const VmRequest& vm) {
     auto image = template_image(world.paths);
@@ -74,7 +72,7 @@ Settings read_settings(World& world, const VmRequest& vm) {
                       read_broker_allocation(world.paths), gateway_of(world)};
     template_for(world, vm); // found again when the disk is made
     check_bridge(world);
-    check_traversable(world);
+    if (world.reality == Reality::real) require_reachable_by_qemu(world.storage);
     return settings;
 }
 

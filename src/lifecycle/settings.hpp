@@ -21,4 +21,7 @@ Settings read_settings(World& world, const VmRequest& vm);
 /// Error{invalid}, {config}.
 std::filesystem::path template_for(const World& world, const VmRequest& vm);
 
+/// Throws Error{config} when QEMU's user could not walk down to `storage`, or to as much of it as exists.
+void require_reachable_by_qemu(const std::filesystem::path& storage);
+
 } // namespace blockhost

@@ -1,4 +1,5 @@
-/// The libvirt driver: a module that the executable loads at first need, with one exported symbol.
+/// The libvirt driver: a module that the executable loads at first need, with one exported symbol here
+/// (surroundings.cpp has the other).
 ///
 /// Everything libvirt is asked runs on a worker thread, so that each call ends here even when the daemon
 /// hangs: looks after 10 s, changes after 2 minutes (libvirt probes QEMU at its first define, and waits for

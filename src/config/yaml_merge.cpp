@@ -1,0 +1,349 @@
+// Editing YAML as text, with a parse of the result as the proof.
+#include "config/yaml_merge.hpp"
+
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "config/yaml_section.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <yaml-cpp/yaml.h>
+
+namespace blockhost {
+
+namespace {
+
+using Lines = std::vector<std::string>;
+
+/// Far more than any configuration has; aliases of aliases can be more than any memory holds.
+constexpr std::size_t most_values = 20000;
+
+bool is_quoted(const YAML::Node& scalar) {
+    return scalar.Tag() == "!";
+}
+
+/// A value with the path that leads to it.
+struct Value {
+    std::string path, text;
+    auto operator<=>(const Value&) const = default;
+};
+
+std::string kind_and_text(const YAML::Node& node) {
+    if (node.IsNull()) return "null";
+    return (is_quoted(node) ? "quoted " : "plain " + node.Tag() + " ") + node.Scalar();
+}
+
+void flatten(const YAML::Node& node, const std::string& path, std::vector<Value>& all) {
+    if (all.size() > most_values) throw Error(Code::config, "the file has too many values");
+    if (node.IsMap()) {
+        if (node.size() == 0) all.push_back({path, "empty mapping"});
+        for (const auto& member : node) {
+            const std::string key =
+                member.first.IsScalar() ? member.first.Scalar() : YAML::Dump(member.first);
+            flatten(member.second, path + "\n" + key, all);
+        }
+    } else if (node.IsSequence()) {
+        if (node.size() == 0) all.push_back({path, "empty list"});
+        for (std::size_t i = 0; i < node.size(); ++i) flatten(node[i], path + "\n-", all);
+    } else {
+        all.push_back({path, kind_and_text(node)});
+    }
+}
+
+std::vector<Value> flat(const YAML::Node& root) {
+    std::vector<Value> all;
+    flatten(root, "", all);
+    return all;
+}
+
+/// Words that YAML 1.1, which the other readers of these files speak, takes for something else than text.
+bool is_special_word(const std::string& text) {
+    static constexpr std::string_view words[] = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"};
+    return std::ranges::find(words, text::lower(text)) != std::end(words);
+}
+
+/// Text that every reader takes for itself without quotes: it begins with a letter or '/', or is an IPv4
+/// address or network.
+bool is_plain_text(const std::string& text) {
+    const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
+    const auto digit = [](char c) { return c >= '0' && c <= '9'; };
+    if (text.empty() || is_special_word(text)) return false;
+    if (std::ranges::count(text, '.') == 3 &&
+        std::ranges::all_of(text, [&](char c) { return digit(c) || c == '.' || c == '/'; }))
+        return true;
+    return (letter(text[0]) || text[0] == '/') && std::ranges::all_of(text, [&](char c) {
+               return letter(c) || digit(c) || std::string_view("/._-").find(c) != std::string_view::npos;
+           });
+}
+
+bool is_written_quoted(const YamlSetting& setting) {
+    return setting.type == YamlSetting::Type::text && !is_plain_text(setting.value);
+}
+
+std::string written(const YamlSetting& setting) {
+    if (!is_written_quoted(setting)) return setting.value;
+    std::string quoted = "\"";
+    for (char c : setting.value)
+        quoted += (c == '"' || c == '\\') ? std::string("\\") + c : std::string(1, c);
+    return quoted + "\"";
+}
+
+std::string path_of(const YamlSetting& setting) {
+    return (setting.section.empty() ? "" : "\n" + setting.section) + "\n" + setting.key;
+}
+
+/// What the file shall consist of.
+std::vector<Value> expected(const YAML::Node& root, const YamlSetting& setting) {
+    std::vector<Value> all = flat(root);
+    const std::string path = path_of(setting), parent = setting.section.empty() ? "" : "\n" + setting.section;
+    const std::string text = (is_written_quoted(setting) ? "quoted " : "plain ? ") + setting.value;
+    const auto last = std::find_if(all.rbegin(), all.rend(), [&](const Value& v) { return v.path == path; });
+    if (last != all.rend()) {
+        last->text = text;
+    } else {
+        std::erase_if(all, [&](const Value& v) { return v.path == parent || v.path.empty(); });
+        all.push_back({path, text});
+    }
+    std::ranges::sort(all);
+    return all;
+}
+
+YAML::Node parse(const std::string& text, const std::string& path) {
+    YamlSection::parse(text, path); // refuses what is no mapping, and says where
+    try {
+        if (YAML::LoadAll(text).size() > 1)
+            throw Error(Code::config, path + " holds several YAML documents", "leave one in it");
+        return YAML::Load(text);
+    } catch (const YAML::Exception& e) {
+        throw Error(Code::config, path + ": not YAML: " + e.msg);
+    }
+}
+
+bool comes_out(const std::string& text, const std::vector<Value>& wanted) {
+    try {
+        std::vector<Value> got = flat(parse(text, ""));
+        std::ranges::sort(got);
+        return got == wanted;
+    } catch (const Error&) {
+        return false;
+    }
+}
+
+/// A member of a mapping; of a repeated key the last.
+struct Member {
+    YAML::Node key, value;
+};
+
+std::optional<Member> member_of(const YAML::Node& map, const std::string& key) {
+    std::optional<Member> found;
+    if (!map.IsMap()) return found;
+    for (const auto& each : map)
+        if (each.first.IsScalar() && each.first.Scalar() == key)
+            found.emplace(Member{each.first, each.second});
+    return found;
+}
+
+std::optional<Member> last_member(const YAML::Node& map) {
+    std::optional<Member> last;
+    for (const auto& each : map) last.emplace(Member{each.first, each.second});
+    return last;
+}
+
+bool is_flow(const YAML::Node& map) {
+    return map.Style() == YAML::EmitterStyle::Flow;
+}
+
+/// Where a scalar on one line begins and ends in the text.
+struct Extent {
+    std::size_t line, begin, end;
+};
+
+std::size_t end_of_quoted(const std::string& line, std::size_t begin) {
+    const char quote = line[begin];
+    for (std::size_t i = begin + 1; i < line.size(); ++i) {
+        if (quote == '"' && line[i] == '\\')
+            ++i;
+        else if (quote == '\'' && line[i] == quote && i + 1 < line.size() && line[i + 1] == quote)
+            ++i;
+        else if (line[i] == quote)
+            return i + 1;
+    }
+    return std::string::npos;
+}
+
+std::size_t end_of_plain(const std::string& line, std::size_t begin, bool in_flow) {
+    std::size_t end = begin;
+    for (std::size_t i = begin; i < line.size(); ++i) {
+        const bool comment = line[i] == '#' && i > begin && (line[i - 1] == ' ' || line[i - 1] == '\t');
+        if (comment || (in_flow && std::string_view(",]}").find(line[i]) != std::string_view::npos)) break;
+        if (line[i] != ' ' && line[i] != '\t' && line[i] != '\r') end = i + 1;
+    }
+    return end;
+}
+
+std::optional<Extent> extent_of(const Lines& lines, const YAML::Node& scalar, bool in_flow) {
+    const YAML::Mark mark = scalar.Mark();
+    if (!scalar.IsScalar() || mark.is_null() || static_cast<std::size_t>(mark.line) >= lines.size())
+        return std::nullopt;
+    const auto number = static_cast<std::size_t>(mark.line), begin = static_cast<std::size_t>(mark.column);
+    const std::string& line = lines[number];
+    if (begin >= line.size() || std::string_view("|>&*!{[").find(line[begin]) != std::string_view::npos)
+        return std::nullopt;
+    const bool quoted = line[begin] == '"' || line[begin] == '\'';
+    const std::size_t end = quoted ? end_of_quoted(line, begin) : end_of_plain(line, begin, in_flow);
+    if (end == std::string::npos || end <= begin) return std::nullopt;
+    return Extent{number, begin, end};
+}
+
+std::string joined(const Lines& lines) {
+    return text::join(lines, "\n");
+}
+
+/// As the other lines of the file end.
+std::string line_end(const Lines& lines) {
+    return !lines.empty() && lines.front().ends_with('\r') ? "\r" : "";
+}
+
+/// The text with one line more, before line `at`.
+std::string with_line(Lines lines, std::size_t at, const std::string& line) {
+    lines.insert(lines.begin() + static_cast<std::ptrdiff_t>(at), line + line_end(lines));
+    return joined(lines);
+}
+
+std::string with_lines_at_end(const std::string& text, const std::string& added) {
+    return text + (text.empty() || text.ends_with('\n') ? "" : "\n") + added;
+}
+
+std::string assignment(const YamlSetting& setting) {
+    return setting.key + ": " + written(setting);
+}
+
+std::optional<std::string> replaced(Lines lines, const YAML::Node& map, const Member& member,
+                                    const YamlSetting& setting) {
+    const auto extent = extent_of(lines, member.value, is_flow(map));
+    if (!extent) return std::nullopt;
+    lines[extent->line].replace(extent->begin, extent->end - extent->begin, written(setting));
+    return joined(lines);
+}
+
+/// A member more of a section that has some, behind its last one.
+std::optional<std::string> added(Lines lines, const YAML::Node& map, const YamlSetting& setting) {
+    const auto last = last_member(map);
+    if (!last) return std::nullopt;
+    const auto extent = extent_of(lines, last->value, is_flow(map));
+    if (!extent) return std::nullopt;
+    if (is_flow(map)) {
+        lines[extent->line].insert(extent->end, ", " + assignment(setting));
+        return joined(lines);
+    }
+    const auto indent = static_cast<std::size_t>(last->key.Mark().column);
+    return with_line(std::move(lines), extent->line + 1, std::string(indent, ' ') + assignment(setting));
+}
+
+std::optional<std::string> edited(const std::string& text, const YAML::Node& root,
+                                  const YamlSetting& setting) {
+    const Lines lines = text::split(text, '\n');
+    if (setting.section.empty()) {
+        if (const auto member = member_of(root, setting.key)) return replaced(lines, root, *member, setting);
+        return with_lines_at_end(text, assignment(setting) + line_end(lines) + "\n");
+    }
+    const auto section = member_of(root, setting.section);
+    if (!section)
+        return with_lines_at_end(text, setting.section + ":" + line_end(lines) + "\n  " +
+                                           assignment(setting) + line_end(lines) + "\n");
+    if (const auto member = member_of(section->value, setting.key))
+        return replaced(lines, section->value, *member, setting);
+    return section->value.IsMap() ? added(lines, section->value, setting) : std::nullopt;
+}
+
+// Writing the whole anew.
+
+void emit_setting(YAML::Emitter& out, const YamlSetting& setting) {
+    if (is_written_quoted(setting)) out << YAML::DoubleQuoted;
+    out << setting.value;
+}
+
+void emit(YAML::Emitter& out, const YAML::Node& node, const std::string& path, const YamlSetting& setting);
+
+void emit_members(YAML::Emitter& out, const YAML::Node& map, const std::string& path,
+                  const YamlSetting& setting) {
+    const bool is_parent = path == (setting.section.empty() ? "" : "\n" + setting.section);
+    out << YAML::BeginMap;
+    if (map.IsMap())
+        for (const auto& member : map) {
+            out << YAML::Key;
+            emit(out, member.first, "?", setting);
+            out << YAML::Value;
+            const std::string key = member.first.IsScalar() ? member.first.Scalar() : "?";
+            emit(out, member.second, path + "\n" + key, setting);
+        }
+    if (is_parent && !member_of(map, setting.key)) {
+        out << YAML::Key << setting.key << YAML::Value;
+        emit_setting(out, setting);
+    }
+    if (path.empty() && !setting.section.empty() && !member_of(map, setting.section)) {
+        out << YAML::Key << setting.section << YAML::Value;
+        emit_members(out, YAML::Node(), "\n" + setting.section, setting);
+    }
+    out << YAML::EndMap;
+}
+
+void emit(YAML::Emitter& out, const YAML::Node& node, const std::string& path, const YamlSetting& setting) {
+    if (path == path_of(setting)) return emit_setting(out, setting);
+    if (!setting.section.empty() && path == "\n" + setting.section)
+        return emit_members(out, node, path, setting);
+    if (!node.Tag().empty() && node.Tag() != "?" && node.Tag() != "!") out << YAML::VerbatimTag(node.Tag());
+    if (node.IsMap()) return emit_members(out, node, path, setting);
+    if (node.IsSequence()) {
+        out << YAML::BeginSeq;
+        for (std::size_t i = 0; i < node.size(); ++i) emit(out, node[i], path + "\n-", setting);
+        out << YAML::EndSeq;
+        return;
+    }
+    if (node.IsNull()) {
+        out << YAML::Null;
+        return;
+    }
+    if (is_quoted(node)) out << YAML::DoubleQuoted;
+    out << node.Scalar();
+}
+
+std::string written_anew(const YAML::Node& root, const YamlSetting& setting) {
+    YAML::Emitter out;
+    emit_members(out, root, "", setting);
+    return std::string(out.c_str()) + "\n";
+}
+
+/// The value that is there already, however it is quoted.
+bool is_there(const YAML::Node& root, const YamlSetting& setting) {
+    const auto section =
+        setting.section.empty() ? std::optional(Member{{}, root}) : member_of(root, setting.section);
+    const auto member = section ? member_of(section->value, setting.key) : std::nullopt;
+    return member && member->value.IsScalar() && member->value.Scalar() == setting.value;
+}
+
+} // namespace
+
+MergedYaml merge_yaml(const std::string& text, const std::string& path,
+                      const std::vector<YamlSetting>& settings) {
+    parse(text, path);
+    MergedYaml merged{text};
+    for (const YamlSetting& setting : settings) {
+        const YAML::Node root = parse(merged.text, path);
+        if (is_there(root, setting)) continue;
+        const auto wanted = expected(root, setting);
+        if (const auto by_hand = edited(merged.text, root, setting); by_hand && comes_out(*by_hand, wanted)) {
+            merged.text = *by_hand;
+            continue;
+        }
+        merged.text = written_anew(root, setting);
+        merged.comments_kept = false;
+        if (!comes_out(merged.text, wanted))
+            throw Error(Code::config,
+                        path + ": " + setting.key + " cannot be set in a file written like this",
+                        "set it there with an editor");
+    }
+    return merged;
+}
+
+} // namespace blockhost

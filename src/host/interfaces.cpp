@@ -1,0 +1,142 @@
+// What the kernel shows of interfaces in getifaddrs(3), /sys/class/net and /proc/net/route.
+#include "host/interfaces.hpp"
+
+#include "base/error.hpp"
+#include "base/files.hpp"
+#include "base/json.hpp"
+#include "base/text.hpp"
+
+#include <arpa/inet.h>
+#include <bit>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <charconv>
+#include <ifaddrs.h>
+#include <map>
+#include <memory>
+#include <sstream>
+
+namespace blockhost::host {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+const fs::path sys_net = "/sys/class/net";
+
+/// Neither loopback (RFC 1122) nor link-local (RFC 3927).
+bool is_global(Ipv4 address) {
+    return address.value() >> 24 != 127 && address.value() >> 16 != (169u << 8 | 254u);
+}
+
+Ipv4 address_in(const sockaddr* address) {
+    return Ipv4(ntohl(reinterpret_cast<const sockaddr_in*>(address)->sin_addr.s_addr));
+}
+
+void add_addresses(std::map<std::string, Interface>& all) {
+    ifaddrs* first = nullptr;
+    if (getifaddrs(&first) != 0) throw errno_error("cannot read", "the host's addresses", errno);
+    const std::unique_ptr<ifaddrs, void (*)(ifaddrs*)> list(first, freeifaddrs);
+    for (const ifaddrs* entry = list.get(); entry != nullptr; entry = entry->ifa_next) {
+        if (!entry->ifa_addr || entry->ifa_addr->sa_family != AF_INET) continue;
+        const int length = entry->ifa_netmask ? std::popcount(address_in(entry->ifa_netmask).value()) : 32;
+        all[entry->ifa_name].addresses.push_back({address_in(entry->ifa_addr), length});
+    }
+}
+
+std::optional<std::uint32_t> hex(const std::string& text) {
+    std::uint32_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, 16);
+    if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+    return value;
+}
+
+/// Lines of "Iface Destination Gateway Flags RefCnt Use Metric Mask …" (proc(5)), numbers in the host's order
+/// of network order bytes.
+void add_gateways(std::map<std::string, Interface>& all) {
+    std::istringstream lines(files::read("/proc/net/route").value_or(""));
+    for (std::string line; std::getline(lines, line);) {
+        std::istringstream words(line);
+        std::string name, destination, gateway, flags, count, use, metric, mask;
+        words >> name >> destination >> gateway >> flags >> count >> use >> metric >> mask;
+        const auto through = hex(gateway);
+        if (hex(destination) != 0u || hex(mask) != 0u || !through || *through == 0) continue;
+        const auto found = all.find(name);
+        if (found != all.end() && !found->second.gateway) found->second.gateway = Ipv4(ntohl(*through));
+    }
+}
+
+std::size_t entries_in(const fs::path& folder) {
+    std::error_code ignored;
+    std::size_t count = 0;
+    for (fs::directory_iterator each(folder, ignored), end; !ignored && each != end; each.increment(ignored))
+        ++count;
+    return count;
+}
+
+std::vector<Interface> in_order(std::map<std::string, Interface> all) {
+    std::vector<Interface> list;
+    for (auto& [name, interface] : all) {
+        interface.name = name;
+        list.push_back(std::move(interface));
+    }
+    return list;
+}
+
+std::optional<HostAddress> parse_address(std::string_view text) {
+    const auto slash = text.find('/');
+    const auto address = Ipv4::try_parse(text.substr(0, slash));
+    const auto network = Ipv4Network::try_parse(text);
+    if (!address || !network) return std::nullopt;
+    return HostAddress{*address, network->prefix_length()};
+}
+
+Interface parse_interface(const boost::json::value& value) {
+    Interface interface;
+    if (!value.is_object()) return interface;
+    const auto& object = value.get_object();
+    if (const auto* bridge = object.if_contains("bridge")) interface.bridge = *bridge == true;
+    if (const auto* ports = object.if_contains("ports"); ports && ports->is_int64())
+        interface.ports = static_cast<std::size_t>(ports->get_int64());
+    interface.gateway = Ipv4::try_parse(json::string_or(value, "gateway", ""));
+    if (const auto* list = object.if_contains("addresses"); list && list->is_array())
+        for (const auto& each : list->get_array())
+            if (const auto address = each.is_string() ? parse_address(each.get_string()) : std::nullopt)
+                interface.addresses.push_back(*address);
+    return interface;
+}
+
+} // namespace
+
+std::optional<HostAddress> Interface::global() const {
+    for (const HostAddress& each : addresses)
+        if (is_global(each.address)) return each;
+    return std::nullopt;
+}
+
+std::vector<Interface> kernel_interfaces() {
+    std::map<std::string, Interface> all;
+    std::error_code failure;
+    for (const auto& entry : fs::directory_iterator(sys_net, failure)) all[entry.path().filename().string()];
+    if (failure) throw errno_error("cannot read", sys_net.string(), failure.value());
+    add_addresses(all);
+    add_gateways(all);
+    for (auto& [name, interface] : all) {
+        std::error_code ignored;
+        interface.bridge = fs::is_directory(sys_net / name / "bridge", ignored);
+        if (interface.bridge) interface.ports = entries_in(sys_net / name / "brif");
+    }
+    return in_order(std::move(all));
+}
+
+std::vector<Interface> simulated_interfaces(const fs::path& world) {
+    constexpr std::string_view usual = R"({"br0": {"bridge": true, "addresses": ["192.168.1.5/24"]}})";
+    const fs::path file = world / "interfaces.json";
+    const auto value = json::parse(files::read(file).value_or(std::string(usual)), file.string());
+    std::map<std::string, Interface> all;
+    if (value.is_object())
+        for (const auto& [name, interface] : value.get_object()) all[name] = parse_interface(interface);
+    return in_order(std::move(all));
+}
+
+} // namespace blockhost::host

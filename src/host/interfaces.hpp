@@ -1,0 +1,39 @@
+#pragma once
+/// The host's network interfaces with their IPv4 addresses, as setup looks for the bridge that VMs stand on.
+
+#include "model/address.hpp"
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace blockhost::host {
+
+/// An address of the host with its network's prefix length.
+struct HostAddress {
+    Ipv4 address;
+    int prefix_length = 32;
+    Ipv4Network network() const { return {address, prefix_length}; }
+    std::string str() const { return address.str() + "/" + std::to_string(prefix_length); }
+};
+
+struct Interface {
+    std::string name;
+    bool bridge = false;
+    std::vector<HostAddress> addresses = {};
+    std::optional<Ipv4> gateway = {}; ///< of the default route that leads through it
+    std::size_t ports = 0;            ///< of a bridge: how many interfaces are connected to it
+
+    /// The first address that is neither loopback nor link-local.
+    std::optional<HostAddress> global() const;
+};
+
+/// The kernel's, sorted by name. Throws Error{io}.
+std::vector<Interface> kernel_interfaces();
+
+/// The simulated world's: `<world>/interfaces.json`, an object of NAME: {"bridge", "addresses", "gateway",
+/// "ports"}; without it, br0 with 192.168.1.5/24.
+std::vector<Interface> simulated_interfaces(const std::filesystem::path& world);
+
+} // namespace blockhost::host
