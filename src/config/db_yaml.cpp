@@ -109,7 +109,7 @@ DbConfig read_db_config(const Paths& paths) {
     if (text->empty())
         throw Error(Code::config, path.native() + " is empty: a program may have died while writing it",
                     "restore it, or run the wizard again");
-    YamlSection file = YamlSection::parse(*text, path.native());
+    YamlSection file = YamlSection::parse(*text, path.native(), db_yaml_keys());
 
     auto is_bridge = [](const std::string& name) { return is_plain_name(name, 15); };
     auto is_pool = [](const std::string& name) { return is_plain_name(name, 64); };
