@@ -43,6 +43,7 @@ FILES = f"""
 /usr/share/doc/{PACKAGE}/security.md
 /usr/share/fish/vendor_completions.d/blockhost-libvirt.fish
 /usr/share/lintian/overrides/{PACKAGE}
+/usr/share/man/man7/blockhost-libvirt.7.gz
 /usr/share/man/man8/blockhost-libvirt-boot.8.gz
 /usr/share/man/man8/blockhost-libvirt-extend.8.gz
 /usr/share/man/man8/blockhost-libvirt-help.8.gz

@@ -1,0 +1,41 @@
+/// __vms: the VMs' names, for completion. Loads nothing, and is silent about whatever stands in its way.
+
+#include "subcommands/verbs.hpp"
+
+namespace blockhost::subcommands {
+
+namespace {
+
+bool fits(RecordStatus status, std::string_view wanted) {
+    return wanted == "live" ? status != RecordStatus::destroyed : wanted == to_string(status);
+}
+
+int run(cli::Call& call) {
+    std::string names;
+    try {
+        for (const VmRecord& record : registry_of(call).read().records())
+            if (fits(record.status, call.arguments.operands().front())) names += record.name.str() + "\n";
+    } catch (const std::exception&) {
+        return 0; // somebody pressed Tab: no place for complaints
+    }
+    call.printer.answer_raw(names);
+    call.printer.flush_answer();
+    return 0;
+}
+
+} // namespace
+
+cli::Row vms_row() {
+    return {
+        .verb = "__vms",
+        .summary = "print the VMs' names for completion",
+        .operands = {{.name = "WHICH",
+                      .help = "by what the VM database says",
+                      .choices = {"live", "active", "suspended"}}},
+        .needs = cli::Needs::registry,
+        .run = run,
+        .visibility = cli::Row::Visibility::hidden,
+    };
+}
+
+} // namespace blockhost::subcommands
