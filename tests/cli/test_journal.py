@@ -45,8 +45,8 @@ class Journal:
         self.socket.setblocking(False)
         self.reading = True  # a socket keeps ten datagrams only: they are taken while the program runs
 
-    def run(self, *words, program=BINARY, **env):
-        command = ["unshare", "-m", "sh", "-c", RUN, "sh", self.folder, program, *words]
+    def run(self, *words, program=BINARY, script=RUN, **env):
+        command = ["unshare", "-m", "sh", "-c", script, "sh", self.folder, program, *words]
         with subprocess.Popen(command, cwd=self.host.folder, env=self.host.env | env, stdin=subprocess.DEVNULL, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             while self.reading and process.poll() is None:
@@ -88,6 +88,13 @@ def test_stages_go_to_the_journal_with_verb_and_vm_and_not_to_stderr(journal):
                line["SYSLOG_IDENTIFIER"] == "blockhost-libvirt" for line in lines)
     assert all(line["BLOCKHOST_STAGE"] == line["MESSAGE"] for line in stages)
     assert {line["PRIORITY"] for line in lines} <= {"4", "5", "7"}
+
+
+def test_a_sandbox_with_everything_read_only_reaches_it(journal):
+    """As the units' ProtectSystem=strict has it."""
+    read_only = "mount -o remount,bind,ro /run/systemd/journal || exit 98\nshift\n"
+    run = journal.run("status", "a/b", script=RUN.replace("shift\n", read_only))
+    assert (run.returncode, run.stderr) == (0, "") and len(journal.lines()) == 1
 
 
 def test_a_refusal_has_its_code_and_hint(journal):
@@ -136,6 +143,5 @@ def test_a_journal_that_does_not_read_holds_nothing_up_for_long(journal):
 def test_another_stream_than_stderr_is_none_of_ours(journal, stream):
     script = RUN.replace("JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2)", f"JOURNAL_STREAM='{stream}'")
     assert script != RUN
-    run = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", journal.folder, BINARY, "create", *CREATE],
-                         cwd=journal.host.folder, env=journal.host.env, capture_output=True, text=True)
+    run = journal.run("create", *CREATE, script=script)
     assert run.returncode == 0 and "[vm-create] " in run.stderr and journal.lines() == []
