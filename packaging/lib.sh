@@ -27,7 +27,7 @@ packages_for() {
             quick-guest) printf '%s\n' busybox-static qemu-guest-agent qemu-utils kmod cpio ;;
             test)
                 printf '%s\n' catch2 python3 python3-pytest python3-pytest-xdist git genisoimage shellcheck binutils \
-                    iputils-ping systemd openssl
+                    iputils-ping systemd openssl bash-completion zsh fish groff-base strace python3-yaml
                 ;;
             browser) printf '%s\n' chromium chromium-driver python3-selenium python3-flask ;;
             login) printf '%s\n' openssh-client ;;

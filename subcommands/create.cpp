@@ -189,6 +189,14 @@ cli::Row create_row() {
                  .help = "of earlier generations",
                  .standing = Standing::ignored},
             },
+        .output = {.text = "'BLOCKHOST_RESULT: ' and a JSON document, then the same document bare; without "
+                           "--apply, of what would be made",
+                   .json_keys = {"status", "vm_name", "ip", "ipv6", "vmid", "nft_token_id", "username"}},
+        .examples = {{"web-001 --owner-wallet 0x00000000000000000000000000000000000000a1",
+                      "show what would be done"},
+                     {"web-001 --owner-wallet 0x00000000000000000000000000000000000000a1 --memory 4096 --cpu "
+                      "2 --disk 40 --apply",
+                      "make the VM and wait until its guest is ready"}},
         .needs = cli::Needs::hypervisor,
         .effect = cli::Effect::changes,
         .exit = cli::Row::Exit::contract,

@@ -33,6 +33,8 @@ cli::Row destroy_row() {
         .summary = "remove a VM with its disk and release its addresses",
         .details = details,
         .operands = {vm_operand()},
+        .output = {.text = "one line: the VM was destroyed"},
+        .examples = {{"web-001", "destroy it; an unknown VM is success too"}},
         .needs = cli::Needs::hypervisor,
         .effect = cli::Effect::destroys,
         .exit = cli::Row::Exit::contract,

@@ -2,6 +2,7 @@
 
 #include "cli/help.hpp"
 #include "lifecycle/state.hpp"
+#include "subcommands/generated.hpp"
 #include "subcommands/verbs.hpp"
 
 namespace blockhost::subcommands {
@@ -22,6 +23,10 @@ int run(cli::Call& call) {
         call.printer.answer(cli::dump_json());
     else if (what == "states")
         call.printer.answer_raw(state_machine_markdown());
+    else if (what == "project")
+        call.printer.answer_raw(project_yaml());
+    else if (what == "overview")
+        call.printer.answer_raw(cli::roff(overview_page()));
     else if (what == "man")
         call.printer.answer_raw(page_of(operands));
     else
@@ -37,7 +42,7 @@ cli::Row dump_row() {
         .verb = "__dump",
         .summary = "print what is generated from the command table",
         .operands = {{.name = "WHAT",
-                      .help = "json, states, man, bash, zsh or fish",
+                      .help = "json, states, project, overview, man, bash, zsh or fish",
                       .count = cli::Operand::Count::optional},
                      {.name = "VERB", .help = "of a manual page", .count = cli::Operand::Count::optional}},
         .run = run,

@@ -2,6 +2,7 @@
 
 #include "cli/help.hpp"
 #include "base/text.hpp"
+#include "cli/page.hpp"
 #include "subcommands/verbs.hpp"
 
 namespace blockhost::subcommands {
@@ -18,7 +19,9 @@ int run(cli::Call& call) {
         if (!row)
             throw Error(Code::usage, "there is no verb '" + text::printable(operands.front()) + "'",
                         "'blockhost-libvirt help' lists the verbs");
-        call.printer.answer_raw(cli::verb_help(*row, "blockhost-libvirt " + std::string(row->verb)));
+        const auto [width, styled] = call.printer.sheet();
+        const auto style = styled ? cli::Style::terminal : cli::Style::none;
+        call.printer.answer_raw(cli::page_text(cli::page_of(*row), width, style));
     }
     call.printer.flush_answer();
     return 0;
@@ -29,11 +32,13 @@ int run(cli::Call& call) {
 cli::Row help_row() {
     return {
         .verb = "help",
-        .summary = "show the verbs, or one verb's help",
+        .summary = "show the verbs, or one verb's manual page",
         .operands = {{.name = "VERB",
                       .help = "the verb to explain",
                       .count = cli::Operand::Count::optional,
                       .meaning = cli::Operand::Meaning::verb}},
+        .output = {.text = "the verbs, or the manual page of one"},
+        .examples = {{"", "list the verbs"}, {"create", "the manual page of create"}},
         .run = run,
     };
 }

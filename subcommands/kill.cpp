@@ -27,6 +27,8 @@ cli::Row kill_row() {
     cli::Row row = power_row("kill", "blockhost-vm-kill");
     row.summary = "force a VM off at once";
     row.details = details;
+    row.output.text = "one line: the VM was forced off";
+    row.examples = {{"web-001", "pull its plug"}};
     row.run = run;
     return row;
 }

@@ -71,6 +71,12 @@ cli::Row recover_row() {
         .options = {{.name = "all", .help = "every VM with an open operation"},
                     {.name = "dry-run", .help = "only show what would be done"},
                     {.name = "json", .help = "print a JSON array"}},
+        .output =
+            {.text = "one line for each open operation: whose it is, where it stopped and which way it goes",
+             .json_keys = {"name", "verb", "since", "direction", "in_flight", "failure"},
+             .json_call = "--json"},
+        .examples = {{"--all --dry-run", "what there is to be finished"},
+                     {"web-001", "finish that VM's operation"}},
         .needs = cli::Needs::hypervisor,
         .effect = cli::Effect::changes,
         .run = run,

@@ -25,8 +25,11 @@ constexpr std::string_view details = "A running VM is success. Host routes and t
 
 cli::Row start_row() {
     cli::Row row = power_row("start", "blockhost-vm-start");
+    row.operands = {vm_operand(cli::Operand::Fits::active)};
     row.summary = "start a stopped VM, or let a paused one run on";
     row.details = details;
+    row.output.text = "one line: the VM was started";
+    row.examples = {{"web-001", "start it, or let it run on when it is paused"}};
     row.run = run;
     return row;
 }

@@ -49,6 +49,8 @@ cli::Row status_row() {
         .summary = "print active, suspended, destroyed or unknown",
         .details = details,
         .operands = {vm_operand()},
+        .output = {.text = "one word: active, suspended, destroyed or unknown"},
+        .examples = {{"web-001", "what libvirt says of it"}},
         .needs = cli::Needs::observer,
         .effect = cli::Effect::reads,
         .usage_status = 0,

@@ -28,6 +28,8 @@ cli::Row stop_row() {
     cli::Row row = power_row("stop", "blockhost-vm-stop");
     row.summary = "ask the guest to shut down and wait for up to 30 seconds";
     row.details = details;
+    row.output.text = "one line: the VM was stopped";
+    row.examples = {{"web-001", "press its power button and wait"}};
     row.run = run;
     return row;
 }

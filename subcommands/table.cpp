@@ -14,12 +14,15 @@ namespace blockhost {
 std::span<const cli::Row> cli::rows() {
     using namespace subcommands;
     static const std::vector<Row> table{
-        create_row(),         destroy_row(),    start_row(),        stop_row(),
-        kill_row(),           status_row(),     list_row(),         metrics_row(),
-        throttle_row(),       guest_exec_row(), update_gecos_row(), gc_row(),
-        resume_row(),         extend_row(),     boot_row(),         recover_row(),
-        build_template_row(), templates_row(),  setup_row(),        detect_row(),
-        version_row(),        help_row(),       dump_row(),         root_action_row(),
+        create_row(),     destroy_row(),        start_row(),
+        stop_row(),       kill_row(),           status_row(),
+        list_row(),       metrics_row(),        throttle_row(),
+        guest_exec_row(), update_gecos_row(),   gc_row(),
+        resume_row(),     extend_row(),         boot_row(),
+        recover_row(),    build_template_row(), templates_row(),
+        setup_row(),      detect_row(),         version_row(),
+        help_row(),       dump_row(),           root_action_row(),
+        vms_row(),
     };
     return table;
 }
@@ -32,8 +35,9 @@ constexpr std::string_view default_jobs = "4";
 
 } // namespace
 
-cli::Operand vm_operand() {
-    return {.name = "NAME", .help = "the VM's name", .meaning = cli::Operand::Meaning::existing_vm};
+cli::Operand vm_operand(cli::Operand::Fits fits) {
+    return {
+        .name = "NAME", .help = "the VM's name", .meaning = cli::Operand::Meaning::existing_vm, .fits = fits};
 }
 
 cli::Row power_row(std::string_view verb, std::string_view contract_name) {

@@ -159,7 +159,8 @@ std::vector<cli::Option> options() {
     all.push_back({.name = "for",
                    .kind = cli::Option::Kind::text,
                    .value = "DURATION",
-                   .help = "take the limits back after 90s, 30m, 12h, 7d"});
+                   .help = "take the limits back after 90s, 30m, 12h, 7d",
+                   .offers = {"30m", "1h", "12h", "7d"}});
     all.push_back({.name = "show", .help = "print the limits, change nothing"});
     all.push_back({.name = "json", .help = "with --show: print a JSON object"});
     all.push_back({.name = "due", .help = "without NAME: take back every limit whose time is over"});
@@ -186,8 +187,15 @@ cli::Row throttle_row() {
         .operands = {{.name = "NAME",
                       .help = "the VM's name",
                       .count = cli::Operand::Count::optional,
-                      .meaning = cli::Operand::Meaning::existing_vm}},
+                      .meaning = cli::Operand::Meaning::existing_vm,
+                      .fits = cli::Operand::Fits::active}},
         .options = options(),
+        .output = {.text = "one line for each limit, as libvirt shows it afterwards",
+                   .json_keys = {"name", "running", "definition", "until"},
+                   .json_call = "--show --json"},
+        .examples = {{"web-001 --cpu-quota 25 --for 12h", "a quarter of its processors for half a day"},
+                     {"web-001 --show", "what limits it has"},
+                     {"web-001 --reset --persist", "as it was created, also after a restart"}},
         .needs = cli::Needs::hypervisor,
         .effect = cli::Effect::changes,
         .exit = cli::Row::Exit::contract,

@@ -31,9 +31,10 @@ cli::Row version_row();
 cli::Row help_row();
 cli::Row dump_row();
 cli::Row root_action_row();
+cli::Row vms_row();
 
-/// The operand that names an existing VM.
-cli::Operand vm_operand();
+/// The operand that names an existing VM; completion offers those that fit.
+cli::Operand vm_operand(cli::Operand::Fits fits = cli::Operand::Fits::live);
 /// What the rows of start, stop and kill share: a contract verb that changes one existing VM.
 cli::Row power_row(std::string_view verb, std::string_view contract_name);
 /// That operand's value. Throws Error{invalid}.

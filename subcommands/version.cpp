@@ -16,7 +16,11 @@ int run(cli::Call& call) {
 } // namespace
 
 cli::Row version_row() {
-    return {.verb = "version", .summary = "print the version", .run = run};
+    return {.verb = "version",
+            .summary = "print the version",
+            .output = {.text = "the program's name and version"},
+            .examples = {{"", "print it"}},
+            .run = run};
 }
 
 } // namespace blockhost::subcommands

@@ -24,6 +24,8 @@ struct Operand {
     /// What completion offers for it.
     enum class Meaning { text, existing_vm, verb } meaning = Meaning::text;
     std::vector<std::string_view> choices = {}; ///< when not empty, nothing else is allowed
+    /// Which existing VMs completion offers, by what the VM database says of them.
+    enum class Fits { live, active, suspended } fits = Fits::live;
 };
 
 struct Option {
@@ -46,6 +48,21 @@ struct Option {
     char letter = 0; ///< one-letter spelling, or 0
     /// required: its absence is Error{usage}.
     enum class Presence { optional, required } presence = Presence::optional;
+    std::vector<std::string_view> offers = {}; ///< of a text: what completion offers, beside all else
+};
+
+/// A command line of a verb, without the program's name and the verb, and what it does.
+struct Example {
+    std::string_view words = {}; ///< as a shell takes them, separated by single blanks, nothing quoted
+    std::string_view meaning = {};
+};
+
+/// What stdout carries.
+struct Output {
+    std::string_view text = {}; ///< a sentence
+    /// The keys of the JSON document that `json_call` prints; of each element where that is a list.
+    std::vector<std::string_view> json_keys = {};
+    std::string_view json_call = {}; ///< the option that asks for it; empty: the document comes unasked
 };
 
 /// What a verb must be able to reach before it can work.
@@ -84,6 +101,8 @@ struct Row {
     std::string_view details = {};       ///< paragraphs for help and man
     std::vector<Operand> operands = {};
     std::vector<Option> options = {};
+    Output output = {};
+    std::vector<Example> examples = {}; ///< one at least of each verb that is shown
     Needs needs = Needs::nothing;
     Effect effect = Effect::reads;
     int usage_status = 2; ///< exit status of a malformed command line

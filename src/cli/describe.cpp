@@ -55,6 +55,23 @@ std::string operand_text(const Operand& operand) {
     return {};
 }
 
+std::string_view name_of(Operand::Fits fits) {
+    switch (fits) {
+    case Operand::Fits::live:
+        return "live";
+    case Operand::Fits::active:
+        return "active";
+    case Operand::Fits::suspended:
+        return "suspended";
+    }
+    return {};
+}
+
+std::string operand_help(const Operand& operand) {
+    std::string choices = operand.choices.empty() ? "" : " (one of " + joined(operand.choices, ", ") + ")";
+    return std::string(operand.help) + choices;
+}
+
 std::string option_spelling(const Option& option) {
     std::string spelling = option.letter ? std::string("-") + option.letter + ", " : std::string();
     spelling += "--" + std::string(option.name);

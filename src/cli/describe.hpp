@@ -25,6 +25,8 @@ std::string sentence(std::string_view summary);
 std::string placeholder(std::string_view name);
 /// "<name>", "[<verb>]", "<command...>".
 std::string operand_text(const Operand& operand);
+/// Its help with the choices behind it in brackets.
+std::string operand_help(const Operand& operand);
 /// "-v, --verbose", "--memory <mb>".
 std::string option_spelling(const Option& option);
 /// Its help with bounds, choices and default behind it in brackets.
@@ -36,6 +38,9 @@ std::string joined(const std::vector<std::string_view>& words, std::string_view 
 
 /// "blockhost-vm-create <name> --owner-wallet <addr> [options]", without "Usage: ".
 std::string synopsis(const Row& row, std::string_view called_as);
+
+/// "live", "active", "suspended": which VMs, as __vms takes it.
+std::string_view name_of(Operand::Fits fits);
 
 /// Each exit status of a verb and what it means, rising.
 std::vector<std::pair<std::string, std::string>> exit_statuses(const Row& row);

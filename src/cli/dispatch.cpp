@@ -8,6 +8,7 @@
 #include "cli/describe.hpp"
 #include "cli/help.hpp"
 #include "cli/printer.hpp"
+#include "model/names.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -80,11 +81,25 @@ int refuse(const Command& command, Printer& printer, const Error& error) {
     return status;
 }
 
+/// The journal, when talk goes there.
+std::unique_ptr<JournalLog> journal_of(const Command& command, std::FILE* err) {
+    const bool by_link = command.called_as == command.row.contract_name;
+    auto journal = JournalLog::behind(::fileno(err), by_link ? command.called_as : std::string(program_name));
+    if (journal) journal->set("BLOCKHOST_VERB", std::string(command.row.verb));
+    return journal;
+}
+
+void name_vm(const Row& row, const Arguments& arguments, Printer& printer) {
+    if (row.operands.empty() || row.operands[0].name != "NAME" || arguments.operands().empty()) return;
+    if (VmName::try_parse(arguments.operands()[0])) printer.about_vm(arguments.operands()[0]);
+}
+
 int run_row(const Command& command, Printer& printer) {
     Arguments arguments;
     Paths paths;
     try {
         arguments = parse(command.row, command.words);
+        name_vm(command.row, arguments, printer);
         if (!arguments.has("help")) paths = paths_for(arguments.has("mock"));
     } catch (const Error& error) {
         return refuse(command, printer, error);
@@ -102,6 +117,7 @@ int run_row(const Command& command, Printer& printer) {
 
 int run_command(const Command& command, std::FILE* out, std::FILE* err) {
     Printer printer = Printer::for_streams(out, err, command.row.talk_prefix);
+    printer.log_to(journal_of(command, err));
     try {
         return run_row(command, printer);
     } catch (const Error& error) {

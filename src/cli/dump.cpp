@@ -95,11 +95,13 @@ boost::json::array array_of(const std::vector<std::string_view>& words) {
 }
 
 boost::json::object object_of(const Operand& operand) {
-    return {{"name", operand.name},
-            {"help", operand.help},
-            {"count", name_of(operand.count)},
-            {"meaning", name_of(operand.meaning)},
-            {"choices", array_of(operand.choices)}};
+    return {
+        {"name", operand.name},
+        {"help", operand.help},
+        {"count", name_of(operand.count)},
+        {"meaning", name_of(operand.meaning)},
+        {"fits", operand.meaning == Operand::Meaning::existing_vm ? or_null(name_of(operand.fits)) : nullptr},
+        {"choices", array_of(operand.choices)}};
 }
 
 boost::json::object object_of(const Option& option) {
@@ -112,6 +114,7 @@ boost::json::object object_of(const Option& option) {
     object["min"] = bounded ? boost::json::value(option.min) : nullptr;
     object["max"] = bounded ? boost::json::value(option.max) : nullptr;
     object["choices"] = array_of(option.choices);
+    object["offers"] = array_of(option.offers);
     object["required"] = option.presence == Option::Presence::required;
     object["ignored"] = option.standing == Option::Standing::ignored;
     object["help"] = option.help;
@@ -119,7 +122,9 @@ boost::json::object object_of(const Option& option) {
 }
 
 boost::json::object object_of(const Row& row) {
-    boost::json::array operands, options;
+    boost::json::array operands, options, examples;
+    for (const Example& each : row.examples)
+        examples.push_back(boost::json::object{{"words", each.words}, {"meaning", each.meaning}});
     for (const Operand& operand : row.operands) operands.push_back(object_of(operand));
     for (const Option* option : accepted_options(row)) options.push_back(object_of(*option));
     return {{"verb", row.verb},
@@ -132,6 +137,10 @@ boost::json::object object_of(const Row& row) {
             {"effect", name_of(row.effect)},
             {"usage_status", row.usage_status},
             {"exit", row.exit == Row::Exit::contract ? "contract" : "table"},
+            {"output", boost::json::object{{"text", row.output.text},
+                                           {"json_call", row.output.json_call},
+                                           {"json_keys", array_of(row.output.json_keys)}}},
+            {"examples", std::move(examples)},
             {"talk_prefix", row.talk_prefix},
             {"always_answers", row.on_usage_error != nullptr},
             {"hidden", row.visibility == Row::Visibility::hidden},

@@ -57,11 +57,8 @@ std::string verb_help(const Row& row, std::string_view called_as) {
     text += "\n\n" + wrap_paragraphs(sentence(row.summary));
 
     Entries operands, options;
-    for (const Operand& operand : row.operands) {
-        std::string choices =
-            operand.choices.empty() ? "" : " (one of " + joined(operand.choices, ", ") + ")";
-        operands.emplace_back(operand_text(operand), std::string(operand.help) + choices);
-    }
+    for (const Operand& operand : row.operands)
+        operands.emplace_back(operand_text(operand), operand_help(operand));
     for (const Option* option : shown_options(row))
         options.emplace_back(option_spelling(*option), option_text(*option));
     text += section("Operands", operands) + section("Options", options);
@@ -87,10 +84,10 @@ std::string overview() {
     }
     text += section("Options",
                     {{"-h, --help", "show this help and exit"}, {"--version", "show the version and exit"}});
-    text += "\n" + wrap_paragraphs("'" + program +
-                                   " <verb> --help' shows a verb's operands, options and exit "
-                                   "statuses. More in the manual page " +
-                                   program + "(8).");
+    text +=
+        "\n" + wrap_paragraphs(
+                   "'" + program + " <verb> --help' shows a verb's operands, options and exit statuses, '" +
+                   program + " help <verb>' its manual page. How it all hangs together: " + program + "(7).");
     return text;
 }
 

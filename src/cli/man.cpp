@@ -1,8 +1,8 @@
 // Manual pages in roff with the man macros (groff_man(7)).
-#include "cli/help.hpp"
+#include "cli/page.hpp"
 
-#include "base/text.hpp"
 #include "cli/describe.hpp"
+#include "cli/help.hpp"
 
 #include <cstdio>
 
@@ -52,20 +52,6 @@ std::string escape(std::string_view text) {
     return escaped.starts_with('.') ? "\\&" + escaped : escaped;
 }
 
-/// Escapes; what stands in angle brackets becomes italic without them.
-std::string italic_placeholders(std::string_view text) {
-    std::string roff;
-    while (!text.empty()) {
-        auto open = text.find('<');
-        auto close = text.find('>', open == std::string_view::npos ? 0 : open);
-        if (open == std::string_view::npos || close == std::string_view::npos) return roff + escape(text);
-        roff +=
-            escape(text.substr(0, open)) + "\\fI" + escape(text.substr(open + 1, close - open - 1)) + "\\fR";
-        text.remove_prefix(close + 1);
-    }
-    return roff;
-}
-
 std::string upper(std::string_view text) {
     std::string out(text);
     for (char& c : out)
@@ -73,110 +59,50 @@ std::string upper(std::string_view text) {
     return out;
 }
 
-std::string head(std::string_view name) {
-    return ".TH \"" + escape(upper(name)) + "\" 8 \"\" \"" + escape(program_name) + " " + escape(version()) +
-           "\" \"System Administration\"\n";
-}
-
-std::string section(std::string_view title) {
-    return ".SH " + std::string(title) + "\n";
-}
-
-/// A tagged paragraph; `tag` is roff already.
-std::string entry(const std::string& tag, std::string_view text) {
-    return ".TP\n" + tag + "\n" + escape(text) + "\n";
-}
-
-std::string bold(std::string_view text) {
-    return "\\fB" + escape(text) + "\\fR";
-}
-
-/// Blank lines separate paragraphs, lines that start with a blank stay as they are.
-std::string paragraphs(std::string_view text) {
-    std::string roff;
-    bool literal = false;
-    for (const std::string& line : text::split(text::trim(text), '\n')) {
-        bool indented = line.starts_with(' ');
-        if (indented != literal) roff += indented ? ".PP\n.nf\n" : ".fi\n";
-        literal = indented;
-        roff += line.empty() ? std::string(".PP") : escape(line);
-        roff += "\n";
+std::string roff_of(const Text& text) {
+    std::string out;
+    for (const Piece& piece : text) {
+        switch (piece.face) {
+        case Face::plain:
+            out += escape(piece.text);
+            break;
+        case Face::bold:
+            out += "\\fB" + escape(piece.text) + "\\fR";
+            break;
+        case Face::placeholder:
+            out += "\\fI" + escape(piece.text) + "\\fR";
+            break;
+        }
     }
-    return literal ? roff + ".fi\n" : roff;
+    return out;
 }
 
-std::string synopsis_of(const Row& row) {
-    std::string verb_form = std::string(program_name) + " " + std::string(row.verb);
-    std::string roff;
-    for (std::string_view called_as : {row.contract_name, std::string_view(verb_form)}) {
-        if (called_as.empty()) continue;
-        std::string line = synopsis(row, called_as);
-        if (!roff.empty()) roff += ".br\n";
-        roff += bold(called_as) + italic_placeholders(std::string_view(line).substr(called_as.size())) + "\n";
+/// A section's blocks; `before` is the kind of the one before, whose end wants a macro in some pairs.
+std::string blocks_of(const Section& section) {
+    using Kind = Block::Kind;
+    std::string out;
+    const Block* before = nullptr;
+    for (const Block& block : section.blocks) {
+        bool was_literal = before && before->kind == Kind::literal;
+        if (was_literal && block.kind != Kind::literal) out += ".fi\n";
+        if (block.kind == Kind::literal && !was_literal) out += before ? ".PP\n.nf\n" : ".nf\n";
+        if (block.kind == Kind::paragraph && before) out += ".PP\n";
+        if (block.kind == Kind::line && before) out += ".br\n";
+        if (block.kind == Kind::entry) out += ".TP\n" + roff_of(block.tag) + "\n";
+        out += roff_of(block.text) + "\n";
+        before = &block;
     }
-    return section("SYNOPSIS") + roff;
-}
-
-std::string option_tag(const Option& option) {
-    std::string spelling = option_spelling(option);
-    auto value = spelling.find(" <");
-    std::string_view names = std::string_view(spelling).substr(0, value);
-    return value == std::string::npos
-               ? bold(names)
-               : bold(names) + italic_placeholders(std::string_view(spelling).substr(value));
-}
-
-std::string page_of(const Row& row) {
-    std::string name = man_page_name(row);
-    std::string verb_name = std::string(program_name) + "-" + std::string(row.verb);
-    std::string names = name == verb_name ? escape(name) : escape(name) + ", " + escape(verb_name);
-    std::string page =
-        head(name) + section("NAME") + names + " \\- " + escape(row.summary) + "\n" + synopsis_of(row);
-    page += section("DESCRIPTION") + escape(sentence(row.summary)) + "\n";
-    if (!row.details.empty()) page += ".PP\n" + paragraphs(row.details);
-    if (!row.operands.empty()) page += section("OPERANDS");
-    for (const Operand& operand : row.operands)
-        page += entry(italic_placeholders(placeholder(operand.name)), operand.help);
-    page += section("OPTIONS");
-    for (const Option* option : shown_options(row)) page += entry(option_tag(*option), option_text(*option));
-    page += section("EXIT STATUS");
-    for (const auto& [status, meaning] : exit_statuses(row)) page += entry(bold(status), meaning);
-    return page + section("SEE ALSO") + ".BR " + escape(program_name) + " (8)\n";
-}
-
-std::string overview_page() {
-    std::string page = head(program_name) + section("NAME") + escape(program_name) +
-                       " \\- provisions BlockHost's virtual machines with libvirt\n";
-    page +=
-        section("SYNOPSIS") + bold(program_name) + italic_placeholders(" <verb> [operands] [options]") + "\n";
-    page += section("DESCRIPTION") +
-            "One program, one verb a call. A verb with a command name of its own, shown "
-            "beside it, can be called by that name as well.\n";
-    page += section("VERBS");
-    for (const Row* row : shown_rows()) {
-        std::string tag = bold(row->verb);
-        if (!row->contract_name.empty()) tag += " (" + bold(row->contract_name) + ")";
-        page += entry(tag, sentence(row->summary));
-    }
-    page += section("OPTIONS") +
-            entry(bold("-h") + ", " + bold("--help"), "Show the verbs, or the help of the verb.") +
-            entry(bold("--version"), "Show the version.");
-    page += section("SEE ALSO");
-    std::vector<const Row*> shown = shown_rows();
-    for (const Row* row : shown)
-        page += ".BR " + escape(man_page_name(*row)) + " (8)" + (row == shown.back() ? "\n" : ",\n");
-    return page;
+    return before && before->kind == Kind::literal ? out + ".fi\n" : out;
 }
 
 } // namespace
 
-std::string man_page_name(const Row& row) {
-    if (!row.contract_name.empty()) return std::string(row.contract_name);
-    return std::string(program_name) + "-" + std::string(row.verb);
-}
-
-std::string man_page(const Row* row) {
-    return row ? page_of(*row) : overview_page();
+std::string roff(const Page& page) {
+    std::string out = ".TH \"" + escape(upper(page.name)) + "\" " + std::to_string(page.number) + " \"\" \"" +
+                      escape(program_name) + " " + escape(version()) + "\" \"" +
+                      (page.number == 7 ? "Overview" : "System Administration") + "\"\n";
+    for (const Section& section : page.sections) out += ".SH " + section.title + "\n" + blocks_of(section);
+    return out;
 }
 
 } // namespace blockhost::cli

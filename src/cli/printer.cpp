@@ -6,6 +6,7 @@
 #include "base/text.hpp"
 #include "cli/layout.hpp"
 
+#include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <cerrno>
@@ -67,15 +68,28 @@ void Printer::put(const std::string& text) {
     std::fflush(err_);
 }
 
+/// Whether the journal has the line. It has no prefix there: the fields say what that says.
+bool Printer::logged(Priority priority, std::string_view text, JournalLog::Fields more) {
+    if (!journal_) return false;
+    more.emplace_back("BLOCKHOST_STAGE", stage_);
+    return journal_->send(priority, fit(text), more);
+}
+
+void Printer::about_vm(std::string_view name) {
+    if (journal_) journal_->set("BLOCKHOST_VM", std::string(name));
+}
+
 void Printer::stage(std::string_view text) {
-    if (screen_ != Screen::live) return put(prefix_ + fit(text) + "\n");
     stage_ = fit(text);
+    if (logged(Priority::notice, text)) return;
+    if (screen_ != Screen::live) return put(prefix_ + stage_ + "\n");
     detail_.clear();
     stage_began_ = clock_();
     draw_live_line();
 }
 
 void Printer::detail(std::string_view text) {
+    logged(Priority::debug, text);
     if (screen_ != Screen::live) return;
     detail_ = fit(text);
     draw_live_line();
@@ -89,6 +103,18 @@ void Printer::draw_live_line() {
     std::size_t width = live_width();
     put(std::string(erase_line) + elide(text, width > clock.size() ? width - clock.size() : 0) + clock);
     live_line_ = true;
+}
+
+Printer::Sheet Printer::sheet() const {
+    constexpr std::size_t narrowest = 40;
+    const int fd = ::fileno(out_);
+    const Screen screen = screen_of(fd);
+    if (screen == Screen::pipe) return {page_width, false};
+    winsize size{};
+    auto width = static_cast<std::size_t>(width_);
+    if (width == 0 && ::ioctl(fd, TIOCGWINSZ, &size) == 0) width = size.ws_col;
+    if (width == 0) width = page_width;
+    return {std::max(width, narrowest), screen == Screen::live && !is_set("NO_COLOR")};
 }
 
 /// One column less than the screen has: a character in the last one makes some terminals wrap.
@@ -118,7 +144,9 @@ void Printer::warn(std::string_view text) {
     clear_live_line();
     bool first = true;
     for (const std::string& line : text::split(text::trim(text), '\n')) {
-        if (first) {
+        if (logged(Priority::warning, line)) {
+            // said
+        } else if (first) {
             put_marked("WARNING", yellow, line);
         } else {
             put(prefix_ + fit(line) + "\n");
@@ -130,7 +158,7 @@ void Printer::warn(std::string_view text) {
 
 void Printer::say(std::string_view line) {
     clear_live_line();
-    put(fit(line) + "\n");
+    if (!logged(Priority::notice, line)) put(fit(line) + "\n");
 }
 
 void Printer::pass_on(std::string_view bytes) {
@@ -155,7 +183,10 @@ void Printer::flush_answer() {
 
 void Printer::error(const Error& error) {
     clear_live_line();
-    put_marked("ERROR", bold_red, error.what());
+    JournalLog::Fields fields{{"BLOCKHOST_ERROR", std::string(row_of(error.code()).name)},
+                              {"BLOCKHOST_HINT", fit(error.hint())}};
+    if (!logged(Priority::error, error.what(), std::move(fields)))
+        put_marked("ERROR", bold_red, error.what());
 }
 
 std::string Printer::error_json(const Error& error) {

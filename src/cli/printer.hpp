@@ -3,6 +3,7 @@
 
 #include "base/error.hpp"
 #include "base/talk.hpp"
+#include "cli/journal_log.hpp"
 
 #include <chrono>
 #include <cstdio>
@@ -28,6 +29,11 @@ class Printer : public Talk {
     static Printer for_streams(std::FILE* out, std::FILE* err, std::string_view prefix);
     static Printer for_process(std::string_view prefix) { return for_streams(stdout, stderr, prefix); }
     ~Printer() override;
+    /// From now on talk goes to the journal with fields of ours, and to stderr only where the journal does
+    /// not take it. Nothing (null) changes nothing.
+    void log_to(std::unique_ptr<JournalLog> journal) { journal_ = std::move(journal); }
+    /// Which VM all later talk is about.
+    void about_vm(std::string_view name);
     Printer(const Printer&) = delete;
     Printer& operator=(const Printer&) = delete;
 
@@ -56,9 +62,16 @@ class Printer : public Talk {
     static std::string error_json(const Error& error);
 
     Screen screen() const { return screen_; }
+    /// What stdout is for a page: its width in columns, and whether it shows bold and underlined text.
+    struct Sheet {
+        std::size_t width;
+        bool styled;
+    };
+    Sheet sheet() const;
 
   private:
     void put(const std::string& text);
+    bool logged(Priority priority, std::string_view text, JournalLog::Fields more = {});
     void put_marked(std::string_view mark, std::string_view colour, std::string_view text);
     void draw_live_line();
     void clear_live_line();
@@ -71,6 +84,7 @@ class Printer : public Talk {
     int width_;
     Clock clock_;
     bool live_line_ = false;
+    std::unique_ptr<JournalLog> journal_ = {};
     std::string stage_, detail_;
     std::chrono::steady_clock::time_point stage_began_{};
 };

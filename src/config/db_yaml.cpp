@@ -128,7 +128,7 @@ DbConfig read_db_config(const Paths& paths) {
 }
 
 DbConfig parse_db_config(const std::string& text, const Paths& paths) {
-    YamlSection file = YamlSection::parse(text, paths.db_yaml().native());
+    YamlSection file = YamlSection::parse(text, paths.db_yaml().native(), db_yaml_keys());
 
     auto is_address = [](const std::string& s) { return Ipv4::try_parse(s) || Ipv6::try_parse(s); };
     DbConfig config{

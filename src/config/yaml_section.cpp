@@ -4,6 +4,7 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/node/impl.h>
@@ -46,7 +47,8 @@ void refuse_key_without_colon(const YAML::Node& map, const std::vector<std::stri
 
 } // namespace
 
-YamlSection YamlSection::parse(const std::string& text, const std::string& path) {
+YamlSection YamlSection::parse(const std::string& text, const std::string& path,
+                               std::span<const ConfigKey> known) {
     try {
         YAML::Node root = YAML::Load(text);
         if (root.IsDefined() && !root.IsNull() && !root.IsMap())
@@ -55,7 +57,7 @@ YamlSection YamlSection::parse(const std::string& text, const std::string& path)
         refuse_key_without_colon(root, lines, path);
         if (root.IsMap())
             for (const auto& member : root) refuse_key_without_colon(member.second, lines, path);
-        return YamlSection(path, "", root);
+        return YamlSection(path, "", root, known);
     } catch (const YAML::Exception& e) {
         throw Error(Code::config, place(path, e.mark) + "not YAML: " + e.msg);
     }
@@ -88,6 +90,12 @@ std::optional<YAML::Node> member_of(const YAML::Node& mapping, const std::string
 } // namespace
 
 std::optional<YAML::Node> YamlSection::find(const std::string& key) const {
+    const std::string name = full_name(key);
+    const auto names_it = [&](const ConfigKey& row) {
+        return row.name == name || row.name.starts_with(name + ".");
+    };
+    if (!known_.empty() && std::ranges::none_of(known_, names_it))
+        throw Error(Code::internal, name + " is read, but is not in the table of keys");
     auto found = member_of(node_, key);
     if (found && found->IsNull()) found.reset();
     return found;
@@ -96,7 +104,7 @@ std::optional<YAML::Node> YamlSection::find(const std::string& key) const {
 YamlSection YamlSection::section(const std::string& key) const {
     auto value = find(key);
     if (value && !value->IsMap()) refuse_value(key, *value, "a mapping");
-    return YamlSection(path_, full_name(key), value ? *value : YAML::Node());
+    return YamlSection(path_, full_name(key), value ? *value : YAML::Node(), known_);
 }
 
 std::optional<std::string> YamlSection::text(const std::string& key, std::string_view expected,

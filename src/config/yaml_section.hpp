@@ -2,6 +2,8 @@
 /// Reading YAML strictly: a wrong value is an Error{config} that names file, line, column and key. For this
 /// floor only.
 
+#include "config/db_yaml_keys.hpp"
+
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -17,7 +19,10 @@ namespace blockhost {
 class YamlSection {
   public:
     /// The whole of `text`, which must be a mapping or empty. `path` is what messages call it.
-    static YamlSection parse(const std::string& text, const std::string& path);
+    /// When `known` is not empty, asking for a key that is neither in it nor a mapping of one is
+    /// Error{internal}.
+    static YamlSection parse(const std::string& text, const std::string& path,
+                             std::span<const ConfigKey> known = {});
 
     bool given(const std::string& key) const { return find(key).has_value(); }
     /// A mapping within; empty when not given.
@@ -37,8 +42,8 @@ class YamlSection {
     [[noreturn]] void refuse(const std::string& key, const std::string& what) const;
 
   private:
-    YamlSection(std::string path, std::string name, const YAML::Node& node)
-        : path_(std::move(path)), name_(std::move(name)), node_(node) {}
+    YamlSection(std::string path, std::string name, const YAML::Node& node, std::span<const ConfigKey> known)
+        : path_(std::move(path)), name_(std::move(name)), node_(node), known_(known) {}
     std::optional<YAML::Node> find(const std::string& key) const;
     std::string full_name(const std::string& key) const { return name_.empty() ? key : name_ + "." + key; }
     [[noreturn]] void refuse_value(const std::string& key, const YAML::Node& value,
@@ -47,6 +52,7 @@ class YamlSection {
     std::string path_;
     std::string name_; ///< "ip_pool"; empty for the whole file
     YAML::Node node_;
+    std::span<const ConfigKey> known_;
 };
 
 /// `text` as a whole decimal number without sign, blanks or leading zeros.

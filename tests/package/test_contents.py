@@ -49,6 +49,7 @@ FILES = f"""
 /usr/share/doc/{PACKAGE}/security.md
 /usr/share/fish/vendor_completions.d/blockhost-libvirt.fish
 /usr/share/lintian/overrides/{PACKAGE}
+/usr/share/man/man7/blockhost-libvirt.7.gz
 /usr/share/man/man8/blockhost-libvirt-boot.8.gz
 /usr/share/man/man8/blockhost-libvirt-extend.8.gz
 /usr/share/man/man8/blockhost-libvirt-help.8.gz
@@ -143,8 +144,11 @@ def test_its_names_are_those_that_the_outer_build_and_upgrades_know(package):
 def test_lintian_has_nothing_to_say(package):
     if not shutil.which("lintian"):
         pytest.skip("lintian is missing")
+    # In a program three bytes of machine code pass for a misspelt word ("wtH": a jump and the next instruction). What
+    # the program says is in its manual pages too, where spelling is looked at.
     run = subprocess.run(["lintian", "--allow-root", "--no-cfg", "--pedantic", "--display-experimental",
-                          "--display-info", "--tag-display-limit", "0", package], capture_output=True, text=True)
+                          "--display-info", "--tag-display-limit", "0", "--suppress-tags", "spelling-error-in-binary",
+                          package], capture_output=True, text=True)
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
 
 

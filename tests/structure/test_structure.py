@@ -118,23 +118,65 @@ def test_the_mint_link_is_never_installed():
     assert "mint" not in (TREE / "symlinks/meson.build").read_text()
 
 
-def test_project_yaml_lists_the_verbs(dump):
-    text = (TREE / "PROJECT.yaml").read_text()
-    listed = re.search(r"^verbs: \[(.*)\]$", text, re.M).group(1).split(", ")
-    assert listed == [row["verb"] for row in dump["verbs"] if not row["hidden"]]
+def test_project_yaml_is_the_dump():
+    generated = subprocess.run([BINARY, "__dump", "project"], check=True, capture_output=True, text=True).stdout
+    assert (TREE / "PROJECT.yaml").read_text() == generated, \
+        "renew it: build/blockhost-libvirt __dump project >PROJECT.yaml"
+
+
+def test_project_yaml_says_what_tools_need(dump):
+    yaml = pytest.importorskip("yaml")
+    project = yaml.safe_load((TREE / "PROJECT.yaml").read_text())
+    shown = [row for row in dump["verbs"] if not row["hidden"]]
+    assert [row["verb"] for row in project["commands"]] == [row["verb"] for row in shown]
+    for row, known in zip(project["commands"], shown):
+        assert row.get("contract_name") == known["contract_name"] and row["output"]["text"] and row["examples"]
+        assert [option["name"] for option in row.get("options", [])] == \
+            [option["name"] for option in known["options"] if option["name"] not in ("help", "mock")]
+        assert all(isinstance(status, str) for status in row["exit_statuses"])
+    assert [code["name"] for code in project["error_codes"]] == [code["name"] for code in dump["errors"]]
+    assert set(project["units"]) == {path.name.removesuffix(".in") for path in (TREE / "data/systemd").glob("*.*")
+                                     if "blockhost" in path.name}
+    for name, task in project["tasks"].items():
+        assert os.access(TREE / task, os.X_OK), name
+
+
+def test_the_root_agents_actions_are_the_manifests():
+    yaml = pytest.importorskip("yaml")
+    project = yaml.safe_load((TREE / "PROJECT.yaml").read_text())
+    manifest = json.loads((TREE / "provisioner.json").read_text())
+    assert list(project["root_agent_actions"]["shipped"]) == manifest["root_agent_actions"]
+    called = set(re.findall(r'"(ip6-[a-z-]+)"', (TREE / "src/host/network.cpp").read_text()))
+    assert set(project["root_agent_actions"]["called"]) == called
+
+
+def test_the_keys_of_db_yaml_are_in_the_docs():
+    yaml = pytest.importorskip("yaml")
+    keys = yaml.safe_load((TREE / "PROJECT.yaml").read_text())["config_keys"]
+    row = next(line for line in (TREE / "docs/contract.md").read_text().splitlines()
+               if line.startswith("| `/etc/blockhost/db.yaml` |"))
+    assert {key.split(".")[0] for key in keys} == set(row.split("`")[3].split())
+
+
+def test_environment_variables_that_are_read_are_in_project_yaml():
+    yaml = pytest.importorskip("yaml")
+    project = yaml.safe_load((TREE / "PROJECT.yaml").read_text())
+    read = {name for path in sources() for name in re.findall(r'(?:getenv|is_set)\("([A-Z_]+)"\)', path.read_text())}
+    tests_own = {"BLOCKHOST_FAULT", "BLOCKHOST_SIM_LATE", "LD_LIBRARY_PATH"}
+    assert set(project["environment"]) == read - tests_own
 
 
 def test_versions_agree(dump):
     version = dump["version"]
     assert json.loads((BUILD / "data/provisioner.json").read_text())["version"] == version
     assert (TREE / "packaging/debian/changelog").read_text().startswith(f"blockhost-provisioner-libvirt ({version})")
-    assert f"version: {version}" in (TREE / "PROJECT.yaml").read_text()
+    assert f'version: "{version}"' in (TREE / "PROJECT.yaml").read_text()
     assert f"## {version}" in (TREE / "CHANGELOG.md").read_text()
 
 
 def test_every_visible_verb_has_its_manual_page(dump):
-    pages = {path.name for path in (BUILD / "data/manual").glob("*.8")}
-    assert pages == {"blockhost-libvirt.8", *(row["man_page"] + ".8" for row in dump["verbs"] if not row["hidden"])}
+    pages = {path.name for path in (BUILD / "data/manual").glob("*.[78]")}
+    assert pages == {"blockhost-libvirt.7", "blockhost-libvirt.8", *(row["man_page"] + ".8" for row in dump["verbs"] if not row["hidden"])}
     for page in pages:
         assert f'.TH "{page[:-2].upper()}"' in (BUILD / "data/manual" / page).read_text().replace("\\-", "-")
 

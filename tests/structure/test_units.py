@@ -70,6 +70,15 @@ def test_the_service_waits_for_the_clock_and_writes_only_where_it_may(name):
     assert service["ReadWritePaths"].split() == ["/var/lib/blockhost", "-/run/blockhost"]
 
 
+@pytest.mark.parametrize("name", SERVICES)
+def test_the_service_can_reach_the_journal(name):
+    """Its socket is AF_UNIX below /run; talk goes there when standard error is the journal, which is systemd's default."""
+    service = unit(name)["Service"]
+    assert "AF_UNIX" in service["RestrictAddressFamilies"].split()
+    assert not {"StandardError", "StandardOutput", "LogNamespace", "InaccessiblePaths", "RootDirectory"} & set(service)
+    assert service.get("LogLevelMax", "notice") == "notice"  # stages are notices
+
+
 def test_only_boot_runs_as_root():
     users = {name: unit(name)["Service"].get("User", "root") for name in SERVICES}
     assert users == {"blockhost-boot.service": "root", "blockhost-gc.service": "blockhost",

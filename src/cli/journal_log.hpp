@@ -1,0 +1,46 @@
+#pragma once
+/// systemd's journal, spoken to on its own socket: a line of talk with fields beside it
+/// (systemd.journal-fields(7), and "Native Journal Protocol" in systemd's documentation).
+
+#include "base/files.hpp"
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace blockhost::cli {
+
+inline constexpr std::string_view journal_socket = "/run/systemd/journal/socket";
+
+/// syslog(3)'s.
+enum class Priority { error = 3, warning = 4, notice = 5, debug = 7 };
+
+class JournalLog {
+  public:
+    using Fields = std::vector<std::pair<std::string_view, std::string>>;
+
+    /// `identifier` is what journalctl shows before the line.
+    JournalLog(std::string identifier, std::string_view socket = journal_socket);
+    /// A log when `fd` is the stream to the journal that systemd names in JOURNAL_STREAM (systemd.exec(5)),
+    /// else nothing.
+    static std::unique_ptr<JournalLog> behind(int fd, std::string identifier,
+                                              std::string_view socket = journal_socket);
+
+    /// A field of every line from now on; an empty value removes it.
+    void set(std::string_view field, std::string value);
+    /// Whether the journal has taken the line: false when it is not there, or does not take one that long.
+    /// Waits for a second at most; a journal that failed is not asked again.
+    bool send(Priority priority, std::string_view message, const Fields& more = {});
+
+  private:
+    Fields fields_;
+    std::string socket_path_;
+    Fd socket_;
+};
+
+/// A field as it goes over the wire.
+std::string journal_field(std::string_view field, std::string_view value);
+
+} // namespace blockhost::cli

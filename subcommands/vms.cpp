@@ -1,0 +1,52 @@
+/// __vms: the VMs' names, for completion. Loads nothing, and is silent about whatever stands in its way.
+
+#include "registry/names.hpp"
+#include "subcommands/verbs.hpp"
+
+namespace blockhost::subcommands {
+
+namespace {
+
+bool fits(RecordStatus status, std::string_view wanted) {
+    return wanted == "live" ? status != RecordStatus::destroyed : wanted == to_string(status);
+}
+
+std::vector<std::pair<std::string, RecordStatus>> names_of(const cli::Call& call) {
+    const DbConfig config = read_db_config(call.paths);
+    const auto file = call.mock ? mock_database(call.paths) : config.db_file;
+    if (auto names = names_at_a_glance(file)) return std::move(*names);
+    std::vector<std::pair<std::string, RecordStatus>> names;
+    for (const VmRecord& record : Registry(file).read().records())
+        names.emplace_back(record.name.str(), record.status);
+    return names;
+}
+
+int run(cli::Call& call) {
+    std::string names;
+    try {
+        for (const auto& [name, status] : names_of(call))
+            if (fits(status, call.arguments.operands().front())) names += name + "\n";
+    } catch (const std::exception&) {
+        return 0; // somebody pressed Tab: no place for complaints
+    }
+    call.printer.answer_raw(names);
+    call.printer.flush_answer();
+    return 0;
+}
+
+} // namespace
+
+cli::Row vms_row() {
+    return {
+        .verb = "__vms",
+        .summary = "print the VMs' names for completion",
+        .operands = {{.name = "WHICH",
+                      .help = "by what the VM database says",
+                      .choices = {"live", "active", "suspended"}}},
+        .needs = cli::Needs::registry,
+        .run = run,
+        .visibility = cli::Row::Visibility::hidden,
+    };
+}
+
+} // namespace blockhost::subcommands
