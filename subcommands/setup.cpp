@@ -222,8 +222,11 @@ cli::Row setup_row() {
         .needs = cli::Needs::nothing,
         .effect = cli::Effect::changes,
         .talk_prefix = "[setup] ",
-        .output = {.text = "what is there now, a line each; with --json an object with 'step', and what the step "
-                           "has to tell"},
+        .output = {.text =
+                       "what is there now, a line each; with --json an object with 'step', and what the step "
+                       "has to tell",
+                   .json_keys = {"step", "changed"},
+                   .json_call = "--json"},
         .examples = {{"storage", "the pool, as db.yaml names it"},
                      {"network --bridge br0", "VMs stand on br0"},
                      {"db-config --ip-network 192.168.1.0/24 --ip-start 200 --ip-end 250 --dry-run",

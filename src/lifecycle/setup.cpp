@@ -16,8 +16,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr const char* libvirts_network = "default";
-
 [[noreturn]] void refuse(std::string field, std::string message, std::string hint,
                          Code code = Code::invalid) {
     throw FieldError(code, {{std::move(field), std::move(message), std::move(hint)}});

@@ -5,6 +5,9 @@
 
 namespace blockhost::setup {
 
+/// The network that libvirt comes with; setup stops it.
+inline constexpr const char* libvirts_network = "default";
+
 /// Adds what is wrong with the name of a pool or the path of its folder.
 void check_names(const std::optional<std::string>& pool, const std::optional<std::string>& path,
                  std::vector<BadField>& bad);

@@ -3,12 +3,12 @@
 #include "base/text.hpp"
 #include "config/db_yaml.hpp"
 #include "config/yaml_merge.hpp"
+#include "host/capability.hpp"
 #include "lifecycle/setup_checks.hpp"
 
 #include <algorithm>
 #include <array>
 #include <fmt/format.h>
-#include <grp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -228,11 +228,8 @@ DbConfig understood(const Site& site, const std::string& text) {
 files::Ownership ownership_of(const Site& site) {
     files::Ownership ownership{.mode = file_mode, .uid = {}, .gid = {}};
     if (site.reality == Reality::simulated || geteuid() != 0) return ownership;
-    group entry, *found = nullptr;
-    std::array<char, 16384> strings;
-    getgrnam_r(user_group, &entry, strings.data(), strings.size(), &found);
     ownership.uid = 0;
-    ownership.gid = found ? found->gr_gid : 0;
+    ownership.gid = host::group_id(user_group).value_or(0);
     return ownership;
 }
 
@@ -303,8 +300,9 @@ std::vector<Warning> dangers(const Ipv4Pool& pool, const std::string& bridge,
         if (range.first <= pool.last && pool.first <= range.last)
             found.push_back(
                 {"ip_start", fmt::format("the pool ({}) overlaps what the DHCP of libvirt's network {} hands "
-                                         "out ({})",
-                                         whole, range.network, range_text(range.first, range.last))});
+                                         "out ({}){}",
+                                         whole, range.network, range_text(range.first, range.last),
+                                         range.network == libvirts_network ? ", until setup stops it" : "")});
     const auto stands = std::ranges::find(interfaces, bridge, &host::Interface::name);
     if (stands == interfaces.end()) {
         found.push_back({"bridge", fmt::format("{} is not an interface of this host", bridge)});
