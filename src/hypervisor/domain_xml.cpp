@@ -273,6 +273,7 @@ std::optional<DomainMark> read_mark(const std::string& xml) {
     return std::nullopt;
 }
 
+/// With the default namespace: libvirt gives the element its prefix, and refuses one that has that already.
 std::string render_mark(const VmName& name, const DomainMark& mark) {
     pugi::xml_document document;
     add_mark(document, name, mark, "");

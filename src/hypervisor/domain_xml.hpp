@@ -64,8 +64,7 @@ struct DomainMark {
 
 /// The mark in a domain's definition, or in its metadata element alone; nothing when there is none.
 std::optional<DomainMark> read_mark(const std::string& xml);
-/// The metadata element that says so much, for a domain named `name`. Its namespace is the default one: libvirt
-/// gives it the prefix, and refuses an element that has that already.
+/// The metadata element that says so much, for a domain named `name`.
 std::string render_mark(const VmName& name, const DomainMark& mark);
 /// The definition with that element instead of whatever mark it had; empty: without.
 std::string with_metadata(const std::string& xml, const std::string& mark);

@@ -68,6 +68,30 @@ TEST_CASE("the bulk look shows every domain with its state") {
     CHECK(seen == 11);
 }
 
+TEST_CASE("our mark can be written into a domain, running or off, written anew and taken out") {
+    Stage stage;
+    const auto name = defined(stage, "marked");
+    const auto write = [&](const std::string& instance) {
+        const DomainMark mark{.instance = instance,
+                              .operation = "1",
+                              .state_folder = "/s",
+                              .ip = {},
+                              .ipv6 = {},
+                              .wallet = "0xab",
+                              .username = "admin",
+                              .network_mode = "none",
+                              .expires_at = "",
+                              .created_at = ""};
+        stage.hypervisor().set_metadata(name, instance.empty() ? "" : render_mark(VmName(name), mark));
+        const auto read = read_mark(stage.hypervisor().find(name)->xml);
+        return read ? read->instance + " " + read->wallet : "none";
+    };
+    CHECK(write("one") == "one 0xab");
+    stage.hypervisor().start(name);
+    CHECK(write("two") == "two 0xab");
+    CHECK(write("") == "none");
+}
+
 TEST_CASE("a name or a uuid that is taken cannot be defined again") {
     Stage stage;
     auto name = stage.name("taken"), other = stage.name("other");
