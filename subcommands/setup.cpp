@@ -219,9 +219,6 @@ cli::Row setup_row() {
                      .help = "db-config: from suspension to destruction"},
                     {.name = "dry-run", .help = "db-config: validate, warn and show, but write nothing"},
                     {.name = "json", .help = "print a JSON object"}},
-        .needs = cli::Needs::nothing,
-        .effect = cli::Effect::changes,
-        .talk_prefix = "[setup] ",
         .output = {.text =
                        "what is there now, a line each; with --json an object with 'step', and what the step "
                        "has to tell",
@@ -232,6 +229,9 @@ cli::Row setup_row() {
                      {"db-config --ip-network 192.168.1.0/24 --ip-start 200 --ip-end 250 --dry-run",
                       "what db.yaml would say, and what is dangerous about it"},
                      {"template", "build the template"}},
+        .needs = cli::Needs::nothing,
+        .effect = cli::Effect::changes,
+        .talk_prefix = "[setup] ",
         .run = run,
     };
 }
