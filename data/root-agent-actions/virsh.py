@@ -18,7 +18,7 @@ LIMITS = {
     "virsh-define": 30,
     "virsh-undefine": 60,
     "virsh-guest-exec": 150,
-    "vm-step": 60,
+    "vm-step": 120,
 }
 
 
@@ -33,7 +33,8 @@ def _action(name, seconds):
             run = subprocess.run([PROGRAM, "__root-action", name], input=json.dumps(params).encode(),
                                  capture_output=True, timeout=seconds, env=_environment(), check=False)
         except subprocess.TimeoutExpired:
-            return {"ok": False, "error": f"{name} did not end within {seconds} s"}
+            # It may still take effect: callers of ours look again before they conclude anything.
+            return {"ok": False, "error": f"{name} did not end within {seconds} s", "code": "no_answer"}
         except OSError as error:
             return {"ok": False, "error": f"{PROGRAM} cannot be run: {error.strerror}"}
         try:

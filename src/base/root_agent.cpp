@@ -1,6 +1,7 @@
 // The root agent's protocol: connect, one frame out, one frame in, all within one deadline.
 #include "base/root_agent.hpp"
 
+#include "base/boot_clock.hpp"
 #include "base/error.hpp"
 #include "base/files.hpp"
 #include "base/json.hpp"
@@ -141,8 +142,10 @@ boost::json::object call_root_agent(const std::filesystem::path& socket, std::st
                                     const boost::json::object& parameters,
                                     std::chrono::milliseconds deadline) {
     auto end = Deadline::in(deadline);
+    boost::json::object all = parameters;
+    all[root_action_end] = (moment_now().since_boot + deadline).count();
     std::string request =
-        boost::json::serialize(boost::json::object{{"action", action}, {"params", parameters}});
+        boost::json::serialize(boost::json::object{{"action", action}, {"params", std::move(all)}});
     if (request.size() > largest_request)
         throw Error(Code::invalid,
                     "the request " + std::string(action) + " is larger than the root agent's 10 MiB");

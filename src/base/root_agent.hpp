@@ -8,6 +8,10 @@
 
 namespace blockhost {
 
+/// The parameter that tells our actions until when their caller waits, in milliseconds since the host's boot:
+/// what is taken up later is not carried out.
+inline constexpr const char* root_action_end = "not_after";
+
 /// Calls `action`; returns the whole reply object when it says ok. Throws Error{denied} when the socket
 /// cannot be reached, Error{no_answer} when it does not answer in time. When it refuses: the Error that our
 /// own binary met on the other side, where the reply names its code; else Error{hypervisor} with the agent's

@@ -6,7 +6,9 @@
 #include "base/json.hpp"
 #include "base/text.hpp"
 
+#include <algorithm>
 #include <arpa/inet.h>
+#include <array>
 #include <bit>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -33,10 +35,15 @@ Ipv4 address_in(const sockaddr* address) {
     return Ipv4(ntohl(reinterpret_cast<const sockaddr_in*>(address)->sin_addr.s_addr));
 }
 
-void add_addresses(std::map<std::string, Interface>& all) {
+using AddressList = std::unique_ptr<ifaddrs, void (*)(ifaddrs*)>;
+AddressList address_list() {
     ifaddrs* first = nullptr;
     if (getifaddrs(&first) != 0) throw errno_error("cannot read", "the host's addresses", errno);
-    const std::unique_ptr<ifaddrs, void (*)(ifaddrs*)> list(first, freeifaddrs);
+    return {first, freeifaddrs};
+}
+
+void add_addresses(std::map<std::string, Interface>& all) {
+    const AddressList list = address_list();
     for (const ifaddrs* entry = list.get(); entry != nullptr; entry = entry->ifa_next) {
         if (!entry->ifa_addr || entry->ifa_addr->sa_family != AF_INET) continue;
         const int length = entry->ifa_netmask ? std::popcount(address_in(entry->ifa_netmask).value()) : 32;
@@ -127,6 +134,19 @@ std::vector<Interface> kernel_interfaces() {
         if (interface.bridge) interface.ports = entries_in(sys_net / name / "brif");
     }
     return in_order(std::move(all));
+}
+
+std::vector<Ipv6> kernel_addresses6() {
+    std::vector<Ipv6> addresses;
+    const AddressList list = address_list();
+    for (const ifaddrs* entry = list.get(); entry != nullptr; entry = entry->ifa_next) {
+        if (!entry->ifa_addr || entry->ifa_addr->sa_family != AF_INET6) continue;
+        const auto* socket_address = reinterpret_cast<const sockaddr_in6*>(entry->ifa_addr);
+        std::array<unsigned char, 16> bytes;
+        std::copy_n(socket_address->sin6_addr.s6_addr, bytes.size(), bytes.begin());
+        addresses.emplace_back(bytes);
+    }
+    return addresses;
 }
 
 std::vector<Interface> simulated_interfaces(const fs::path& world) {

@@ -1,5 +1,5 @@
 #pragma once
-/// The host's network interfaces with their IPv4 addresses, as setup looks for the bridge that VMs stand on.
+/// The host's network interfaces and their addresses.
 
 #include "model/address.hpp"
 
@@ -31,6 +31,8 @@ struct Interface {
 
 /// The kernel's, sorted by name. Throws Error{io}.
 std::vector<Interface> kernel_interfaces();
+/// All IPv6 addresses of the host. Throws Error{io}.
+std::vector<Ipv6> kernel_addresses6();
 
 /// The simulated world's: `<world>/interfaces.json`, an object of NAME: {"bridge", "addresses", "gateway",
 /// "ports"}; without it, br0 with 192.168.1.5/24.

@@ -2,6 +2,8 @@
 
 #include "hypervisor/surroundings.hpp"
 
+#include "hypervisor/guarded.hpp"
+
 #include "base/files.hpp"
 #include "base/json.hpp"
 #include "base/module.hpp"
@@ -80,19 +82,6 @@ std::unique_ptr<Surroundings> open_libvirt_surroundings(const std::string& uri, 
 }
 
 namespace {
-
-/// Turns what `body` throws into `f`.
-template<class Body>
-auto guarded(Failure& f, Body body) noexcept -> decltype(body()) {
-    try {
-        return body();
-    } catch (const Error& error) {
-        f = {true, error.code(), error.message(), error.hint()};
-    } catch (const std::exception& error) {
-        f = {true, Code::internal, error.what(), ""};
-    }
-    return {};
-}
 
 class SimulatedSurroundings final : public Surroundings {
   public:

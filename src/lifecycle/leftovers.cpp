@@ -87,21 +87,31 @@ std::vector<std::string> disks_of(World& world, const Observation& seen) {
 namespace {
 
 /// A domain that uses one of the disks, under whatever name: one that carries the id of the operation that
-/// made the disk, or, for a disk without an id, one that names its path.
+/// made the disk, or, for a disk without an id, one that has it under whatever path.
 std::optional<std::string> user_of(World& world, const VmName& name, const std::vector<std::string>& disks) {
     Hypervisor& hypervisor = world.hypervisor();
-    std::vector<std::string> paths;
-    for (const std::string& disk : disks) paths.push_back((world.storage / disk).string());
+    const auto identity = [](const std::filesystem::path& path) { // whatever a domain calls it
+        std::error_code ignored;
+        return std::filesystem::exists(path, ignored) ? files::identity(path) : path.string();
+    };
+    std::vector<std::string> identities;
+    bool all_named = true; // by the operations that made them
+    for (const std::string& disk : disks) {
+        identities.push_back(identity(world.storage / disk));
+        all_named = all_named && operation_of_volume(name, disk);
+    }
+    const auto is_one = [&](const std::string& used) {
+        return std::ranges::find(identities, identity(used)) != identities.end();
+    };
     for (const DomainUse& use : hypervisor.uses()) {
         const auto mark = read_mark(use.metadata);
         const auto id = mark ? OperationId::try_parse(mark->operation) : std::nullopt;
         if (id && std::find(disks.begin(), disks.end(), volume_name(name, *id)) != disks.end())
             return use.name;
-        if (mark && mark->instance == world.instance.str()) continue;
+        if (all_named && mark && mark->instance == world.instance.str()) continue;
         const auto view = hypervisor.find(use.name);
         const auto used = view ? read_domain(view->xml).disks : std::vector<std::string>{};
-        if (std::find_first_of(used.begin(), used.end(), paths.begin(), paths.end()) != used.end())
-            return use.name;
+        if (std::ranges::any_of(used, is_one)) return use.name;
     }
     return std::nullopt;
 }

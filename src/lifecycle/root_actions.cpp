@@ -2,7 +2,9 @@
 
 #include "lifecycle/root_actions.hpp"
 
+#include "base/boot_clock.hpp"
 #include "base/json.hpp"
+#include "base/root_agent.hpp"
 #include "base/text.hpp"
 #include "config/templates.hpp"
 #include "guest/cloud_init.hpp"
@@ -29,8 +31,8 @@ namespace fs = std::filesystem;
 
 constexpr std::uint64_t gib = 1ull << 30;
 constexpr auto longest_guest_command = 120s;
-constexpr std::size_t longest_command_text = 4000; // characters, as the action's other callers know it
-constexpr std::int64_t longest_agent_answer = 5;   // seconds: everybody else's actions wait meanwhile
+constexpr std::ptrdiff_t longest_command_text = 4000; // characters, as the action's other callers know it
+constexpr std::int64_t longest_agent_answer = 5;      // seconds: everybody else's actions wait meanwhile
 constexpr std::size_t largest_definition = 1u << 20;
 
 std::string text_of(const bj::object& from, std::string_view key) {
@@ -56,7 +58,9 @@ VmName name_of(const std::string& text) {
 std::optional<Observation> ours(World& world, const VmName& name) {
     Observation seen = observe(world, name);
     if (!seen.domain) return std::nullopt;
-    if (seen.proof == Proof::none)
+    // The instance's id lies in the blockhost user's folder; the state folder's name is root's.
+    const bool elsewhere = seen.facts.mark && seen.facts.mark->state_folder != world.paths.state.string();
+    if (seen.proof == Proof::none || elsewhere)
         throw Error(Code::foreign, fmt::format("{} is a domain that this BlockHost did not make; it is left "
                                                "untouched",
                                                name.str()));
@@ -69,16 +73,36 @@ Observation existing(World& world, const VmName& name) {
     return *std::move(seen);
 }
 
-// What QEMU and virtlogd will open
+// What QEMU, virtlogd and libvirt will open
 
 [[noreturn]] void planted(const fs::path& path, std::string_view why) {
-    throw Error(Code::denied, fmt::format("{} {}", path.string(), why),
-                "somebody has put something else there: look at it, and destroy the VM");
+    throw Error(
+        Code::denied, fmt::format("{} {}", path.string(), why),
+        "look at it: root touches only regular files with one name, in folders that are no links of others");
 }
 
-/// A regular file with this one name, in a folder that is walked to without links.
-void require_plain(const std::optional<Folder>& folder, const fs::path& path) {
-    const Fd file = folder ? folder->open_file(path.filename().string(), O_RDONLY | O_NONBLOCK) : Fd();
+/// A folder of ours; nothing when there is none. What lies in the state folder is the blockhost user's, who
+/// can put a link there: only root's own are followed.
+std::optional<Folder> open_ours(const World& world, const fs::path& path) {
+    const fs::path relative = path.lexically_relative(world.paths.state);
+    auto at = Folder::open(world.paths.state);
+    if (relative.empty() || *relative.begin() == "..")
+        return Folder::open(path); // where root's db.yaml has it
+    for (const fs::path& step : relative) {
+        struct stat seen {};
+        if (!at || fstatat(at->fd(), step.c_str(), &seen, AT_SYMLINK_NOFOLLOW) != 0) return std::nullopt;
+        if (S_ISLNK(seen.st_mode) && seen.st_uid != 0) planted(at->path() / step, "is a link");
+        at = S_ISLNK(seen.st_mode) ? Folder::open(at->path() / step) : at->sub(step.string());
+    }
+    return at;
+}
+
+/// Of a file: that it is a regular one with this one name. Absent is fine where libvirt makes it anew.
+enum class Absent { is_fine, is_refused };
+void require_plain(const std::optional<Folder>& folder, const fs::path& path, Absent absent) {
+    const std::string name = path.filename().string();
+    if (absent == Absent::is_fine && (!folder || folder->kind(name) == Folder::Kind::absent)) return;
+    const Fd file = folder ? folder->open_file(name, O_RDONLY | O_NONBLOCK) : Fd();
     struct stat seen {};
     if (!file || fstat(file.get(), &seen) != 0) planted(path, "is not there");
     if (seen.st_nlink != 1) planted(path, "has another name too");
@@ -86,9 +110,9 @@ void require_plain(const std::optional<Folder>& folder, const fs::path& path) {
 
 /// Nothing below a disk but templates: libvirt opens the whole chain for QEMU.
 void require_templates_below(const World& world, const fs::path& image) {
-    const fs::path templates = fs::weakly_canonical(world.paths.templates);
+    const auto templates = open_ours(world, world.paths.templates);
     for (const fs::path& below : backing_chain(image))
-        if (below.parent_path() != templates)
+        if (!templates || files::identity(below.parent_path()) != files::identity(templates->path()))
             planted(image, fmt::format("stands on {}, which is no template", below.string()));
 }
 
@@ -96,35 +120,51 @@ void require_templates_below(const World& world, const fs::path& image) {
 void require_planted_nothing(const World& world, const VmName& name, const DomainFacts& facts) {
     for (const fs::path disk : facts.disks) {
         if (disk.parent_path() != world.storage) continue;
-        require_plain(Folder::open(world.storage), disk);
+        require_plain(open_ours(world, world.storage), disk, Absent::is_refused);
         require_templates_below(world, disk);
     }
-    for (const fs::path seed : facts.seeds) {
-        if (seed.parent_path() != world.paths.cloud_init / name.str()) continue;
-        const auto all = Folder::open(world.paths.cloud_init);
-        require_plain(all ? all->sub(name.str()) : std::nullopt, seed);
-    }
+    for (const fs::path seed : facts.seeds)
+        if (seed.parent_path() == world.paths.cloud_init / name.str())
+            require_plain(open_ours(world, seed.parent_path()), seed, Absent::is_refused);
     const fs::path console(facts.console_log);
     if (console.parent_path() == world.paths.consoles)
-        require_plain(Folder::open(world.paths.consoles), console);
+        require_plain(open_ours(world, world.paths.consoles), console, Absent::is_fine);
 }
 
 // Addresses
 
-void require_in_pool(const World& world, const std::optional<Ipv4>& ip, const std::optional<Ipv6>& ipv6) {
-    const Ipv4Pool& pool = world.config.ipv4;
+/// Why that address is none for VMs; nothing when it is. `marked`: the one that the VM's own domain was
+/// given, which stays good when the pool has moved.
+std::optional<std::string> unfit(const World& world, const Ipv4& ip, const std::optional<Ipv4>& marked) {
     const auto own = world.network->own_addresses();
-    const bool is_hosts = ip && (std::find(own.begin(), own.end(), *ip) != own.end() || pool.gateway == *ip);
-    if (ip && (!pool.network.contains(*ip) || is_hosts))
-        throw Error(Code::invalid,
-                    fmt::format("{} is not an address for VMs (ip_pool in db.yaml)", ip->str()));
-    if (!ipv6) return;
+    const bool hosts = std::find(own.begin(), own.end(), ip) != own.end() || world.config.ipv4.gateway == ip;
+    if (!hosts && (world.config.ipv4.network.contains(ip) || marked == ip)) return std::nullopt;
+    return fmt::format("{} is not an address for VMs (ip_pool in db.yaml)", ip.str());
+}
+
+std::optional<std::string> unfit(const World& world, const Ipv6& ip, const std::optional<Ipv6>& marked) {
+    const auto own = world.network->own_addresses6();
     const auto broker = read_broker_allocation(world.paths);
-    const auto own6 = world.network->own_addresses6();
-    if (!broker || !broker->prefix.contains(*ipv6) || *ipv6 == broker->gateway() ||
-        std::find(own6.begin(), own6.end(), *ipv6) != own6.end())
-        throw Error(Code::invalid,
-                    fmt::format("{} is not an address for VMs (broker's prefix)", ipv6->str()));
+    const bool hosts =
+        std::find(own.begin(), own.end(), ip) != own.end() || (broker && broker->gateway() == ip);
+    if (!hosts && ((broker && broker->prefix.contains(ip)) || marked == ip)) return std::nullopt;
+    return fmt::format("{} is not an address for VMs (the broker's prefix)", ip.str());
+}
+
+/// Takes out of `wanted` what no VM may have; says so.
+std::vector<std::string> take_out_unfit(World& world, const VmName& name, OwnAddresses& wanted) {
+    const auto seen = ours(world, name);
+    const DomainMark mark = seen && seen->facts.mark ? *seen->facts.mark : DomainMark{};
+    std::vector<std::string> problems;
+    if (const auto why = wanted.ip ? unfit(world, *wanted.ip, mark.ip) : std::nullopt) {
+        problems.push_back(*why);
+        wanted.ip.reset();
+    }
+    if (const auto why = wanted.ipv6 ? unfit(world, *wanted.ipv6, mark.ipv6) : std::nullopt) {
+        problems.push_back(*why);
+        wanted.ipv6.reset();
+    }
+    return problems;
 }
 
 /// The VM's own, by its record or by what its operation noted, and nobody else's.
@@ -133,17 +173,13 @@ void require_own(const World& world, const VmName& name, const OwnAddresses& wan
     const auto record = database.find(name);
     const auto entry = world.journal.peek(name);
     const bool live = record && record->status != RecordStatus::destroyed;
-    const auto has = [&](const auto& address, const auto& recorded, const auto& noted) {
-        return !address || (live && recorded() == address) || (entry && noted() == address);
-    };
+    const bool own_ip =
+        !wanted.ip || (live && record->ip == wanted.ip) || (entry && entry->ip() == wanted.ip);
+    const bool own_ipv6 =
+        !wanted.ipv6 || (live && record->ipv6 == wanted.ipv6) || (entry && entry->ipv6() == wanted.ipv6);
     const OwnAddresses left = still_own(world, database, name, wanted);
-    if (has(
-            wanted.ip, [&] { return record->ip; }, [&] { return entry->ip(); }) &&
-        has(
-            wanted.ipv6, [&] { return record->ipv6; }, [&] { return entry->ipv6(); }) &&
-        left.ip == wanted.ip && left.ipv6 == wanted.ipv6)
-        return;
-    throw Error(Code::invalid, fmt::format("the addresses are not those of {}", name.str()));
+    if (!own_ip || !own_ipv6 || left.ip != wanted.ip || left.ipv6 != wanted.ipv6)
+        throw Error(Code::invalid, fmt::format("the addresses are not those of {}", name.str()));
 }
 
 std::string bridge_of(World& world, const VmName& name, const bj::object& with) {
@@ -199,8 +235,15 @@ std::string read_definition(const World& world, const fs::path& path) {
     return *text;
 }
 
+/// The entry of an operation that somebody holds now.
+std::optional<EntryView> held_entry(const World& world, const VmName& name, Verb verb) {
+    auto entry = world.journal.peek(name);
+    if (!entry || entry->verb != to_string(verb) || !world.journal.held(name)) return std::nullopt;
+    return entry;
+}
+
 /// That a create of ours, which is under way, would define exactly this.
-void require_our_definition(const World& world, const DomainSpec& spec) {
+void require_our_definition(World& world, const DomainSpec& spec) {
     const auto refuse_unless = [](bool holds, std::string_view what) {
         if (!holds)
             throw Error(Code::denied, fmt::format("the definition's {} is not what ours would be", what));
@@ -219,13 +262,18 @@ void require_our_definition(const World& world, const DomainSpec& spec) {
                       spec.kernel_arguments == world.config.boot_arguments,
                   "kernel");
     refuse_unless(spec.cpus >= limits::cpus_min && spec.cpus <= limits::cpus_max &&
-                      spec.memory_mib >= limits::memory_min_mib,
+                      spec.memory_mib >= limits::memory_min_mib &&
+                      static_cast<std::uint64_t>(spec.memory_mib) <= world.hypervisor().host().memory_mib,
                   "size");
-    const auto entry = world.journal.peek(spec.name);
-    refuse_unless(entry && entry->verb == to_string(Verb::create) && entry->operation == spec.operation,
-                  "operation");
-    require_in_pool(world, spec.ip, spec.ipv6);
-    require_own(world, spec.name, {spec.ip, spec.ipv6});
+    const auto entry = held_entry(world, spec.name, Verb::create);
+    refuse_unless(entry && entry->operation == spec.operation, "operation");
+    OwnAddresses addresses{spec.ip, spec.ipv6};
+    require_own(world, spec.name, addresses);
+    refuse_unless(take_out_unfit(world, spec.name, addresses).empty(), "address");
+    const auto there = ours(world, spec.name);
+    refuse_unless(!there || (there->facts.mark && there->facts.mark->operation == spec.operation.str() &&
+                             there->domain->uuid == spec.uuid.str()),
+                  "name");
 }
 
 bj::object define(World& world, const bj::object& parameters) {
@@ -260,7 +308,8 @@ bj::object undefine(World& world, const bj::object& parameters) {
 bj::object run_in_guest(World& world, const bj::object& parameters) {
     const VmName name = name_of(text_of(parameters, "domain"));
     const std::string command = text_of(parameters, "command");
-    if (command.empty() || command.size() > longest_command_text)
+    const auto characters = std::ranges::count_if(command, [](char c) { return (c & 0xc0) != 0x80; });
+    if (command.empty() || characters > longest_command_text)
         throw Error(Code::invalid,
                     fmt::format("the command is empty or longer than {}", longest_command_text));
     existing(world, name);
@@ -279,50 +328,61 @@ struct StepCall {
     const bj::object& with;
 };
 
+bj::object told(const std::vector<std::string>& problems) {
+    bj::array all;
+    for (const std::string& problem : problems) all.emplace_back(problem);
+    return {{"problems", all}};
+}
+
+/// The address in `with`; nothing for an empty text.
+template<class Address>
+std::optional<Address> address_of(const bj::object& with, std::string_view key) {
+    const std::string text = text_of(with, key);
+    const auto address = Address::try_parse(text);
+    if (!address && !text.empty()) throw Error(Code::invalid, fmt::format("{} cannot be read", key));
+    return address;
+}
+
 bj::object place(StepCall& call) {
-    const auto mac = Mac::try_parse(text_of(call.with, "mac"));
-    const auto ip = Ipv4::try_parse(text_of(call.with, "ip"));
-    const std::string ipv6_text = text_of(call.with, "ipv6");
-    const auto ipv6 = Ipv6::try_parse(ipv6_text);
-    if (!mac || !ip || (!ipv6 && !ipv6_text.empty())) throw Error(Code::invalid, "an address cannot be read");
+    OwnAddresses wanted{address_of<Ipv4>(call.with, "ip"), address_of<Ipv6>(call.with, "ipv6")};
+    const auto mac = address_of<Mac>(call.with, "mac");
     const std::string bridge = bridge_of(call.world, call.name, call.with);
-    require_in_pool(call.world, ip, ipv6);
-    require_own(call.world, call.name, {ip, ipv6});
-    bj::array problems;
-    for (const auto& problem : call.world.network->place(call.name, {bridge, *mac, *ip, ipv6}))
-        problems.emplace_back(problem);
-    return {{"problems", problems}};
+    require_own(call.world, call.name, wanted);
+    auto problems = take_out_unfit(call.world, call.name, wanted);
+    if (!mac || !wanted.ip) return told(problems);
+    for (const auto& problem : call.world.network->place(call.name, {bridge, *mac, *wanted.ip, wanted.ipv6}))
+        problems.push_back(problem);
+    return told(problems);
 }
 
 /// What the VM no longer has may go as well, as long as it is nobody else's.
 bj::object unplace(StepCall& call) {
-    OwnAddresses addresses{Ipv4::try_parse(text_of(call.with, "ip")),
-                           Ipv6::try_parse(text_of(call.with, "ipv6"))};
-    require_in_pool(call.world, addresses.ip, addresses.ipv6);
+    OwnAddresses given{address_of<Ipv4>(call.with, "ip"), address_of<Ipv6>(call.with, "ipv6")};
     const std::string bridge = text_of(call.with, "bridge");
     if (!call.world.network->is_bridge(bridge)) return {};
-    addresses = still_own(call.world, call.world.registry.read(), call.name, addresses);
-    bj::array problems;
-    for (const auto& problem : call.world.network->unplace(call.name, bridge, addresses.ip, addresses.ipv6))
-        problems.emplace_back(problem);
-    return {{"problems", problems}};
+    auto problems = take_out_unfit(call.world, call.name, given);
+    const OwnAddresses own = still_own(call.world, call.world.registry.read(), call.name, given);
+    for (const auto& problem : call.world.network->unplace(call.name, bridge, own.ip, own.ipv6))
+        problems.push_back(problem);
+    return told(problems);
 }
 
 bj::object create_volume(StepCall& call) {
     World& world = call.world;
-    const auto entry = world.journal.peek(call.name);
+    const auto entry = held_entry(world, call.name, Verb::create);
     const auto operation = OperationId::try_parse(call.operation);
-    if (!entry || !operation || !operation->of(world.instance) || entry->operation != *operation ||
-        entry->verb != to_string(Verb::create))
+    if (!entry || !operation || !operation->of(world.instance) || entry->operation != *operation)
         throw Error(Code::invalid, fmt::format("no create of {} is under way by that id", call.name.str()));
     const std::int64_t capacity = number_of(call.with, "capacity_bytes");
     if (capacity <= 0 || static_cast<std::uint64_t>(capacity) > limits::disk_max_gib * gib)
         throw Error(Code::invalid, "the disk's size is not one that a VM may have");
     const fs::path backing = text_of(call.with, "backing");
-    if (backing.parent_path() != fs::weakly_canonical(world.paths.templates))
+    const auto templates = open_ours(world, world.paths.templates);
+    if (!templates || files::identity(backing.parent_path()) != files::identity(templates->path()))
         throw Error(Code::invalid, fmt::format("{} is no template", text::printable(backing.string(), 200)));
-    require_plain(Folder::open(world.paths.templates), backing);
+    require_plain(templates, backing, Absent::is_refused);
     require_templates_below(world, backing);
+    open_ours(world, world.storage); // libvirt follows links
     world.hypervisor().ensure_pool(world.pool, world.storage.string());
     const auto made = world.hypervisor().create_volume(
         world.pool, render_volume(volume_name(call.name, *operation), static_cast<std::uint64_t>(capacity),
@@ -330,13 +390,23 @@ bj::object create_volume(StepCall& call) {
     return {{"path", made.path}};
 }
 
+/// A disk by its name alone, of the 0.2.0 provisioner, only for the destroy that is under way and has noted
+/// it.
 bj::object delete_volume(StepCall& call) {
     const std::string file = text_of(call.with, "file");
     const auto operation = operation_of_volume(call.name, file);
-    const bool ours = operation ? operation->of(call.world.instance) : file == call.name.str() + ".qcow2";
+    bool ours = operation && operation->of(call.world.instance);
+    if (!operation && file == call.name.str() + ".qcow2") {
+        const auto entry = held_entry(call.world, call.name, Verb::destroy);
+        const bj::value* disks = entry ? entry->parameters.if_contains("disks") : nullptr;
+        ours = disks != nullptr && disks->is_array() &&
+               std::ranges::find(disks->get_array(), bj::value(file)) != disks->get_array().end() &&
+               call.world.registry.read().find(call.name);
+    }
     if (!ours)
         throw Error(Code::invalid,
                     fmt::format("{} is no disk of {}", text::printable(file), call.name.str()));
+    open_ours(call.world, call.world.storage); // libvirt follows links
     delete_disks(call.world, call.name, {file});
     return {};
 }
@@ -424,6 +494,9 @@ constexpr std::array<Action, 7> actions{{
 } // namespace
 
 bj::object carry_out(World& world, std::string_view action, const bj::object& parameters) {
+    if (const bj::value* end = parameters.if_contains(root_action_end);
+        end != nullptr && end->is_int64() && moment_now().since_boot.count() > end->get_int64())
+        throw Error(Code::no_answer, "the root agent was too busy: whoever asked has given up");
     for (const Action& known : actions)
         if (known.name == action) return known.run(world, parameters);
     throw Error(Code::invalid, fmt::format("there is no action '{}'", text::printable(action, 80)));

@@ -54,11 +54,14 @@ bool is_reserved(Ipv4Network network) {
            network.network().value() >> 16 == (169u << 8 | 254u);
 }
 
+bool is_network_for_vms(const Ipv4Network& network) {
+    return network.prefix_length() >= 8 && network.prefix_length() <= 30 && !is_reserved(network);
+}
+
 std::optional<Ipv4Network> given_network(const DbWish& wish, Complaints& bad) {
     if (!wish.ip_network) return std::nullopt;
     const auto network = Ipv4Network::try_parse(*wish.ip_network);
-    const bool room = network && network->prefix_length() >= 8 && network->prefix_length() <= 30;
-    if (room && !is_reserved(*network)) return network;
+    if (network && is_network_for_vms(*network)) return network;
     bad.add("ip_network",
             network ? fmt::format("--ip-network {} is not a network for VMs", network->str())
                     : fmt::format("--ip-network takes an IPv4 network, not '{}'", shown(*wish.ip_network)),
@@ -359,7 +362,8 @@ Plan plan_for(const Site& site, const DbWish& wish, const Existing& existing,
     const bool without_pool = existing.is_new || !db_yaml_gives(existing.text, site.paths, "ip_pool");
 
     std::optional<Ipv4Network> network = values.network;
-    if (!network && without_pool && bridge) network = bridge->address.network();
+    if (!network && without_pool && bridge && is_network_for_vms(bridge->address.network()))
+        network = bridge->address.network();
     if (!network && !without_pool && existing.config) network = existing.config->ipv4.network;
     if (network && !bad.about("ip_network")) take_addresses(wish, *network, values, bad);
     bad.raise();

@@ -125,3 +125,118 @@ def test_only_root_carries_out_actions(tmp_path):
     if run.returncode == 126:
         pytest.skip("another user cannot reach the build folder")
     assert json.loads(run.stdout)["code"] == "denied"
+
+
+# What a blockhost user who means ill could prepare.
+
+
+def world(actions, *parts):
+    return actions.host.folder.joinpath("mock-world", *parts)
+
+
+def half_made(actions, name="vm-9"):
+    """A create that waits for its guest; its process, the definition as it was rendered, and its operation."""
+    actions.host.behave(boot_ms=60000)
+    words = [BINARY, "create", name, "--owner-wallet", "0x" + "ef" * 20, "--memory", "128", "--disk", "4", "--mock", "--apply"]
+    process = subprocess.Popen(words, env=actions.host.env, cwd=actions.host.folder, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)
+    end = time.monotonic() + 20
+    while not world(actions, "domains", f"{name}.xml").exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    return process, world(actions, "domains", f"{name}.xml").read_text()
+
+
+def test_a_definition_replaces_no_domain_that_is_not_the_creates_own(actions):
+    process, xml = half_made(actions)
+    try:
+        definition = world(actions, "cloud-init/vm-9/domain.xml")
+        definition.write_text(xml)
+        define = {"xml_path": str(definition)}
+        assert actions.ACTIONS["virsh-define"](define)["ok"], "the create's own, once more"
+        domain = world(actions, "domains/vm-9.xml")
+        domain.write_text(xml.replace(world(actions, "instance-id").read_text().strip(), "f" * 32))
+        foreign = domain.read_text()
+        reply = actions.ACTIONS["virsh-define"](define)
+        assert (reply["ok"], reply["code"]) == (False, "foreign") and domain.read_text() == foreign
+        domain.write_text(xml)
+        for change in (("<memory unit=\"MiB\">128<", "<memory unit=\"MiB\">64000000<"), ("vm-9.log", "vm-1.log"),
+                       ("mock-world/vms/vm-9.", "mock-world/vms/vm-1."), ("<source bridge=\"br0\"", "<source bridge=\"lo\""),
+                       ("isolated=\"yes\"", "isolated=\"no\"")):
+            assert change[0] in xml
+            definition.write_text(xml.replace(*change))
+            assert actions.ACTIONS["virsh-define"](define)["code"] == "denied", change
+        assert domain.read_text() == xml
+    finally:
+        process.kill()
+        process.wait()
+    definition.write_text(xml)
+    assert actions.ACTIONS["virsh-define"](define)["code"] == "denied", "nobody holds the create any more"
+
+
+def test_folders_that_are_anothers_links_are_not_walked_through(actions):
+    if os.geteuid() != 0:
+        pytest.skip("making another user's link needs root")
+    actions.ACTIONS["virsh-destroy"]({"domain": "vm-1"})
+    disk = next(world(actions, "vms").glob("vm-1.*.qcow2"))
+    delete = {"name": "vm-1", "operation": "", "step": "delete-volume", "with": {"file": disk.name}}
+    for folder in ("vms", "templates", "console", "cloud-init"):
+        real = world(actions, folder)
+        away = actions.host.folder / f"away-{folder}"
+        real.rename(away)
+        real.symlink_to(away)
+        os.chown(real, 65534, 65534, follow_symlinks=False)
+        reply = actions.ACTIONS["virsh-start"]({"domain": "vm-1"})
+        assert (reply["ok"], reply["code"]) == (False, "denied") and "is a link" in reply["error"], (folder, reply)
+        if folder == "vms":
+            assert "is a link" in actions.ACTIONS["vm-step"](delete)["error"]
+        os.chown(real, 0, 0, follow_symlinks=False)  # an administrator's
+        assert actions.ACTIONS["virsh-start"]({"domain": "vm-1"})["ok"], folder
+        actions.ACTIONS["virsh-destroy"]({"domain": "vm-1"})
+        real.unlink()
+        away.rename(real)
+
+
+def test_another_instances_id_makes_its_domains_no_more_ours(actions):
+    domain = world(actions, "domains/vm-1.xml")
+    identity = world(actions, "instance-id")
+    domain.write_text(domain.read_text().replace(identity.read_text().strip(), "f" * 32)
+                      .replace(f'state="{world(actions)}"', 'state="/srv/other/var/lib/blockhost"'))
+    identity.write_text("f" * 32 + "\n")
+    for action in ("virsh-destroy", "virsh-shutdown", "virsh-undefine", "virsh-start"):
+        assert actions.ACTIONS[action]({"domain": "vm-1"})["code"] == "foreign", action
+
+
+def test_a_disk_without_an_operations_id_goes_only_in_a_destroy_that_noted_it(actions):
+    world(actions, "vms/admin.qcow2").write_bytes(b"somebody's")
+    for name in ("admin", "vm-1"):
+        reply = actions.ACTIONS["vm-step"]({"name": name, "operation": "", "step": "delete-volume",
+                                            "with": {"file": f"{name}.qcow2"}})
+        assert reply["code"] == "invalid"
+    assert world(actions, "vms/admin.qcow2").exists()
+
+
+def test_a_console_log_that_was_deleted_keeps_no_vm_off(actions):
+    actions.ACTIONS["virsh-destroy"]({"domain": "vm-1"})
+    world(actions, "console/vm-1.log").unlink()
+    assert actions.ACTIONS["virsh-start"]({"domain": "vm-1"})["ok"]
+
+
+def test_what_is_taken_up_after_its_caller_gave_up_is_not_carried_out(actions):
+    reply = actions.ACTIONS["virsh-destroy"]({"domain": "vm-1", "not_after": 1})
+    assert (reply["ok"], reply["code"]) == (False, "no_answer")
+    assert actions.host.run("status", "vm-1", "--mock").stdout == "active\n"
+    assert actions.ACTIONS["virsh-destroy"]({"domain": "vm-1", "not_after": int(time.clock_gettime(time.CLOCK_BOOTTIME) * 1000)
+                                             + 60000})["ok"]
+
+
+def test_an_address_outside_of_the_pool_does_not_keep_the_other_from_being_set(actions):
+    record = json.loads((actions.host.folder / "mock-db.json").read_text())["vms"]["vm-1"]
+    (actions.host.etc / "db.yaml").write_text((actions.host.etc / "db.yaml").read_text()
+                                              .replace("10.9.9.0/24, start: 10, end: 12, gateway: 10.9.9.1",
+                                                       "10.8.8.0/24, start: 10, end: 12, gateway: 10.8.8.1"))
+    place = {"name": "vm-1", "operation": "", "step": "place",
+             "with": {"bridge": "br0", "mac": "52:54:00:00:00:01", "ip": record["ip_address"], "ipv6": ""}}
+    assert actions.ACTIONS["vm-step"](place) == {"ok": True, "problems": []}, "its own domain names it"
+    domain = world(actions, "domains/vm-1.xml")
+    domain.write_text(domain.read_text().replace(record["ip_address"], "10.9.9.77"))
+    assert "is not an address for VMs" in actions.ACTIONS["vm-step"](place)["problems"][0]

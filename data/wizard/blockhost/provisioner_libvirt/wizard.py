@@ -26,7 +26,8 @@ blueprint = Blueprint("provisioner_libvirt", __name__, template_folder="template
 @dataclasses.dataclass(frozen=True)
 class Setting:
     """A setting of the page: its name in forms and sessions, the program's option, its label, and what it is where
-    neither the session nor the program knows better."""
+    neither the session nor the program knows better. Addresses are nobody's guess: where the program has none to
+    propose, they may be left to the last steps, which know the bridge."""
 
     name: str
     option: str
@@ -35,15 +36,16 @@ class Setting:
 
 
 SETTINGS = (
-    Setting("ip_network", "--ip-network", "Network", "192.168.122.0/24"),
-    Setting("ip_start", "--ip-start", "First address", "2"),
-    Setting("ip_end", "--ip-end", "Last address", "254"),
-    Setting("gateway", "--gateway", "Gateway", "192.168.122.1"),
+    Setting("ip_network", "--ip-network", "Network", ""),
+    Setting("ip_start", "--ip-start", "First address", ""),
+    Setting("ip_end", "--ip-end", "Last address", ""),
+    Setting("gateway", "--gateway", "Gateway", ""),
     Setting("storage_pool", "--pool", "Storage pool", "blockhost"),
     Setting("storage_path", "--path", "Folder", "/var/lib/blockhost/vms"),
     Setting("gc_grace_days", "--gc-grace-days", "Days until an unpaid machine is deleted", "7"),
 )
 NAMES = tuple(each.name for each in SETTINGS)
+MAY_BE_EMPTY = {each.name for each in SETTINGS if not each.otherwise}
 LABELS = {each.name: each.label for each in SETTINGS}
 _SPELLINGS = {each.option.strip("-").replace("-", "_"): each.name for each in SETTINGS}
 
@@ -165,6 +167,8 @@ def _transportable(posted):
     for name in NAMES:
         typed = posted.get(name)
         if typed is None:
+            continue
+        if not typed.strip() and name in MAY_BE_EMPTY:
             continue
         if not typed.strip():
             errors.append((name, "Please fill this in."))

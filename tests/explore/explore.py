@@ -1,0 +1,238 @@
+"""Every call of a verb that looks at files, changes them, syncs, locks or speaks to a socket fails, kills or is the last
+before the power went; afterwards `recover`, the invariants, and the same verb again.
+
+A point is a call of the program's own (tracer.c) or one of the hypervisor and the host (fault points of the simulated
+world). The simulated world's own files stand for what libvirt and the kernel keep, and are not interfered with.
+"""
+
+import concurrent.futures
+import dataclasses
+import os
+import pathlib
+import random
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent), str(HERE.parent / "lifecycle")]
+import invariants  # noqa: E402
+from simulated import BINARY, Mock  # noqa: E402
+
+NOT_OURS = ["lock", "behaviour.json", "domains", "pools", "filters", "guests", "pending", "events", "templates", "network",
+            "start-veto-asked"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Verb:
+    """A verb in a situation. `words`: the call. `prepare`: makes the situation. `settled(world)`: what must be true when
+    the verb has succeeded. `again`: what a repetition may say instead of succeeding."""
+    name: str
+    words: tuple
+    prepare: object
+    settled: object
+    again: str = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    verb: Verb
+    manner: str   # before, after, kill; power; or a fault point's: fail, die
+    number: int
+    seed: int = 0
+
+
+def tracer(folder):
+    program = pathlib.Path(folder) / "tracer"
+    subprocess.run(["gcc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-o", program, HERE / "tracer.c"], check=True)
+    return program
+
+
+def run_traced(program, world, words, more=(), log=os.devnull):
+    env = {"PATH": os.environ["PATH"], "BLOCKHOST_ROOT": str(world.folder / "root")}
+    excluded = [word for name in NOT_OURS for word in ("--but", f"mock-world/{name}")]
+    return subprocess.run([program, "--under", world.folder, *excluded, "--log", log, *map(str, more), "--", BINARY, *words,
+                           "--mock"], cwd=world.folder, env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL,
+                          timeout=120)
+
+
+def situation(verb, folder):
+    world = Mock(folder)
+    before = invariants.witness(world)
+    verb.prepare(world)
+    return world, before
+
+
+def points_of(program, verb):
+    """The points of an undisturbed run: (number, kind, call, what) each; and how many fault points it passes."""
+    with tempfile.TemporaryDirectory(prefix="blockhost-explore-") as folder:
+        world, _ = situation(verb, folder)
+        log = pathlib.Path(folder).with_suffix(".points")
+        run = run_traced(program, world, verb.words, log=log)
+        assert run.returncode == 0, (verb.name, run.stderr)
+        points = [tuple(line.split("\t")) for line in log.read_text().splitlines()]
+        log.unlink()
+    with tempfile.TemporaryDirectory(prefix="blockhost-explore-") as folder:
+        world, _ = situation(verb, folder)
+        count = pathlib.Path(folder) / "count"
+        assert world.run(*verb.words, fault=f"count@{count}").returncode == 0
+        return points, int(count.read_text())
+
+
+def cases_of(program, verb):
+    points, faults = points_of(program, verb)
+    for number, kind, _call, _what in points:
+        number = int(number)
+        yield Case(verb, "before", number)
+        if kind not in ("look", "process"):
+            yield Case(verb, "after", number)
+            yield Case(verb, "kill", number)
+            yield Case(verb, "power", number)
+            yield Case(verb, "power", number, seed=number)
+    for number in range(1, faults + 1):
+        yield Case(verb, "fail", number)
+        yield Case(verb, "die", number)
+
+
+# A disk that loses what was not synced
+
+
+class Disk:
+    """What is on it before a run, by folder and by inode."""
+
+    def __init__(self, root):
+        self.root = root
+        self.names, self.content = {}, {}
+        for path, _folders, _files in os.walk(root):
+            what = os.path.relpath(path, root)
+            self.names["" if what == "." else what] = self.listing(path)
+
+    def listing(self, path):
+        found = {}
+        for entry in os.scandir(path):
+            seen = entry.stat(follow_symlinks=False)
+            target = os.readlink(entry.path) if entry.is_symlink() else ""
+            found[entry.name] = (seen.st_ino, seen.st_mode, target)
+            if stat.S_ISREG(seen.st_mode):
+                self.content[(os.path.relpath(entry.path, self.root), seen.st_ino)] = open(entry.path, "rb").read()
+        return found
+
+    def is_ours(self, what):
+        return not any(what == f"mock-world/{name}" or what.startswith(f"mock-world/{name}/") for name in NOT_OURS)
+
+    def lose(self, shadow, lost):
+        """Makes the folder what the disk holds. `lost(thing)`: whether that folder's names, or that file's content, are
+        lost as far as they were not synced."""
+        synced = {}
+        for listing in sorted((shadow / "folders").iterdir()):
+            folder, *lines = listing.read_text().split("\n")
+            synced[folder.rstrip("/.")] = {
+                name: (int(inode), int(mode, 8), target)
+                for inode, mode, name, target in (line.split("\t") for line in lines if line)}
+        now = Disk(self.root)
+        for what, names in now.names.items():
+            if not self.is_ours(what) or not lost(what):
+                continue
+            durable = synced.get(what, self.names.get(what, {}))
+            for name in set(names) - set(durable):
+                if self.is_ours(os.path.join(what, name)):
+                    self.remove(os.path.join(self.root, what, name))
+            for name, (inode, mode, target) in durable.items():
+                path = os.path.join(self.root, what, name)
+                if names.get(name, (None,))[0] == inode or not self.is_ours(os.path.join(what, name)):
+                    continue
+                self.remove(path)
+                if stat.S_ISDIR(mode):
+                    os.mkdir(path, mode & 0o7777)
+                elif stat.S_ISLNK(mode):
+                    os.symlink(target, path)
+                else:
+                    self.put(path, self.durable(shadow, os.path.join(what, name), inode), mode)
+        for what, names in Disk(self.root).names.items():
+            for name, (inode, mode, _target) in names.items():
+                thing = os.path.join(what, name)
+                if stat.S_ISREG(mode) and self.is_ours(thing) and lost(thing) and inode in {
+                        i for listing in now.names.values() for i, _m, _t in listing.values()}:
+                    self.put(os.path.join(self.root, thing), self.durable(shadow, thing, inode), mode)
+
+    def durable(self, shadow, what, inode):
+        kept = shadow / "inodes" / str(inode)
+        return kept.read_bytes() if kept.exists() else self.content.get((what, inode), b"")
+
+    @staticmethod
+    def put(path, content, mode):
+        with open(path, "wb") as file:
+            file.write(content)
+        os.chmod(path, mode & 0o7777)
+
+    @staticmethod
+    def remove(path):
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)
+        elif os.path.lexists(path):
+            os.unlink(path)
+
+
+def power_cut(program, world, case):
+    disk = Disk(world.folder)
+    shadow = pathlib.Path(tempfile.mkdtemp(prefix="blockhost-shadow-"))
+    try:
+        for part in ("inodes", "folders"):
+            (shadow / part).mkdir()
+        run = run_traced(program, world, case.verb.words, ["--at", case.number, "--do", "kill", "--shadow", shadow])
+        chance = random.Random(case.seed)
+        disk.lose(shadow, (lambda thing: chance.random() < 0.5) if case.seed else (lambda thing: True))
+    finally:
+        shutil.rmtree(shadow)
+    # The kernel's entries and every guest went with the power.
+    for path in (world.folder / "mock-world/network").glob("*"):
+        path.unlink()
+    for path in (world.folder / "mock-world/domains").glob("*.json"):
+        if path.stem != "foreign":
+            world.set_state("off", path.stem)
+    return run
+
+
+def disturb(program, world, case):
+    if case.manner == "power":
+        return power_cut(program, world, case)
+    if case.manner in ("fail", "die"):
+        return world.run(*case.verb.words, fault=f"{'fail' if case.manner == 'fail' else 'kill'}@{case.number}")
+    return run_traced(program, world, case.verb.words, ["--at", case.number, "--do", case.manner])
+
+
+def judge(program, case):
+    """What is wrong after that case: sentences."""
+    folder = tempfile.mkdtemp(prefix="blockhost-explore-")
+    try:
+        world, before = situation(case.verb, folder)
+        run = disturb(program, world, case)
+        if case.manner in ("before", "after", "fail") and run.returncode not in (0, 1, *range(3, 40), 143):
+            return [f"it ended with {run.returncode}: {run.stderr[-500:]}"]
+        recovered = world.run("recover", "--all")
+        if recovered.returncode != 0:
+            return [f"recover failed: {recovered.stderr[-500:]}"]
+        if case.manner == "power":
+            world.run("boot")
+        problems = invariants.broken(world) + invariants.touched(world, before)
+        if run.returncode == 0:
+            problems += [f"it said that it succeeded, but {p}" for p in case.verb.settled(world)]
+        if problems:
+            return [*problems, f"(it said: {run.returncode} {run.stderr[-300:]!r}; recover: {recovered.stdout[-300:]!r})"]
+        again = world.run(*case.verb.words)
+        if again.returncode != 0 and not (case.verb.again and case.verb.again in again.stderr):
+            return [f"again it failed: {again.stderr[-500:]}"]
+        return ([f"after it was repeated, {p}" for p in case.verb.settled(world)] + invariants.broken(world) +
+                invariants.touched(world, before))
+    except Exception as error:  # a case must not end the others
+        return [f"{type(error).__name__}: {error}"]
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def explore(cases, program, workers=4):
+    """(case, problems) for each that has any."""
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        return [(case, found) for case, found in zip(cases, pool.map(lambda case: judge(program, case), cases)) if found]

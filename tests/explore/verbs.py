@@ -1,0 +1,66 @@
+"""The verbs that change something, each in a situation where it has work to do."""
+
+from explore import Verb
+from simulated import CREATE, GC, ago, expired, gc, made, suspended
+
+
+def vm(state, status="active"):
+    """vm-1 is there, so."""
+    def settled(world):
+        found = world.registry()["vms"].get("vm-1", {}).get("status"), world.domain()
+        return [] if found == (status, state) else [f"record and domain are {found}, not {(status, state)}"]
+    return settled
+
+
+def gone(world):
+    status = world.registry()["vms"].get("vm-1", {}).get("status")
+    return [] if status in (None, "destroyed") and world.domain() is None else [f"vm-1 is {status}, {world.domain()}"]
+
+
+def nothing(_world):
+    return []
+
+
+def stopped(world):
+    made(world)
+    assert world.run("stop", "vm-1").returncode == 0
+
+
+def paid_again(world):
+    suspended(world)
+    assert world.run("extend", "vm-1", "--days", "30").returncode == 0
+
+
+def half_made(world):
+    assert world.run(*CREATE, fault="kill@60").returncode < 0
+
+
+def rebooted(world):
+    made(world)
+    world.set_state("off")
+
+
+def limited(world):
+    made(world)
+    assert world.run("throttle", "vm-1", "--cpu-quota", "25", "--for", "1h").returncode == 0
+
+
+VERBS = [
+    Verb("create", CREATE, lambda world: None, vm("running"), again="already exists"),
+    Verb("destroy", ("destroy", "vm-1"), made, gone),
+    Verb("start", ("start", "vm-1"), stopped, vm("running")),
+    Verb("stop", ("stop", "vm-1"), made, vm("off")),
+    Verb("kill", ("kill", "vm-1"), made, vm("off")),
+    Verb("gc that suspends", GC, expired, vm("off", "suspended")),
+    Verb("gc that destroys", GC, lambda world: suspended(world, days=30), gone),
+    Verb("resume", ("resume", "vm-1"), paid_again, vm("running"), again="is not suspended"),
+    Verb("extend", ("extend", "vm-1", "--days", "5"), made, vm("running")),
+    Verb("throttle", ("throttle", "vm-1", "--cpu-quota", "50", "--persist"), made, vm("running")),
+    Verb("throttle for a while", ("throttle", "vm-1", "--cpu-quota", "50", "--for", "1h"), made, vm("running")),
+    Verb("throttle reset", ("throttle", "vm-1", "--reset"), limited, vm("running")),
+    Verb("update-gecos", ("update-gecos", "vm-1", "0x" + "ef" * 20, "--nft-id", "7"), made, vm("running")),
+    Verb("recover", ("recover", "--all"), half_made, gone),
+    Verb("boot", ("boot",), rebooted, vm("running")),
+    Verb("setup storage", ("setup", "storage"), lambda world: None, nothing),
+    Verb("setup db-config", ("setup", "db-config", "--gc-grace-days", "9"), lambda world: None, nothing),
+]
