@@ -166,13 +166,14 @@ void create_volume(CreateOperation& op) {
 
 void delete_volume(CreateOperation& op) {
     op.world.delete_volume(op.volume());
+    op.world.sync_volumes();
 }
 
 // set-routes
 
 void set_routes(CreateOperation& op) {
-    for (const std::string& problem :
-         op.world.network->place(op.name(), {op.bridge, op.making->mac, op.addresses->ip, op.addresses->ipv6}))
+    for (const std::string& problem : op.world.network->place(
+             op.name(), {op.bridge, op.making->mac, op.addresses->ip, op.addresses->ipv6}))
         op.world.talk.warn(problem);
 }
 
@@ -257,6 +258,7 @@ void await_guest(CreateOperation& op) {
 }
 
 void register_vm(CreateOperation& op) {
+    op.world.sync_volumes();
     op.world.registry.change([&](Database& database) { database.add(op.record()); });
 }
 

@@ -138,6 +138,7 @@ void delete_disks(World& world, const VmName& name, const std::vector<std::strin
             fmt::format("the domain {} stands on the disk of {}; the disk is kept", *user, name.str()),
             fmt::format("undefine {} if it may go, then destroy {} again", *user, name.str()));
     for (const std::string& disk : disks) delete_disk(world, disk);
+    world.sync_volumes();
 }
 
 void remove_routes(World& world, const VmName& name, const std::string& bridge,

@@ -46,6 +46,7 @@ void note_wish(PowerOperation& op) {
     try {
         keep_off(op.world, op.seen.name);
     } catch (const Error& error) {
+        forget_half_kept_off(op.world, op.seen.name);
         op.world.talk.warn(
             fmt::format("{} will be started again after a reboot of the host: {}", op.name(), error.what()));
     }

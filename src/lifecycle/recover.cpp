@@ -5,6 +5,7 @@
 #include "lifecycle/create.hpp"
 #include "lifecycle/destroy.hpp"
 #include "lifecycle/resume.hpp"
+#include "lifecycle/starting.hpp"
 #include "lifecycle/suspend.hpp"
 
 #include <algorithm>
@@ -78,6 +79,7 @@ void recover_left(World& world, JournalEntry& entry) {
         return;
     default:
         await_late_start(world, left);
+        forget_half_kept_off(world, left.name);
         entry.end();
     }
 }

@@ -52,6 +52,10 @@ void keep_off_no_more(World& world, const VmName& name) {
     folder->remove_temporaries(name.str());
 }
 
+void forget_half_kept_off(World& world, const VmName& name) {
+    if (const auto folder = Folder::open(world.paths.kept_off)) folder->remove_temporaries(name.str());
+}
+
 bool is_kept_off(const World& world, const VmName& name) {
     const auto folder = Folder::open(world.paths.kept_off);
     return folder && folder->kind(name.str()) == Folder::Kind::file;

@@ -18,6 +18,8 @@ void bring_up(World& world, const Observation& seen);
 /// Marks by which boot knows that an admin wants a VM off. All may be repeated.
 void keep_off(World& world, const VmName& name);
 void keep_off_no_more(World& world, const VmName& name);
+/// Removes what a keep_off that failed or died has left beside the note. The caller holds the VM's entry.
+void forget_half_kept_off(World& world, const VmName& name);
 bool is_kept_off(const World& world, const VmName& name);
 
 } // namespace blockhost

@@ -88,6 +88,10 @@ void World::delete_volume(const std::string& file_name) {
     hypervisor().delete_volume((storage / file_name).string());
 }
 
+void World::sync_volumes() const {
+    if (const auto folder = Folder::open(storage)) folder->sync();
+}
+
 std::vector<std::string> World::volume_files() const {
     const auto folder = Folder::open(storage);
     return folder ? folder->names() : std::vector<std::string>{};

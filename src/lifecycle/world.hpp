@@ -52,6 +52,8 @@ class World {
 
     /// Removes a disk volume by name of the pool's folder, through the hypervisor.
     void delete_volume(const std::string& file_name);
+    /// From then on a loss of power brings no deleted disk back, and takes no name of a new one.
+    void sync_volumes() const;
     /// The file names in the pool's folder; Error{io} when it cannot be read, empty when it does not exist.
     std::vector<std::string> volume_files() const;
 

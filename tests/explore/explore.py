@@ -78,13 +78,15 @@ def points_of(program, verb):
         world, _ = situation(verb, folder)
         count = pathlib.Path(folder) / "count"
         assert world.run(*verb.words, fault=f"count@{count}").returncode == 0
-        return points, int(count.read_text())
+        return points, int(count.read_text()) if count.exists() else 0  # none where no hypervisor is asked
 
 
 def cases_of(program, verb):
     points, faults = points_of(program, verb)
-    for number, kind, _call, _what in points:
+    for number, kind, call, _what in points:
         number = int(number)
+        if number == 1 and call == "execve":
+            continue  # that is how it came to be
         yield Case(verb, "before", number)
         if kind not in ("look", "process"):
             yield Case(verb, "after", number)
@@ -224,8 +226,8 @@ def judge(program, case):
         again = world.run(*case.verb.words)
         if again.returncode != 0 and not (case.verb.again and case.verb.again in again.stderr):
             return [f"again it failed: {again.stderr[-500:]}"]
-        return ([f"after it was repeated, {p}" for p in case.verb.settled(world)] + invariants.broken(world) +
-                invariants.touched(world, before))
+        left = case.verb.settled(world) + invariants.broken(world) + invariants.temporary_files(world)
+        return [f"after it was repeated, {p}" for p in left] + invariants.touched(world, before)
     except Exception as error:  # a case must not end the others
         return [f"{type(error).__name__}: {error}"]
     finally:
