@@ -175,6 +175,32 @@ void fix_bridge_address(std::vector<std::string>& failures, const std::string& b
     note(failures, Change::set, "its own hardware address", bridge, reason);
 }
 
+/// The bridge's port to the running VM with that address; libvirt gives its tap the same one, but for the
+/// first byte, 0xfe (virNetDevTapCreateInBridgePort).
+std::optional<std::string> port_of(const std::string& bridge, const Mac& mac) {
+    const fs::path interfaces = "/sys/class/net";
+    const std::string address = "fe" + mac.str().substr(2);
+    std::error_code gone;
+    for (const auto& port : fs::directory_iterator(interfaces / bridge / "brif", gone)) {
+        const std::string name = port.path().filename();
+        const auto found = files::read(interfaces / name / "address");
+        if (found && text::trim(*found) == address) return name;
+    }
+    return std::nullopt;
+}
+
+/// Frames to 01:80:c2:00:00:00 to 0f are a bridge's own business: Linux hands them to the host as the port's,
+/// and no hook of netfilter sees them (br_handle_frame). What the port is told to forward goes by the filters
+/// like any other frame. All sixteen but 01, which is always dropped, and may not be named.
+void guard(std::vector<std::string>& failures, const std::string& port) {
+    constexpr const char* all_but_pause = "0xfffd";
+    auto reason =
+        change_with_ip({"link", "set", "dev", port, "type", "bridge_slave", "group_fwd_mask", all_but_pause});
+    // a VM may end meanwhile
+    if (reason && !is_already_gone(*reason))
+        failures.push_back("the bridge's port " + port + " could not be guarded: " + *reason);
+}
+
 /// True when the kernel has such an entry; everyone may look. A host without `ip` has none of ours.
 bool has_neighbour(const char* family, const std::string& address, const std::string& bridge) {
     try {
@@ -236,6 +262,20 @@ std::vector<std::string> KernelNetwork::place(const VmName& vm, const Placement&
         change_route(failures, Change::set, *placement.ipv6, placement.bridge, paths_.root_agent_socket());
     set_neighbour(failures, "-4", placement.ip.str(), placement);
     if (placement.ipv6) set_neighbour(failures, "-6", placement.ipv6->str(), placement);
+    if (geteuid() == 0)
+        if (const auto port = port_of(placement.bridge, placement.mac)) guard(failures, *port);
+    return failures;
+}
+
+std::vector<std::string> KernelNetwork::guard_port(const VmName& vm, const Placement& placement) {
+    if (geteuid() != 0) return place(vm, placement);
+    if (!is_interface_name(placement.bridge)) return {bad_bridge(placement.bridge)};
+    const auto port = port_of(placement.bridge, placement.mac);
+    if (!port)
+        return {"the port of " + vm.str() + " on " + placement.bridge +
+                " could not be guarded: there is none with its address"};
+    std::vector<std::string> failures;
+    guard(failures, *port);
     return failures;
 }
 

@@ -32,10 +32,16 @@ class Network {
     /// The first global IPv4 address of that interface.
     virtual std::optional<Ipv4> address_of(const std::string& interface) const = 0;
     /// Fixes the bridge's own hardware address (else entries on it are lost), sets the host route for the
-    /// IPv6 address (/128) and permanent neighbour entries for both addresses, which are `vm`'s. Returns one
-    /// sentence per thing that could not be done (none is fatal to a VM's life); empty when all is set.
+    /// IPv6 address (/128) and permanent neighbour entries for both addresses, which are `vm`'s, and guards
+    /// its port if it runs. Returns one sentence per thing that could not be done (none is fatal to a VM's
+    /// life); empty when all is set.
     virtual std::vector<std::string> place(const VmName& vm, const Placement& placement) = 0;
-    /// Removes them again; what is already gone is fine. Returns what could not be removed.
+    /// Has the bridge filter everything that comes from `vm`'s port, which it has while it runs: by itself it
+    /// lets frames to reserved addresses (IEEE 802.1Q, 8.6.3) pass by every filter, learns from their sender
+    /// and hands them to the host. To be called after each start. Returns what could not be done, as place()
+    /// does.
+    virtual std::vector<std::string> guard_port(const VmName& vm, const Placement& placement) = 0;
+    /// Removes routes and entries again; what is already gone is fine. Returns what could not be removed.
     virtual std::vector<std::string> unplace(const VmName& vm, const std::string& bridge,
                                              const std::optional<Ipv4>& ip,
                                              const std::optional<Ipv6>& ipv6) = 0;
@@ -52,6 +58,7 @@ class KernelNetwork : public Network {
     std::vector<Ipv6> own_addresses6() const override;
     std::optional<Ipv4> address_of(const std::string& interface) const override;
     std::vector<std::string> place(const VmName& vm, const Placement& placement) override;
+    std::vector<std::string> guard_port(const VmName& vm, const Placement& placement) override;
     std::vector<std::string> unplace(const VmName& vm, const std::string& bridge,
                                      const std::optional<Ipv4>& ip, const std::optional<Ipv6>& ipv6) override;
 
@@ -68,6 +75,7 @@ class SimulatedNetwork : public Network {
     std::vector<Ipv6> own_addresses6() const override { return {}; }
     std::optional<Ipv4> address_of(const std::string&) const override { return std::nullopt; }
     std::vector<std::string> place(const VmName& vm, const Placement& placement) override;
+    std::vector<std::string> guard_port(const VmName&, const Placement&) override { return {}; }
     std::vector<std::string> unplace(const VmName& vm, const std::string& bridge,
                                      const std::optional<Ipv4>& ip, const std::optional<Ipv6>& ipv6) override;
 

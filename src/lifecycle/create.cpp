@@ -65,6 +65,7 @@ struct CreateOperation {
     const VmName& name() const { return entry.name(); }
     std::string volume() const { return volume_name(name(), id); }
     std::filesystem::path console() const { return world.paths.consoles / (name().str() + ".log"); }
+    host::Placement placement() const { return {bridge, making->mac, addresses->ip, addresses->ipv6}; }
     OwnAddresses own_addresses() const { return {addresses->ip, addresses->ipv6}; }
     Instant expires_at() const {
         return created_at + std::chrono::hours(24) * making->request.vm.expiry_days;
@@ -172,8 +173,7 @@ void delete_volume(CreateOperation& op) {
 // set-routes
 
 void set_routes(CreateOperation& op) {
-    for (const std::string& problem : op.world.network->place(
-             op.name(), {op.bridge, op.making->mac, op.addresses->ip, op.addresses->ipv6}))
+    for (const std::string& problem : op.world.network->place(op.name(), op.placement()))
         op.world.talk.warn(problem);
 }
 
@@ -249,6 +249,8 @@ void remove_domain(CreateOperation& op) {
 void start_domain(CreateOperation& op) {
     op.world.hypervisor().watch(op.name().str());
     op.world.hypervisor().start(op.name().str());
+    for (const std::string& problem : op.world.network->guard_port(op.name(), op.placement()))
+        op.world.talk.warn(problem);
 }
 
 // await-guest, register, deliver

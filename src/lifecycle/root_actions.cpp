@@ -203,6 +203,7 @@ bj::object start(World& world, const bj::object& parameters) {
     require_planted_nothing(world, name, seen.facts);
     ensure_filters(world, seen);
     world.hypervisor().start(name.str());
+    guard_port(world, seen);
     return said(fmt::format("Domain '{}' started", name.str()));
 }
 

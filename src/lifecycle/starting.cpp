@@ -4,12 +4,28 @@
 
 namespace blockhost {
 
-void place_routes(World& world, const Observation& seen) {
+namespace {
+
+/// Nothing when it has no address that is known.
+std::optional<host::Placement> placement_of(const World& world, const Observation& seen) {
     const auto mac = seen.facts.macs.empty() ? std::nullopt : Mac::try_parse(seen.facts.macs.front());
-    if (!mac || !seen.record || !seen.record->ip) return;
+    if (!mac || !seen.record || !seen.record->ip) return std::nullopt;
     const std::string bridge = seen.facts.bridge.empty() ? world.config.bridge : seen.facts.bridge;
-    for (const std::string& problem :
-         world.network->place(seen.name, {bridge, *mac, *seen.record->ip, seen.record->ipv6}))
+    return host::Placement{bridge, *mac, *seen.record->ip, seen.record->ipv6};
+}
+
+} // namespace
+
+void place_routes(World& world, const Observation& seen) {
+    const auto placement = placement_of(world, seen);
+    if (!placement) return;
+    for (const std::string& problem : world.network->place(seen.name, *placement)) world.talk.warn(problem);
+}
+
+void guard_port(World& world, const Observation& seen) {
+    const auto placement = placement_of(world, seen);
+    if (!placement) return;
+    for (const std::string& problem : world.network->guard_port(seen.name, *placement))
         world.talk.warn(problem);
 }
 
@@ -38,6 +54,7 @@ void bring_up(World& world, const Observation& seen) {
         break;
     }
     hypervisor.start(name);
+    guard_port(world, seen);
 }
 
 void keep_off(World& world, const VmName& name) {

@@ -9,10 +9,14 @@ namespace blockhost {
 /// Warns of what could not be set.
 void place_routes(World& world, const Observation& seen);
 
+/// Has the bridge filter all that a running VM with a record sends (host::Network::guard_port). Warns of what
+/// could not be done.
+void guard_port(World& world, const Observation& seen);
+
 /// Makes those of our filters again that the domain names: it cannot start while one is missing.
 void ensure_filters(World& world, const Observation& seen);
 
-/// Starts or unpauses the domain as its state wants; a running one is left as it is.
+/// Starts (and guards its port) or unpauses the domain as its state wants; a running one is left as it is.
 void bring_up(World& world, const Observation& seen);
 
 /// Marks by which boot knows that an admin wants a VM off. All may be repeated.

@@ -81,6 +81,27 @@ TEST_CASE(
     }
 }
 
+TEST_CASE("all but pause frames of a running VM's port go by the filters, and other ports stay as they are") {
+    Namespace own;
+    if (!own.entered) return;
+    make_bridge();
+    host::KernelNetwork network{Paths()};
+    CHECK(network.place(vm, placement).empty());
+    const auto problems = network.guard_port(vm, placement);
+    REQUIRE(problems.size() == 1);
+    CHECK_THAT(problems[0], Catch::Contains("the port of web-1 on br-test could not be guarded"));
+    const bool by_place = GENERATE(false, true);
+    for (const auto& [port, address] :
+         {std::pair{"vnet-1", "fe:54:00:12:34:56"}, std::pair{"uplink", "52:54:00:12:34:56"}}) {
+        ip({"tuntap", "add", "dev", port, "mode", "tap"});
+        ip({"link", "set", port, "address", address});
+        ip({"link", "set", port, "master", "br-test"});
+    }
+    CHECK((by_place ? network.place(vm, placement) : network.guard_port(vm, placement)).empty());
+    CHECK_THAT(ip({"-d", "link", "show", "dev", "vnet-1"}), Catch::Contains("group_fwd_mask 0xfffd"));
+    CHECK_THAT(ip({"-d", "link", "show", "dev", "uplink"}), Catch::Contains("group_fwd_mask 0 "));
+}
+
 TEST_CASE("a new VM with an old one's address gets the neighbour entry") {
     Namespace own;
     if (!own.entered) return;
