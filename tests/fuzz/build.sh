@@ -16,6 +16,9 @@ if [ ! -e "$build/build.ninja" ]; then
         >"$build.log" 2>&1 || { cat "$build.log" >&2; fail "meson refused (log: $build.log)"; }
 fi
 targets=(fuzzers)
-[ $# -eq 0 ] || targets=("${@/%/_fuzz}")
+if [ $# -gt 0 ]; then
+    targets=("${@/#/tests/fuzz/}")
+    targets=("${targets[@]/%/_fuzz}")
+fi
 ninja -C "$build" "${targets[@]}" >"$build.log" 2>&1 </dev/null ||
     { grep -v '^\[' "$build.log" | tail -n 60 >&2; fail "the build failed (log: $build.log)"; }

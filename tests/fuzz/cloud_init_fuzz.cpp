@@ -35,8 +35,9 @@ std::optional<std::string> rendered(const guest::UserDataInput& input, const Pat
     } catch (const Error& error) {
         const std::string said = error.what();
         fuzz::check(said.find(secret) == said.npos, "no message repeats the secret");
-        const bool tells = input.ssh_key.size() > 20 && said.find(input.ssh_key) != said.npos;
-        fuzz::check(!tells, "no message repeats a key");
+        const std::size_t body = input.ssh_key.find("AAAA");
+        const bool has_body = body != std::string::npos && input.ssh_key.size() - body > 16;
+        fuzz::check(!has_body || said.find(input.ssh_key.substr(body)) == said.npos, "no message repeats a key");
         return std::nullopt;
     }
 }

@@ -1,6 +1,7 @@
 #pragma once
 /// What the fuzz targets share. A target's only good ends are a return and a blockhost::Error: every other
-/// exception, a broken promise, and more than two seconds of CPU time (one without sanitizers) are findings.
+/// exception, a broken promise, and more than three seconds of CPU time (about one without sanitizers) are
+/// findings.
 
 #include "base/error.hpp"
 

@@ -41,7 +41,7 @@ void moments(std::string_view text) {
     if (const auto at = parse_instant(text)) {
         const std::string spelled = format_instant(*at);
         const auto again = parse_instant(spelled);
-        const bool in_python = spelled[0] != '-' && spelled < "9999-12-31" && spelled > "0001-01-02";
+        const bool in_python = spelled[0] != '-' && spelled[4] == '-' && spelled > "0001"; // years 1 to 9999
         fuzz::check(!in_python || again == at, "a moment stays");
     }
     if (const auto span = parse_span(text)) fuzz::check(span->count() >= 1, "a span is not empty");

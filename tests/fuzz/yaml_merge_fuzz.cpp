@@ -51,20 +51,20 @@ std::vector<YamlSetting> settings_in(const std::string& text) {
 }
 
 /// Nodes that are compared at most: aliases of aliases can be more than any memory holds.
-bool is_same(const YAML::Node& a, const YAML::Node& b, int& left) {
-    if (--left < 0) return true;
+bool is_same(const YAML::Node& a, const YAML::Node& b, int& left, int level = 0) {
+    if (--left < 0 || level > 100) return true;
     if (a.IsNull() && b.IsNull()) return true;
     if (a.Type() != b.Type()) return false;
     if (a.IsScalar()) return a.Scalar() == b.Scalar();
     if (a.size() != b.size()) return false;
     if (a.IsSequence()) {
         for (std::size_t i = 0; i < a.size(); ++i)
-            if (!is_same(a[i], b[i], left)) return false;
+            if (!is_same(a[i], b[i], left, level + 1)) return false;
         return true;
     }
     auto other = b.begin();
     for (const auto& member : a) {
-        if (!is_same(member.first, other->first, left) || !is_same(member.second, other->second, left)) return false;
+        if (!is_same(member.first, other->first, left, level + 1) || !is_same(member.second, other->second, left, level + 1)) return false;
         ++other;
     }
     return true;

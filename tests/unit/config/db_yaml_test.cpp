@@ -285,4 +285,5 @@ TEST_CASE("aliases that lead to one mapping in more ways than can be walked keep
         yaml += "m" + std::to_string(i) + ": &m" + std::to_string(i) + " {<<: [" + all + "]}\n";
     }
     CHECK(read(yaml + "<<: *m15\n").bridge == "br0");
+    CHECK(read("a: &a {<<: *a}\n<<: *a\n").bridge == "br0");
 }
