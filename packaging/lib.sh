@@ -30,6 +30,7 @@ packages_for() {
                     iputils-ping systemd openssl bash-completion zsh fish groff-base strace python3-yaml
                 ;;
             browser) printf '%s\n' chromium chromium-driver python3-selenium python3-flask ;;
+            fuzz) printf '%s\n' clang libclang-rt-14-dev ;;
             login) printf '%s\n' openssh-client ;;
             deb) printf '%s\n' debhelper dpkg-dev ;;
             package) printf '%s\n' lintian man-db mmdebstrap ;;

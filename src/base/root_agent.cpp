@@ -118,8 +118,9 @@ std::optional<Error> error_of_ours(const boost::json::object& reply) {
     return std::nullopt;
 }
 
-/// The reply as an object that says ok.
-boost::json::object checked(const std::string& reply, std::string_view action) {
+} // namespace
+
+boost::json::object checked_reply(const std::string& reply, std::string_view action) {
     boost::json::value value;
     try {
         value = json::parse(reply, "root agent");
@@ -136,8 +137,6 @@ boost::json::object checked(const std::string& reply, std::string_view action) {
                                       text::printable(text::trim(reason), 600));
 }
 
-} // namespace
-
 boost::json::object call_root_agent(const std::filesystem::path& socket, std::string_view action,
                                     const boost::json::object& parameters,
                                     std::chrono::milliseconds deadline) {
@@ -151,7 +150,7 @@ boost::json::object call_root_agent(const std::filesystem::path& socket, std::st
                     "the request " + std::string(action) + " is larger than the root agent's 10 MiB");
     Fd fd = connect_to(socket, end);
     send_all(fd, frame(request), end);
-    return checked(receive_frame(fd, end), action);
+    return checked_reply(receive_frame(fd, end), action);
 }
 
 } // namespace blockhost

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 namespace blockhost {
 
@@ -19,5 +20,8 @@ inline constexpr const char* root_action_end = "not_after";
 boost::json::object call_root_agent(const std::filesystem::path& socket, std::string_view action,
                                     const boost::json::object& parameters,
                                     std::chrono::milliseconds deadline);
+
+/// The reply's text as an object that says ok; throws as call_root_agent.
+boost::json::object checked_reply(const std::string& reply, std::string_view action);
 
 } // namespace blockhost

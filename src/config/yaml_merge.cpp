@@ -17,6 +17,8 @@ using Lines = std::vector<std::string>;
 
 /// Far more than any configuration has; aliases of aliases can be more than any memory holds.
 constexpr std::size_t most_values = 20000;
+/// A list that has itself in it (`&a [*a]`) has no end.
+constexpr int most_levels = 100;
 
 bool is_quoted(const YAML::Node& scalar) {
     return scalar.Tag() == "!";
@@ -33,18 +35,19 @@ std::string kind_and_text(const YAML::Node& node) {
     return (is_quoted(node) ? "quoted " : "plain " + node.Tag() + " ") + node.Scalar();
 }
 
-void flatten(const YAML::Node& node, const std::string& path, std::vector<Value>& all) {
+void flatten(const YAML::Node& node, const std::string& path, int level, std::vector<Value>& all) {
     if (all.size() > most_values) throw Error(Code::config, "the file has too many values");
+    if (level > most_levels) throw Error(Code::config, "the file is nested too deep");
     if (node.IsMap()) {
         if (node.size() == 0) all.push_back({path, "empty mapping"});
         for (const auto& member : node) {
             const std::string key =
                 member.first.IsScalar() ? member.first.Scalar() : YAML::Dump(member.first);
-            flatten(member.second, path + "\n" + key, all);
+            flatten(member.second, path + "\n" + key, level + 1, all);
         }
     } else if (node.IsSequence()) {
         if (node.size() == 0) all.push_back({path, "empty list"});
-        for (std::size_t i = 0; i < node.size(); ++i) flatten(node[i], path + "\n-", all);
+        for (std::size_t i = 0; i < node.size(); ++i) flatten(node[i], path + "\n-", level + 1, all);
     } else {
         all.push_back({path, kind_and_text(node)});
     }
@@ -52,7 +55,7 @@ void flatten(const YAML::Node& node, const std::string& path, std::vector<Value>
 
 std::vector<Value> flat(const YAML::Node& root) {
     std::vector<Value> all;
-    flatten(root, "", all);
+    flatten(root, "", 0, all);
     return all;
 }
 

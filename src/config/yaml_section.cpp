@@ -65,13 +65,15 @@ YamlSection YamlSection::parse(const std::string& text, const std::string& path,
 
 namespace {
 
-constexpr int deepest_merge = 16; ///< aliases cannot make a loop, but a chain of them can be long
+/// Mappings that are looked into for one key. Aliases can make a loop, and a few lines of them lead to one mapping in
+/// more ways than can ever be walked.
+constexpr int most_merged = 1000;
 
 /// The member `key` of a mapping, null ones too; of what it merges in ("<<", YAML 1.1) only what it lacks
 /// itself, the first of several winning. yaml-cpp leaves merging to its users.
-std::optional<YAML::Node> member_of(const YAML::Node& mapping, const std::string& key, int depth = 0) {
+std::optional<YAML::Node> member_of(const YAML::Node& mapping, const std::string& key, int& left) {
     std::optional<YAML::Node> last;
-    if (!mapping.IsDefined() || !mapping.IsMap() || depth > deepest_merge) return last;
+    if (!mapping.IsDefined() || !mapping.IsMap() || --left < 0) return last;
     std::vector<YAML::Node> merged;
     for (const auto& member : mapping) {
         if (!member.first.IsScalar()) continue;
@@ -83,7 +85,7 @@ std::optional<YAML::Node> member_of(const YAML::Node& mapping, const std::string
             for (auto each = value.begin(); each != value.end(); ++each) merged.push_back(*each);
     }
     for (const YAML::Node& other : merged)
-        if (!last) last = member_of(other, key, depth + 1);
+        if (!last) last = member_of(other, key, left);
     return last;
 }
 
@@ -96,7 +98,8 @@ std::optional<YAML::Node> YamlSection::find(const std::string& key) const {
     };
     if (!known_.empty() && std::ranges::none_of(known_, names_it))
         throw Error(Code::internal, name + " is read, but is not in the table of keys");
-    auto found = member_of(node_, key);
+    int left = most_merged;
+    auto found = member_of(node_, key, left);
     if (found && found->IsNull()) found.reset();
     return found;
 }

@@ -67,7 +67,7 @@ void put(Tuning& tuning, Limit limit, const Setting& setting) {
         return;
     case Limit::iops_read:
     case Limit::iops_write:
-        if (!tuning.iops) tuning.iops.emplace();
+        if (!tuning.iops) tuning.iops = Tuning::Iops{};
         (limit == Limit::iops_read ? tuning.iops->read : tuning.iops->write) =
             static_cast<std::uint64_t>(setting[0]);
     }

@@ -43,18 +43,32 @@ bool good_wallet(std::string_view text) {
     return !text.empty() && text.size() <= 200 && std::all_of(text.begin(), text.end(), allowed);
 }
 
+Error too_complex(const std::string& why) {
+    return Error(Code::config, "the engine's wallet pattern is too complex: " + why);
+}
+
+/// "{N,M}" with numbers that libstdc++ would count past the largest one.
+bool repeats_without_end(std::string_view pattern) {
+    constexpr std::size_t longest = 12;
+    for (std::size_t at = 0; (at = pattern.find('{', at)) != pattern.npos; ++at)
+        if (std::min(pattern.find_first_not_of("0123456789,", at + 1), pattern.size()) - at > longest) return true;
+    return false;
+}
+
 /// Python's re.match: anchored at the start, not at the end. True for a pattern that does not compile.
 bool matches_as_python(const std::string& text, const std::string& pattern) {
-    std::regex expression;
+    constexpr std::size_t longest = 1000; // compiling goes as deep as the pattern is long
+    if (pattern.size() > longest) throw too_complex("it is longer than " + std::to_string(longest) + " bytes");
+    if (repeats_without_end(pattern)) throw too_complex("it repeats something too often");
     try {
-        expression = std::regex(pattern, std::regex::ECMAScript);
-    } catch (const std::regex_error&) {
-        return true;
-    }
-    try {
+        // libstdc++'s matching without backtracking: with it, "(a|aa)*b" takes years.
+        const std::regex expression(pattern, std::regex::ECMAScript | std::regex_constants::__polynomial);
         return std::regex_search(text, expression, std::regex_constants::match_continuous);
     } catch (const std::regex_error& e) {
-        throw Error(Code::config, "the engine's wallet pattern is too complex: " + std::string(e.what()));
+        using namespace std::regex_constants;
+        if (e.code() == error_complexity || e.code() == error_space || e.code() == error_stack)
+            throw too_complex(e.what());
+        return true;
     }
 }
 

@@ -45,7 +45,7 @@ class Glance {
     bool on_key_part(bj::string_view part, std::size_t, bj::error_code&) { return gather(part); }
     bool on_key(bj::string_view part, std::size_t, bj::error_code&) {
         gather(part);
-        if (depth_ == 1) in_vms_ = gathered_ == "vms";
+        if (depth_ == 1) in_vms_ = gathered_ == "vms", name_.clear();
         if (depth_ == 2) name_ = gathered_;
         at_status_ = depth_ == record_depth && in_vms_ && gathered_ == "status";
         gathered_.clear();

@@ -28,6 +28,8 @@ SANITIZER_ENVIRONMENT = {
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
 }
 SLOW_LAST = ("system",)
+NOTE = "NOTE: "
+"""Begins a line of a pytest suite that is shown as the suite runs."""
 SPREAD = ("cli", "http", "lifecycle", "image", "plugin")
 """Pytest folders whose tests share nothing and mostly wait: several at a time."""
 
@@ -127,8 +129,8 @@ def execute(suite, junit):
     try:
         for line in process.stdout:
             output.append(line)
-            if suite.follow and "::" in line and line.rstrip().endswith("%]"):
-                print("    " + line.rstrip(), flush=True)
+            if suite.follow and (line.startswith(NOTE) or "::" in line and line.rstrip().endswith("%]")):
+                print("    " + line.removeprefix(NOTE).rstrip(), flush=True)
         status = process.wait()
     except BaseException:
         os.killpg(process.pid, signal.SIGTERM)

@@ -275,3 +275,15 @@ TEST_CASE("web3 defaults are two numbers, both optional, in a file that is optio
     CHECK(contains(config_error([&] { read_web3("auth: [1]"); }), "auth: expected a mapping"));
     CHECK(contains(config_error([&] { read_web3("auth: {"); }), "web3-defaults.yaml: line "));
 }
+
+TEST_CASE("aliases that lead to one mapping in more ways than can be walked keep nobody waiting") {
+    std::string yaml = "m0: &m0 {a: 1}\n";
+    for (int i = 1; i <= 15; ++i) {
+        const std::string below = "*m" + std::to_string(i - 1);
+        std::string all = below;
+        for (int n = 1; n < 10; ++n) all += ", " + below;
+        yaml += "m" + std::to_string(i) + ": &m" + std::to_string(i) + " {<<: [" + all + "]}\n";
+    }
+    CHECK(read(yaml + "<<: *m15\n").bridge == "br0");
+    CHECK(read("a: &a {<<: *a}\n<<: *a\n").bridge == "br0");
+}

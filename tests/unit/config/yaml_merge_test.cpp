@@ -99,3 +99,8 @@ TEST_CASE("what is no YAML mapping is refused") {
     for (const std::string text : {"- a\n", "a: [\n", "just text\n", "a: 1\n---\nb: 2\n"})
         CHECK_THROWS_AS(merge_yaml(text, "db.yaml", {{"", "bridge", "br0"}}), Error);
 }
+
+TEST_CASE("a list or mapping that has itself in it is refused, not followed") {
+    for (const char* text : {"a: &a [*a]\n", "a: &a {b: *a}\n", "a: &a {<<: *a}\n"})
+        CHECK_THROWS_AS(merge_yaml(text, "db.yaml", {{"", "bridge", "br0"}}), Error);
+}

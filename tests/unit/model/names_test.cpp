@@ -143,6 +143,23 @@ TEST_CASE("a pattern that does not compile counts as none") {
     }
 }
 
+TEST_CASE("a pattern that would take forever, or all of the stack, is matched at once or refused") {
+    const std::string letters(199, 'a');
+    CHECK_FALSE(wallet(letters, "(a|aa)*b"));
+    CHECK_FALSE(wallet(letters, "((a*)*)*b"));
+    CHECK(wallet(letters + "b", "(a|aa)*b"));
+    for (const std::string& pattern :
+         {std::string(60'000, '('), std::string(60'000, 'a'), std::string("(a{1000}){1000}"), std::string("(a)\\1"),
+          std::string("a{99999999999999999999}"), std::string("a{1,99999999999999999999}")}) {
+        try {
+            Wallet(letters, pattern);
+            FAIL("it was applied");
+        } catch (const Error& error) {
+            CHECK(error.code() == Code::config);
+        }
+    }
+}
+
 TEST_CASE("the hint of a refused wallet shows the engine's pattern") {
     try {
         Wallet("0x12", evm);

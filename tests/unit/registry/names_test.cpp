@@ -48,3 +48,7 @@ TEST_CASE("a glance says nothing of what a plain parser does not read") {
     CHECK_FALSE(names_at_a_glance("/nonexistent/vms.json"));
     CHECK(glance("{}\n")->empty());
 }
+
+TEST_CASE("a glance takes no name from what stands before a list of VMs") {
+    CHECK(glance(R"({"others": {"web": 1}, "vms": [{"status": "active"}]})")->empty());
+}
