@@ -32,6 +32,8 @@ NOTE = "NOTE: "
 """Begins a line of a pytest suite that is shown as the suite runs."""
 SPREAD = ("cli", "http", "lifecycle", "image", "plugin")
 """Pytest folders whose tests share nothing and mostly wait: several at a time."""
+PAIRED = ("system",)
+"""Folders whose files share nothing (each has machines of its own), and wait for guests and for zombies to be collected."""
 
 
 @dataclasses.dataclass
@@ -69,7 +71,8 @@ def pytest_suites(build):
     folders = {path.parent for path in (TREE / "tests").glob("*/test_*.py")}
     for folder in sorted(folders, key=lambda path: (path.name in SLOW_LAST, path.name)):
         words = ["/usr/bin/python3", "-m", "pytest", "-v", "--no-header", "--tb=short", "-p", "no:cacheprovider",
-                 *(("-n", "4") if folder.name in SPREAD else ()), str(folder.relative_to(TREE))]
+                 *(("-n", "4") if folder.name in SPREAD else ()),
+                 *(("-n", "2", "--dist", "loadfile") if folder.name in PAIRED else ()), str(folder.relative_to(TREE))]
         yield Suite(f"tests/{folder.name}", folder.name, words,
                     {"BLOCKHOST_BUILD": str(build), "PYTHONDONTWRITEBYTECODE": "1"}, PYTEST_SECONDS, "--junitxml",
                     follow=True)
@@ -129,7 +132,8 @@ def execute(suite, junit):
     try:
         for line in process.stdout:
             output.append(line)
-            if suite.follow and (line.startswith(NOTE) or "::" in line and line.rstrip().endswith("%]")):
+            of_test = "::" in line and (line.rstrip().endswith("%]") or line.startswith("[gw"))
+            if suite.follow and (line.startswith(NOTE) or of_test):
                 print("    " + line.removeprefix(NOTE).rstrip(), flush=True)
         status = process.wait()
     except BaseException:
