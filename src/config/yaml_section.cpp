@@ -65,8 +65,8 @@ YamlSection YamlSection::parse(const std::string& text, const std::string& path,
 
 namespace {
 
-/// Mappings that are looked into for one key. Aliases can make a loop, and a few lines of them lead to one mapping in
-/// more ways than can ever be walked.
+/// Mappings that are looked into for one key. Aliases can make a loop, and a few lines of them lead to one
+/// mapping in more ways than can ever be walked.
 constexpr int most_merged = 1000;
 
 /// The member `key` of a mapping, null ones too; of what it merges in ("<<", YAML 1.1) only what it lacks

@@ -51,14 +51,16 @@ Error too_complex(const std::string& why) {
 bool repeats_without_end(std::string_view pattern) {
     constexpr std::size_t longest = 12;
     for (std::size_t at = 0; (at = pattern.find('{', at)) != pattern.npos; ++at)
-        if (std::min(pattern.find_first_not_of("0123456789,", at + 1), pattern.size()) - at > longest) return true;
+        if (std::min(pattern.find_first_not_of("0123456789,", at + 1), pattern.size()) - at > longest)
+            return true;
     return false;
 }
 
 /// Python's re.match: anchored at the start, not at the end. True for a pattern that does not compile.
 bool matches_as_python(const std::string& text, const std::string& pattern) {
     constexpr std::size_t longest = 1000; // compiling goes as deep as the pattern is long
-    if (pattern.size() > longest) throw too_complex("it is longer than " + std::to_string(longest) + " bytes");
+    if (pattern.size() > longest)
+        throw too_complex("it is longer than " + std::to_string(longest) + " bytes");
     if (repeats_without_end(pattern)) throw too_complex("it repeats something too often");
     try {
         // libstdc++'s matching without backtracking: with it, "(a|aa)*b" takes years.

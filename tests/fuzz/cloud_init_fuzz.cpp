@@ -37,7 +37,8 @@ std::optional<std::string> rendered(const guest::UserDataInput& input, const Pat
         fuzz::check(said.find(secret) == said.npos, "no message repeats the secret");
         const std::size_t body = input.ssh_key.find("AAAA");
         const bool has_body = body != std::string::npos && input.ssh_key.size() - body > 16;
-        fuzz::check(!has_body || said.find(input.ssh_key.substr(body)) == said.npos, "no message repeats a key");
+        fuzz::check(!has_body || said.find(input.ssh_key.substr(body)) == said.npos,
+                    "no message repeats a key");
         return std::nullopt;
     }
 }
@@ -90,7 +91,8 @@ void network(const std::vector<std::string>& parts) {
     fuzz::check(device["nameservers"]["addresses"].size() == std::max<std::size_t>(1, input.resolvers.size()),
                 "each resolver is there");
     const std::string name = guest::fqdn(VmName("web"), ipv6, part(parts, 2));
-    fuzz::check(name.starts_with("web.") || (ipv6 && name.starts_with(ipv6->interface_hex() + ".")), "a full name");
+    fuzz::check(name.starts_with("web.") || (ipv6 && name.starts_with(ipv6->interface_hex() + ".")),
+                "a full name");
 }
 
 void cloud_init(std::string_view input) {

@@ -55,11 +55,13 @@ void check_option(const Option& option, const std::string& value, const Argument
         const auto number = arguments.integer(option.name);
         fuzz::check(number.has_value(), "an integer is one");
         const bool bounded = option.min != 0 || option.max != 0;
-        fuzz::check(!bounded || (*number >= option.min && *number <= option.max), "an integer is within its bounds");
+        fuzz::check(!bounded || (*number >= option.min && *number <= option.max),
+                    "an integer is within its bounds");
         return;
     }
     case Kind::choice:
-        return fuzz::check(std::ranges::find(option.choices, value) != option.choices.end(), "a choice is one");
+        return fuzz::check(std::ranges::find(option.choices, value) != option.choices.end(),
+                           "a choice is one");
     case Kind::file:
         return fuzz::check(std::filesystem::exists(value), "a file is there");
     case Kind::text:
@@ -88,13 +90,16 @@ void check_arguments(const Row& row, const Arguments& arguments) {
     for (std::size_t i = 0; i < row.operands.size(); ++i)
         fuzz::check(i < given || row.operands[i].count == Count::optional, "no operand is missing");
     for (const Option* option : accepted_options(row)) {
-        if (const auto value = arguments.text(option->name)) check_option(*option, *value, arguments);
-        else fuzz::check(option->presence == Option::Presence::optional, "no required option is missing");
+        if (const auto value = arguments.text(option->name))
+            check_option(*option, *value, arguments);
+        else
+            fuzz::check(option->presence == Option::Presence::optional, "no required option is missing");
     }
     const Arguments again = parse(row, spelled_out(row, arguments));
     fuzz::check(again.operands() == arguments.operands(), "operands are the same, spelled out");
     for (const Option* option : accepted_options(row))
-        fuzz::check(again.text(option->name) == arguments.text(option->name), "options are the same, spelled out");
+        fuzz::check(again.text(option->name) == arguments.text(option->name),
+                    "options are the same, spelled out");
 }
 
 void command_line(std::string_view input) {

@@ -1,5 +1,6 @@
 /// The other small files of a host, by the input's first character: b broker allocation, e engine manifest
-/// (and, behind ---, a wallet), n network mode, i instance id, h the host's interfaces, d libvirtd's pid file.
+/// (and, behind ---, a wallet), n network mode, i instance id, h the host's interfaces, d libvirtd's pid
+/// file.
 
 #include "base/text.hpp"
 #include "config/config.hpp"
@@ -43,7 +44,8 @@ void engine(const Root& root, std::string_view input) {
     const EngineManifest manifest = read_engine_manifest(root.paths); // never throws
     fuzz::check(manifest.found, "an engine is installed");
     const std::string wallet = parts.size() > 1 ? parts[1] : "0x00000000000000000000000000000000000000a1";
-    fuzz::answered([&] { fuzz::check(Wallet(wallet, manifest.address_pattern).str() == wallet, "a wallet stays"); });
+    fuzz::answered(
+        [&] { fuzz::check(Wallet(wallet, manifest.address_pattern).str() == wallet, "a wallet stays"); });
 }
 
 void mode(const Root& root, std::string_view text) {
@@ -57,7 +59,8 @@ void mode(const Root& root, std::string_view text) {
 
 void instance(const Root& root, std::string_view text) {
     root.folder.set("state/instance-id", text);
-    fuzz::answered([&] { fuzz::check(existing_instance_id(root.paths)->str().size() == 32, "an id has 32 digits"); });
+    fuzz::answered(
+        [&] { fuzz::check(existing_instance_id(root.paths)->str().size() == 32, "an id has 32 digits"); });
 }
 
 void interfaces(const Root& root, std::string_view text) {

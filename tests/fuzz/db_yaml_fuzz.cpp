@@ -25,11 +25,14 @@ struct Root {
 
 void check_bounds(const DbConfig& config) {
     const Ipv4Pool& pool = config.ipv4;
-    fuzz::check(pool.first <= pool.last && pool.network.contains(pool.first) && pool.network.contains(pool.last),
+    fuzz::check(pool.first <= pool.last && pool.network.contains(pool.first) &&
+                    pool.network.contains(pool.last),
                 "the pool lies in its network");
     fuzz::check(!pool.gateway || pool.network.contains(*pool.gateway), "the gateway lies in the network");
-    fuzz::check(config.ipv6_first >= 1 && config.ipv6_first <= config.ipv6_last, "the IPv6 pool has an order");
-    fuzz::check(config.gc_grace_days >= 0 && config.gc_grace_days <= limits::expiry_days_max, "days of grace");
+    fuzz::check(config.ipv6_first >= 1 && config.ipv6_first <= config.ipv6_last,
+                "the IPv6 pool has an order");
+    fuzz::check(config.gc_grace_days >= 0 && config.gc_grace_days <= limits::expiry_days_max,
+                "days of grace");
     fuzz::check(config.default_expiry_days >= 1 && config.default_expiry_days <= limits::expiry_days_max,
                 "days until expiry");
     fuzz::check(config.memory_overcommit >= 0.1 && config.memory_overcommit <= 100, "memory overcommit");
@@ -50,7 +53,8 @@ void db_yaml(std::string_view input) {
     fuzz::answered([&] {
         const Web3Defaults defaults = read_web3_defaults(root.paths);
         const int length = std::stoi(defaults.otp_length), ttl = std::stoi(defaults.otp_ttl);
-        fuzz::check(length >= 1 && length <= 64 && ttl >= 1 && ttl <= 1'000'000, "one-time passwords have bounds");
+        fuzz::check(length >= 1 && length <= 64 && ttl >= 1 && ttl <= 1'000'000,
+                    "one-time passwords have bounds");
     });
 }
 

@@ -24,8 +24,8 @@ bool is_plain(const DomainMark& mark) {
 
 bool is_same(const DomainMark& a, const DomainMark& b) {
     const auto all = [](const DomainMark& m) {
-        return std::tie(m.instance, m.operation, m.state_folder, m.ip, m.ipv6, m.wallet, m.username, m.network_mode,
-                        m.expires_at, m.created_at);
+        return std::tie(m.instance, m.operation, m.state_folder, m.ip, m.ipv6, m.wallet, m.username,
+                        m.network_mode, m.expires_at, m.created_at);
     };
     return all(a) == all(b);
 }
@@ -48,10 +48,12 @@ void domain_xml(std::string_view input) {
     if (const auto spec = spec_of(xml)) {
         fuzz::check(render_domain(*spec) == xml, "a definition says what its spec says, and nothing else");
         const DomainFacts facts = read_domain(xml);
-        fuzz::check(facts.name == spec->name.str() && facts.mark.has_value(), "it is read as what it was made from");
+        fuzz::check(facts.name == spec->name.str() && facts.mark.has_value(),
+                    "it is read as what it was made from");
     }
     if (const auto spec = volume_spec_of(xml))
-        fuzz::check(render_volume(spec->name, spec->capacity_bytes, spec->backing) == xml, "a volume likewise");
+        fuzz::check(render_volume(spec->name, spec->capacity_bytes, spec->backing) == xml,
+                    "a volume likewise");
     const auto mark = read_mark(xml);
     if (mark) marks(xml, *mark);
     fuzz::answered([&] {

@@ -1,6 +1,6 @@
-/// What comes of a download, by the input's first character: h a response's head and, behind ---, an ETag that
-/// is known, u a URL, l a list of digests (SHA512SUMS) and the name that is looked for, n the note beside a
-/// partial file, s --source.
+/// What comes of a download, by the input's first character: h a response's head and, behind ---, an ETag
+/// that is known, u a URL, l a list of digests (SHA512SUMS) and the name that is looked for, n the note
+/// beside a partial file, s --source.
 
 #include "base/digest.hpp"
 #include "base/text.hpp"
@@ -51,22 +51,26 @@ void head(std::string_view input) {
     fuzz::check(read.status >= 200 && read.status <= 999, "a status has three digits");
     fuzz::check(!read.chunked || !read.length, "what is chunked has no length");
     if (const auto range = parse_content_range(read.content_range.value_or("")))
-        fuzz::check(range->first <= range->last && (!range->total || range->last < *range->total), "ranges are in order");
+        fuzz::check(range->first <= range->last && (!range->total || range->last < *range->total),
+                    "ranges are in order");
     meaning(read, parts.size() > 1 ? parts[1] : "");
 }
 
 void url(std::string_view text) {
     const std::string shown_url = shown(text);
-    fuzz::check(shown_url.find_first_of("?#\n\r\x1b") == shown_url.npos, "neither query nor control characters are shown");
+    fuzz::check(shown_url.find_first_of("?#\n\r\x1b") == shown_url.npos,
+                "neither query nor control characters are shown");
     if (!objection_to(text).empty()) return;
-    fuzz::check(text.size() < 5000 && shown_url.find('@', 8) >= shown_url.find('/', 8), "no user is in a URL we fetch");
+    fuzz::check(text.size() < 5000 && shown_url.find('@', 8) >= shown_url.find('/', 8),
+                "no user is in a URL we fetch");
 }
 
 void list(std::string_view input) {
     const auto parts = fuzz::parts_of(input);
     const std::string digest = image::digest_in_list(parts[0], parts.size() > 1 ? parts[1] : "disk.qcow2");
     fuzz::check(digest.empty() || digest == as_sha512(digest), "a digest has 128 digits");
-    fuzz::check(digest.empty() || text::lower(parts[0]).find(digest) != std::string::npos, "and is from the list");
+    fuzz::check(digest.empty() || text::lower(parts[0]).find(digest) != std::string::npos,
+                "and is from the list");
 }
 
 void note(std::string_view text) {
@@ -79,7 +83,8 @@ void note(std::string_view text) {
         const PartialFile partial(*folder, "image", own);
         const Origin& origin = partial.origin();
         fuzz::check(origin.url.empty() || origin.url == own, "a note of another URL does not count");
-        fuzz::check(origin.validator().size() <= 1024 && text::printable(origin.validator(), 4096) == origin.validator(),
+        fuzz::check(origin.validator().size() <= 1024 &&
+                        text::printable(origin.validator(), 4096) == origin.validator(),
                     "what goes into a request is one line");
     });
 }

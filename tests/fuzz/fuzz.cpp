@@ -37,7 +37,8 @@ void plant(std::string_view kind, std::string_view input) {
         volatile int largest = 0x7fffffff;
         largest = largest + 1;
     }
-    while (kind == "hang" && cpu_seconds() >= 0) {}
+    while (kind == "hang" && cpu_seconds() >= 0) {
+    }
 }
 
 } // namespace
@@ -60,7 +61,8 @@ int run(const std::uint8_t* data, std::size_t size, void (*target)(std::string_v
 std::vector<std::string> parts_of(std::string_view input) {
     constexpr std::string_view separator = "\n---\n";
     std::vector<std::string> parts;
-    for (std::size_t at; (at = input.find(separator)) != input.npos; input.remove_prefix(at + separator.size()))
+    for (std::size_t at; (at = input.find(separator)) != input.npos;
+         input.remove_prefix(at + separator.size()))
         parts.emplace_back(input.substr(0, at));
     parts.emplace_back(input);
     return parts;

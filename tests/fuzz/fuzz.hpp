@@ -69,7 +69,7 @@ class MemoryFolder {
 } // namespace fuzz
 
 /// The function that libFuzzer calls.
-#define FUZZ_TARGET(function)                                                                                \
-    extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {                      \
-        return fuzz::run(data, size, function);                                                              \
+#define FUZZ_TARGET(function)                                                           \
+    extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) { \
+        return fuzz::run(data, size, function);                                         \
     }

@@ -19,6 +19,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 TREE = HERE.parents[1]
 BUILD = pathlib.Path(os.environ.get("BLOCKHOST_FUZZ_BUILD", TREE / "build-fuzz"))
 LARGEST_INPUT = 64 * 1024
+MOST_FILES, MOST_BYTES = 60, 200 * 1024
+"""Of a corpus in the tree."""
 SLICE = 600
 """Seconds of one turn of a target."""
 ENVIRONMENT = {"ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:allocator_may_return_null=0",
@@ -107,30 +109,35 @@ def fuzz(target, seconds, keep):
     return run(target, keep / "findings", f"-max_total_time={seconds}", found, corpus(target))
 
 
-def minimise(target, source, most_files, most_bytes):
-    """Makes the tree's corpus anew: the smallest files of `source` and the old one that cover as much, as far as they
-    fit."""
-    merged = source.parent / f"{target}.merged"
+def minimise(target, keep):
+    """Makes the tree's corpus anew: of it and of what was found, a few small files that reach each edge."""
+    merged = keep / "minimised" / target
     shutil.rmtree(merged, ignore_errors=True)
-    merged.mkdir()
-    run(target, source.parent, "-merge=1", merged, source, corpus(target))
-    kept, total = [], 0
+    merged.mkdir(parents=True)
+    found = keep / "corpus" / target
+    found.mkdir(parents=True, exist_ok=True)
+    outcome = run(target, keep / "findings", "-set_cover_merge=1", "-use_counters=0", merged, corpus(target), found)
+    kept, size = [], 0
     for path in sorted(merged.iterdir(), key=lambda path: (path.stat().st_size, path.name)):
-        if len(kept) < most_files and total + path.stat().st_size <= most_bytes:
+        size += path.stat().st_size
+        if outcome.status == 0 and len(kept) < MOST_FILES and size <= MOST_BYTES:
             kept.append(path)
-            total += path.stat().st_size
-    return kept
+    for path in corpus(target).iterdir() if kept else ():
+        path.unlink()
+    for path in kept:
+        shutil.copyfile(path, corpus(target) / path.name[:16])
+    print(f"{target:<14} {len(kept)} of {len(list(merged.iterdir()))} files kept", flush=True)
 
 
 def soak(hours, keep, only):
     """Each target in turn, until the time is over; the status is 1 when there was a finding."""
     end = time.monotonic() + hours * 3600
     totals = {target: Outcome(target) for target in targets() if not only or target in only}
-    turn = 0
+    turn, share = 0, hours * 3600 / len(totals)
     while turn == 0 or time.monotonic() < end:
         for target, total in totals.items():
             left = end - time.monotonic()
-            seconds = max(1, min(SLICE, left / len(totals) if turn == 0 else left))
+            seconds = max(1, min(SLICE, share if turn == 0 else left))
             if turn > 0 and left < 1:
                 break
             outcome = fuzz(target, int(seconds), keep)
@@ -157,7 +164,13 @@ def main():
     parser.add_argument("--keep", type=pathlib.Path, default=pathlib.Path("/var/tmp/blockhost-fuzz"),
                         help="folder for new corpus files and findings, outside the tree")
     parser.add_argument("--only", action="append", default=[], choices=targets(), help="this target; may be repeated")
+    parser.add_argument("--minimise", action="store_true",
+                        help="run nothing; make the tree's corpora anew of themselves and what is in that folder")
     options = parser.parse_args()
+    if options.minimise:
+        for target in options.only or targets():
+            minimise(target, options.keep.absolute())
+        return 0
     return soak(options.hours, options.keep.absolute(), options.only)
 
 

@@ -76,7 +76,8 @@ void look(char what, const guest::AgentCall& call) {
     case 's':
         return check_outcome(guest::shell(call, "echo hello", 5s, waiting(now)));
     case 'S':
-        return check_outcome(guest::shell(call, std::string(guest::longest_argument + 1, 'x'), 5s, waiting(now)));
+        return check_outcome(
+            guest::shell(call, std::string(guest::longest_argument + 1, 'x'), 5s, waiting(now)));
     case 'v':
         return check_vitals(guest::look_at(call, guest::Depth::all, {}));
     case 'o':

@@ -18,9 +18,12 @@ bool is_same(const EntryView& a, const EntryView& b) {
            a.last_start == b.last_start;
 }
 
-void take_over(const Journal& journal, const VmName& name, const std::optional<EntryView>& view, bool can_grow) {
-    JournalEntry entry = journal.take(name, Journal::Manner::wait, Deadline::in(std::chrono::seconds(5)), Interruption());
-    fuzz::check(entry.left().has_value() == view.has_value(), "who takes an entry sees what a look at it shows");
+void take_over(const Journal& journal, const VmName& name, const std::optional<EntryView>& view,
+               bool can_grow) {
+    JournalEntry entry =
+        journal.take(name, Journal::Manner::wait, Deadline::in(std::chrono::seconds(5)), Interruption());
+    fuzz::check(entry.left().has_value() == view.has_value(),
+                "who takes an entry sees what a look at it shows");
     fuzz::check(!view || is_same(*entry.left(), *view), "who takes an entry sees what a look at it shows");
     (void)entry.asked_to_give_up();
     if (view && can_grow) {
@@ -58,7 +61,8 @@ void journal_files(std::string_view input) {
         (void)journal.claims_of_others(VmName("other"));
     }
     fuzz::answered([&] { take_over(journal, web, view, can_grow); });
-    fuzz::check(journal.names().empty() == !journal.peek(web), "an entry without meaning is gone when it was let go");
+    fuzz::check(journal.names().empty() == !journal.peek(web),
+                "an entry without meaning is gone when it was let go");
     if (parts.size() > 1) folder.set("history", parts[1]), history(journal);
 }
 

@@ -13,9 +13,8 @@ void qcow2(std::string_view input) {
     const auto image = folder.path() / "web.qcow2";
     std::optional<Qcow2Head> head;
     if (!fuzz::answered([&] { head = read_qcow2_head(image); })) return;
-    fuzz::answered([&] {
-        fuzz::check(qcow2_virtual_size(image) == head->virtual_bytes, "a head says the same twice");
-    });
+    fuzz::answered(
+        [&] { fuzz::check(qcow2_virtual_size(image) == head->virtual_bytes, "a head says the same twice"); });
     if (!head || head->backing.find('/') != std::string::npos) return;
     fuzz::answered([&] { fuzz::check(backing_chain(image).size() <= 64, "a chain has an end"); });
 }

@@ -20,8 +20,10 @@ std::string compact(std::string_view text) {
     for (std::size_t i = 0; i < text.size(); ++i) {
         if (!in_string && std::string_view(" \t\r\n").find(text[i]) != std::string_view::npos) continue;
         out += text[i];
-        if (in_string && text[i] == '\\' && i + 1 < text.size()) out += text[++i];
-        else if (text[i] == '"') in_string = !in_string;
+        if (in_string && text[i] == '\\' && i + 1 < text.size())
+            out += text[++i];
+        else if (text[i] == '"')
+            in_string = !in_string;
     }
     return out;
 }
@@ -64,7 +66,8 @@ void change(const Database& before, const VmName& name) {
         fuzz::check(changed.find(name)->status == RecordStatus::suspended, "it is marked as suspended");
     if (fuzz::answered([&] { changed.mark_active(name, at); })) {
         const auto found = changed.find(name);
-        fuzz::check(found->status == RecordStatus::active && found->expires_at == at, "it is marked as active");
+        fuzz::check(found->status == RecordStatus::active && found->expires_at == at,
+                    "it is marked as active");
         fuzz::check(!found->suspended_at, "an active VM is not suspended");
     }
     if (fuzz::answered([&] { changed.mark_destroyed(name, at); }))
@@ -80,13 +83,21 @@ void add(Database database) {
     const auto prefix = Ipv6Prefix::try_parse("2001:db8::/120");
     const auto addresses = choose_addresses(database, pool, {}, {}, prefix, 2, 254);
     fuzz::check(!database.holds(addresses.ip), "an address that is handed out was free");
-    fuzz::check(!addresses.ipv6 || !database.holds(*addresses.ipv6), "an IPv6 address that is handed out was free");
+    fuzz::check(!addresses.ipv6 || !database.holds(*addresses.ipv6),
+                "an IPv6 address that is handed out was free");
     const auto created = *parse_instant("2030-01-02T03:04:05Z");
-    const NewRecord record{VmName("fuzz-new"), Wallet("0xabc", ""), Username("admin"), addresses.ip,
-                           addresses.ipv6,     "none",              created,           created};
+    const NewRecord record{VmName("fuzz-new"),
+                           Wallet("0xabc", ""),
+                           Username("admin"),
+                           addresses.ip,
+                           addresses.ipv6,
+                           "none",
+                           created,
+                           created};
     const std::string rest = others(database, "fuzz-new");
     database.add(record);
-    fuzz::check(database.find(record.name).has_value() && database.holds(addresses.ip), "what was added is there");
+    fuzz::check(database.find(record.name).has_value() && database.holds(addresses.ip),
+                "what was added is there");
     fuzz::check(others(database, "fuzz-new") == rest, "adding changes no other record");
     fuzz::check(database.remove_exactly(record.name, addresses.ip, created), "what was added can be removed");
 }
@@ -98,10 +109,13 @@ void glance(const std::optional<JsonTree>& tree, std::string_view text) {
     if (!names || !tree || !is_without_duplicates(*tree)) return;
     std::vector<std::pair<std::string, RecordStatus>> all;
     const bool read = fuzz::answered([&] {
-        for (const VmRecord& record : Database(*tree).records()) all.emplace_back(record.name.str(), record.status);
+        for (const VmRecord& record : Database(*tree).records())
+            all.emplace_back(record.name.str(), record.status);
     });
-    if (read) fuzz::check(*names == all, "a glance shows the names that the VM database has");
-    else fuzz::check(names->empty(), "a glance shows no name of what is no VM database");
+    if (read)
+        fuzz::check(*names == all, "a glance shows the names that the VM database has");
+    else
+        fuzz::check(names->empty(), "a glance shows no name of what is no VM database");
 }
 
 void registry(std::string_view text) {

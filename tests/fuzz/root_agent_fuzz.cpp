@@ -20,7 +20,8 @@ namespace {
 /// Answers every request with the same bytes, and closes.
 class Agent {
   public:
-    Agent() : socket_(folder_.path() / "agent.sock"), listening_(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    Agent()
+        : socket_(folder_.path() / "agent.sock"), listening_(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
         sockaddr_un address{};
         address.sun_family = AF_UNIX;
         socket_.native().copy(address.sun_path, sizeof address.sun_path - 1);
@@ -72,7 +73,8 @@ void frame(std::string_view bytes) {
         (void)call_root_agent(agent.path(), "vm-step", {{"name", "web"}}, std::chrono::seconds(5));
     } catch (const Error& error) {
         check_message(error);
-        fuzz::check(error.message().find("in time") == error.message().npos, "whoever hung up is not waited for");
+        fuzz::check(error.message().find("in time") == error.message().npos,
+                    "whoever hung up is not waited for");
     }
 }
 

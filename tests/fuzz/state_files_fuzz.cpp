@@ -45,8 +45,8 @@ void sample(const Root& root, std::string_view text) {
     }
     write_sample(root.folder.path(), VmName("web"), *read);
     const auto again = read_sample(root.folder.path(), VmName("web"));
-    fuzz::check(again && again->counters == read->counters && again->uuid == read->uuid && again->id == read->id &&
-                    again->slow == read->slow && again->left_open == read->left_open,
+    fuzz::check(again && again->counters == read->counters && again->uuid == read->uuid &&
+                    again->id == read->id && again->slow == read->slow && again->left_open == read->left_open,
                 "a sample comes back as it was written");
 }
 
@@ -55,7 +55,8 @@ void limits_of(std::string_view text) {
     fuzz::answered([&] {
         const LimitNotes notes = limit_notes(std::string(text), "web.limits");
         const LimitNotes again = limit_notes(to_text(notes), "web.limits");
-        fuzz::check(again.uuid == notes.uuid && again.parts == notes.parts, "limits come back as they were written");
+        fuzz::check(again.uuid == notes.uuid && again.parts == notes.parts,
+                    "limits come back as they were written");
         (void)notes.due(now), (void)notes.of_earlier_boot(now);
         for (const auto& [key, part] : notes.parts) {
             fuzz::check(notes.find(key.first, key.second) != nullptr, "each limit is found");
@@ -70,15 +71,18 @@ void veto(std::string_view text) {
     const auto read = parse_start_veto(text); // never throws
     if (!read) return;
     const auto again = parse_start_veto(render_start_veto(*read));
-    fuzz::check(again && again->instance == read->instance && again->since == read->since, "a veto comes back");
-    fuzz::check(again->uuid == read->uuid || text::printable(read->uuid, 4096) != read->uuid, "with its uuid");
+    fuzz::check(again && again->instance == read->instance && again->since == read->since,
+                "a veto comes back");
+    fuzz::check(again->uuid == read->uuid || text::printable(read->uuid, 4096) != read->uuid,
+                "with its uuid");
 }
 
 void manifest(const Root& root, std::string_view text) {
     root.folder.set("templates/blockhost-base-0123456789ab.json", text);
     const auto store = image::Store::open(root.paths);
     fuzz::answered([&] {
-        if (const auto read = store->version(id)) fuzz::check(read->id == id, "a manifest is of its own version");
+        if (const auto read = store->version(id))
+            fuzz::check(read->id == id, "a manifest is of its own version");
     });
     fuzz::answered([&] { (void)store->versions(); });
     fuzz::answered([&] { (void)store->strays(); });

@@ -16,15 +16,12 @@ namespace {
 using Type = YamlSetting::Type;
 
 const std::vector<YamlSetting>& known() {
-    static const std::vector<YamlSetting> all{{"", "bridge", "", Type::text},
-                                              {"", "storage_pool", "", Type::text},
-                                              {"", "storage_path", "", Type::text},
-                                              {"", "gc_grace_days", "", Type::number},
-                                              {"ip_pool", "network", "", Type::text},
-                                              {"ip_pool", "start", "", Type::number},
-                                              {"ip_pool", "end", "", Type::number},
-                                              {"ip_pool", "gateway", "", Type::text},
-                                              {"ipv6_pool", "start", "", Type::number}};
+    static const std::vector<YamlSetting> all{
+        {"", "bridge", "", Type::text},          {"", "storage_pool", "", Type::text},
+        {"", "storage_path", "", Type::text},    {"", "gc_grace_days", "", Type::number},
+        {"ip_pool", "network", "", Type::text},  {"ip_pool", "start", "", Type::number},
+        {"ip_pool", "end", "", Type::number},    {"ip_pool", "gateway", "", Type::text},
+        {"ipv6_pool", "start", "", Type::number}};
     return all;
 }
 
@@ -39,7 +36,8 @@ std::vector<YamlSetting> settings_in(const std::string& text) {
     std::vector<YamlSetting> settings;
     for (const std::string& line : text::split(text, '\n'))
         for (YamlSetting setting : known()) {
-            const std::string name = (setting.section.empty() ? "" : setting.section + ".") + setting.key + "=";
+            const std::string name =
+                (setting.section.empty() ? "" : setting.section + ".") + setting.key + "=";
             if (!line.starts_with(name) || settings.size() == known().size()) continue;
             setting.value = line.substr(name.size());
             std::erase_if(settings, [&](const YamlSetting& other) {
@@ -64,7 +62,9 @@ bool is_same(const YAML::Node& a, const YAML::Node& b, int& left, int level = 0)
     }
     auto other = b.begin();
     for (const auto& member : a) {
-        if (!is_same(member.first, other->first, left, level + 1) || !is_same(member.second, other->second, left, level + 1)) return false;
+        if (!is_same(member.first, other->first, left, level + 1) ||
+            !is_same(member.second, other->second, left, level + 1))
+            return false;
         ++other;
     }
     return true;
@@ -77,11 +77,12 @@ Members others(const YAML::Node& map, const std::string& section, const std::vec
     Members all;
     if (!map.IsMap()) return all;
     for (const auto& member : map) {
-        const bool set = member.first.IsScalar() && std::ranges::any_of(settings, [&](const YamlSetting& each) {
-                             const std::string& key = member.first.Scalar();
-                             return (each.section == section && each.key == key) ||
-                                    (section.empty() && each.section == key);
-                         });
+        const bool set =
+            member.first.IsScalar() && std::ranges::any_of(settings, [&](const YamlSetting& each) {
+                const std::string& key = member.first.Scalar();
+                return (each.section == section && each.key == key) ||
+                       (section.empty() && each.section == key);
+            });
         if (!set) all.emplace_back(member.first, member.second);
     }
     return all;
@@ -91,7 +92,8 @@ void compare(const Members& before, const Members& after) {
     fuzz::check(before.size() == after.size(), "no other key comes or goes");
     int left = 20'000;
     for (std::size_t i = 0; i < before.size(); ++i)
-        fuzz::check(is_same(before[i].first, after[i].first, left) && is_same(before[i].second, after[i].second, left),
+        fuzz::check(is_same(before[i].first, after[i].first, left) &&
+                        is_same(before[i].second, after[i].second, left),
                     "all other values stay");
 }
 
@@ -117,7 +119,8 @@ void yaml_merge(std::string_view input) {
     if (!fuzz::answered([&] { merged = merge_yaml(text, "db.yaml", settings); })) return;
     for (const YamlSetting& setting : settings)
         fuzz::check(value_of(merged.text, setting) == setting.value, "what was asked for is there");
-    fuzz::check(merge_yaml(merged.text, "db.yaml", settings).text == merged.text, "merging again changes nothing");
+    fuzz::check(merge_yaml(merged.text, "db.yaml", settings).text == merged.text,
+                "merging again changes nothing");
     const YAML::Node before = YAML::Load(text), after = YAML::Load(merged.text);
     compare(others(before, "", settings), others(after, "", settings));
     for (const char* section : {"ip_pool", "ipv6_pool"})
