@@ -136,6 +136,8 @@ def test_a_vm_lives_from_create_to_destroy_through_the_root_agent(host):
     routes = machine.sh("ip", "-6", "route", "show", "dev", machine.bridge).stdout
     neighbours = machine.sh("ip", "neigh", "show", "dev", machine.bridge, "nud", "permanent").stdout
     assert result["ipv6"] in routes and result["ip"] in neighbours and result["ipv6"] in neighbours
+    port = machine.sh("sh", "-c", f"ls -d /sys/class/net/{machine.bridge}/brif/vnet*").stdout.strip()
+    assert machine.sh("cat", f"{port}/group_fwd_mask").stdout == "0xfffd\n"
 
     listed = json.loads(host.run("list", "--format", "json").stdout)
     assert [vm["name"] for vm in listed] == ["ra-001"]

@@ -94,6 +94,9 @@ std::string refuse_open(const std::string& path, const std::string& mode) {
 std::optional<std::string> nonsense(const std::string& how) {
     constexpr std::size_t huge = 10 << 20;
     if (how == "garbage") return "\x01\xff%PDF-1.4 \xfe";
+    if (how == "escapes")
+        return "{\"error\": {\"class\": \"GenericError\", \"desc\": \"\\u001b[2J\\u009b31m\\u202e\\r\\n"
+               "[vm-create] ERROR: forged\\u0007\"}}";
     if (how == "half") return R"({"return": {"pid": 12)";
     if (how == "deep") return R"({"return": )" + std::string(100'000, '[');
     if (how == "wrong") return R"({"return": [true, {"pid": "7", "exited": 1}]})";

@@ -33,7 +33,7 @@ Millis millis_now();
 struct Behaviour {
     /// "silent": connected, but it answers nothing; "absent": never connected; "slow": each answer takes
     /// agent_ms. What others send instead of a reply: "garbage", "half" a document, "deep" nesting, "wrong"
-    /// types, "huge" (10 MiB).
+    /// types, "huge" (10 MiB), an error that "escapes" its line on a terminal.
     std::string agent = "ok";
     std::string agent_at; ///< the one command that the agent misbehaves at, but for "absent"; empty: at all
     Millis agent_ms = 1000;
