@@ -39,7 +39,11 @@ TEST_CASE("a request goes out as one frame, and the whole reply comes back") {
         });
         reply = call_root_agent(agent.socket, "ip6-route-add", {{"address", "::1/128"}, {"dev", "br0"}}, 5s);
     }
-    CHECK(bj::parse(request) ==
+    auto asked = bj::parse(request);
+    auto& parameters = asked.at("params").as_object();
+    CHECK(parameters.at(root_action_end).as_int64() > 0);
+    parameters.erase(root_action_end);
+    CHECK(asked ==
           bj::parse(R"({"action": "ip6-route-add", "params": {"address": "::1/128", "dev": "br0"}})"));
     CHECK(reply.at("output").as_string() == "d\xc3\xa9j\xc3\xa0");
     CHECK(reply.at("extra").as_array().size() == 2);
