@@ -1,5 +1,6 @@
 /// The step that writes db.yaml; see setup.hpp.
 
+#include "base/lock.hpp"
 #include "base/text.hpp"
 #include "config/db_yaml.hpp"
 #include "config/yaml_merge.hpp"
@@ -8,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -23,6 +25,7 @@ constexpr std::string_view heading = "# Where this host's VMs are and which addr
                                      "blockhost-libvirt and by\n# other programs of BlockHost.\n";
 constexpr const char* user_group = "blockhost";
 constexpr mode_t file_mode = 0640;
+constexpr auto patience_for_another = std::chrono::seconds(20);
 
 /// Everything that is wrong with what was given, before any of it counts.
 class Complaints {
@@ -385,16 +388,32 @@ std::vector<YamlSetting> all_settings(const Site& site, const Existing& existing
     return settings;
 }
 
+/// What another setup writes between this one's reading and writing would be lost. Where there is no folder
+/// yet, there is nothing to lose.
+std::optional<FileLock> hold_folder_of(const fs::path& file) {
+    Fd folder(open(file.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!folder) return std::nullopt;
+    auto lock =
+        FileLock::take(std::move(folder), FileLock::Mode::exclusive, Deadline::in(patience_for_another));
+    if (!lock)
+        throw Error(Code::busy, fmt::format("another setup is writing {}", file.string()),
+                    "try again when it is done");
+    return lock;
+}
+
 void write(const fs::path& file, const std::string& text, const files::Ownership& ownership) {
     std::error_code error;
     fs::create_directories(file.parent_path(), error);
     if (error) throw errno_error("cannot make", file.parent_path().string(), error.value());
+    if (const auto folder = Folder::open(file.parent_path()))
+        folder->remove_temporaries(file.filename().string());
     files::replace(file, text, ownership, files::Existing::overwrite_owner_and_mode);
 }
 
 } // namespace
 
 DbDone settle_db_config(const Site& site, const DbWish& wish) {
+    const auto held = wish.dry_run ? std::nullopt : hold_folder_of(site.db_target());
     const Existing existing = existing_file(site);
     const auto interfaces = site.interfaces();
     const Libvirt libvirt = ask_libvirt(site);

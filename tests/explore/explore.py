@@ -135,6 +135,11 @@ class Disk:
                 for inode, mode, name, target in (line.split("\t") for line in lines if line)}
         now = Disk(self.root)
         for what, names in now.names.items():
+            for name, (inode, mode, _target) in names.items():
+                thing = os.path.join(what, name)
+                if stat.S_ISREG(mode) and self.is_ours(thing) and lost(thing):
+                    self.put(os.path.join(self.root, thing), self.durable(shadow, thing, inode), mode)
+        for what, names in now.names.items():
             if not self.is_ours(what) or not lost(what):
                 continue
             durable = synced.get(what, self.names.get(what, {}))
@@ -152,12 +157,6 @@ class Disk:
                     os.symlink(target, path)
                 else:
                     self.put(path, self.durable(shadow, os.path.join(what, name), inode), mode)
-        for what, names in Disk(self.root).names.items():
-            for name, (inode, mode, _target) in names.items():
-                thing = os.path.join(what, name)
-                if stat.S_ISREG(mode) and self.is_ours(thing) and lost(thing) and inode in {
-                        i for listing in now.names.values() for i, _m, _t in listing.values()}:
-                    self.put(os.path.join(self.root, thing), self.durable(shadow, thing, inode), mode)
 
     def durable(self, shadow, what, inode):
         kept = shadow / "inodes" / str(inode)
