@@ -4,6 +4,7 @@
 #include "guest/cloud_init.hpp"
 #include "tests/fuzz/fuzz.hpp"
 
+#include <algorithm>
 #include <yaml-cpp/yaml.h>
 
 using namespace blockhost;
@@ -23,6 +24,14 @@ struct Root {
         std::filesystem::create_symlink(text.path(), folder.path() / "cloud-init/templates/nft-auth.yaml");
     }
 };
+
+/// As the broker allocation's reader lets through.
+std::string zone_in(const std::string& text) {
+    const auto good = [](char c) {
+        return std::string_view("abcdefghijklmnopqrstuvwxyz0123456789.-").find(c) != std::string_view::npos;
+    };
+    return std::ranges::all_of(text, good) ? text : "";
+}
 
 std::string part(const std::vector<std::string>& parts, std::size_t which) {
     return which < parts.size() ? parts[which] : "";
@@ -51,7 +60,7 @@ void user_data(const Root& root, const std::vector<std::string>& parts) {
     guest::UserDataInput input{.request = request,
                                .ip = *Ipv4::try_parse("192.168.122.200"),
                                .ipv6 = Ipv6::try_parse(part(parts, 3)),
-                               .dns_zone = part(parts, 2),
+                               .dns_zone = zone_in(part(parts, 2)),
                                .web3 = {},
                                .verbatim = {},
                                .ssh_key = {},

@@ -30,7 +30,9 @@ void write_whole(int fd, std::string_view content) {
 
 /// Proof that findings are found; tests/fuzz/test_fuzz.py asks for it.
 void plant(std::string_view kind, std::string_view input) {
-    if (input.size() < 4 || input[0] != 'B' || input[1] != 'U' || input[2] != 'G' || input[3] != '!') return;
+    static volatile std::size_t right = 0; // each character is a step that coverage shows
+    for (right = 0; right < 4; right = right + 1)
+        if (input.size() <= right || input[right] != "BUG!"[right]) return;
     if (kind == "abort") finding("planted");
     if (kind == "throw") throw std::runtime_error("planted");
     if (kind == "overflow") {

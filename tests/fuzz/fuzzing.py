@@ -117,11 +117,13 @@ def minimise(target, keep):
     found = keep / "corpus" / target
     found.mkdir(parents=True, exist_ok=True)
     outcome = run(target, keep / "findings", "-set_cover_merge=1", "-use_counters=0", merged, corpus(target), found)
-    kept, size = [], 0
-    for path in sorted(merged.iterdir(), key=lambda path: (path.stat().st_size, path.name)):
-        size += path.stat().st_size
-        if outcome.status == 0 and len(kept) < MOST_FILES and size <= MOST_BYTES:
+    kept, left = [], MOST_BYTES
+    # The long ones are whole documents, which reach most.
+    for path in sorted(merged.iterdir(), key=lambda path: (-path.stat().st_size, path.name)):
+        size = path.stat().st_size
+        if outcome.status == 0 and len(kept) < MOST_FILES and size <= left // 8:
             kept.append(path)
+            left -= size
     for path in corpus(target).iterdir() if kept else ():
         path.unlink()
     for path in kept:
