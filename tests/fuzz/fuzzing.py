@@ -11,6 +11,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -43,7 +44,8 @@ class Outcome:
     def line(self):
         return (f"{self.target:<14} {self.executions:>11} executions  {self.coverage:>6} edges  {self.files:>5} files  "
                 f"{self.size:>8} bytes  {self.seconds:>7.0f} s  last new edge after {self.still_since:.0f} s"
-                + ("" if self.status == 0 else f"  FINDING, exit status {self.status}"))
+                + (f"  FINDING, exit status {self.status}" if self.status > 0 else "")
+                + (f"  ended by signal {-self.status}" if self.status < 0 else ""))
 
 
 def targets():
@@ -169,6 +171,7 @@ def main():
     parser.add_argument("--minimise", action="store_true",
                         help="run nothing; make the tree's corpora anew of themselves and what is in that folder")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # run() ends its program then
     if options.minimise:
         for target in options.only or targets():
             minimise(target, options.keep.absolute())
