@@ -1,0 +1,238 @@
+"""Random histories of several VMs, judged against a small model; a failing one shrinks and is printed as commands.
+
+The model knows what each verb makes of each state. A verb that is killed or fails half-way, once `recover` has run, has
+happened or has not; two that run at once have happened in one of the two orders, or one of them was refused.
+"""
+
+import dataclasses
+import itertools
+import json
+import pathlib
+import random
+import shutil
+import sys
+import tempfile
+
+sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[1]), str(pathlib.Path(__file__).resolve().parents[1] / "lifecycle")]
+import invariants  # noqa: E402
+from simulated import WALLET, Mock, ago  # noqa: E402
+
+NAMES = ("a", "b", "c")
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+    """One VM: what its record says, its domain, whether its time is up, and whether its grace is over. `pressed`: its
+    power button was, by one that did not live to see it go off; it may at any time."""
+    record: str = "none"      # none, active, suspended, destroyed
+    domain: str = "none"      # none, running, off
+    expired: bool = False
+    overdue: bool = False
+    pressed: bool = dataclasses.field(default=False, compare=False)
+
+    @property
+    def live(self):
+        return self.record in ("active", "suspended")
+
+
+ABSENT, GONE = State(), State("destroyed")
+
+
+def after(verb, state):
+    """(whether it succeeds, the state then) of one VM."""
+    refused, unchanged = (False, state), (True, state)
+    if verb == "create":
+        return refused if state.live else (True, State("active", "running"))
+    if verb == "destroy":
+        return (True, GONE) if state.live else unchanged
+    if verb == "start":
+        return (True, dataclasses.replace(state, domain="running")) if state.record == "active" else refused
+    if verb in ("stop", "kill"):
+        if state.record == "active":
+            return True, dataclasses.replace(state, domain="off")
+        return unchanged if state.live or verb == "kill" else refused
+    if verb == "extend":
+        return (True, dataclasses.replace(state, expired=False, overdue=False)) if state.live else refused
+    if verb == "resume":
+        return (True, State("active", "running")) if state.record == "suspended" else refused
+    if verb == "gc":
+        if state.record == "active" and state.expired:
+            return True, State("suspended", "off", True)
+        return (True, GONE) if state.record == "suspended" and state.overdue else unchanged
+    return unchanged  # recover, list
+
+
+# What happens from outside
+
+
+def expire(world, name):
+    if world.registry()["vms"].get(name, {}).get("status") in ("active", "suspended"):
+        world.change(name, expires_at=ago(1))
+
+
+def age(world, name):
+    record = world.registry()["vms"].get(name, {})
+    if record.get("status") == "suspended":
+        world.change(name, suspended_at=ago(30), expires_at=ago(40))
+
+
+def reboot(world, _name):
+    for path in (world.folder / "mock-world/domains").glob("*.json"):
+        if path.stem != "foreign":
+            world.set_state("off", path.stem)
+    for path in (world.folder / "mock-world/network").glob("*"):
+        path.unlink()
+
+
+OUTSIDE = {"expire": expire, "age": age, "reboot": reboot}
+VERBS = ("create", "destroy", "start", "start", "stop", "kill", "extend", "resume", "gc", "gc", "recover", "list")
+
+
+def words(verb, name):
+    if verb == "create":
+        return ("create", name, "--owner-wallet", WALLET, "--apply", "--memory", "128", "--disk", "4")
+    if verb == "extend":
+        return ("extend", name, "--days", "5")
+    if verb == "gc":
+        return ("gc", "--execute", "--jobs", "1")
+    if verb == "recover":
+        return ("recover", "--all")
+    return ("list",) if verb == "list" else (verb, name)
+
+
+@dataclasses.dataclass(frozen=True)
+class Event:
+    """`fault`: "kill@7" or "fail@7" within it. `beside`: a second verb and name at the same time."""
+    verb: str
+    name: str
+    fault: str = None
+    beside: tuple = None
+
+    def __str__(self):
+        if self.verb in OUTSIDE:
+            return f"# {self.verb} {self.name}"
+        text = " ".join(("blockhost-libvirt", *words(self.verb, self.name), "--mock"))
+        if self.beside:
+            return f"{text} & blockhost-libvirt {' '.join(words(*self.beside))} --mock; wait"
+        return f"BLOCKHOST_FAULT={self.fault} {text}; blockhost-libvirt recover --all --mock" if self.fault else text
+
+
+def random_event(chance):
+    name, kind = chance.choice("aaaabbc"), chance.random()
+    if kind < 0.15:
+        return Event(chance.choice(tuple(OUTSIDE)), name)
+    verb = chance.choice(VERBS)
+    if kind < 0.4:
+        return Event(verb, name, fault=f"{chance.choice(('kill', 'fail'))}@{chance.randint(1, 70)}")
+    if kind < 0.6:
+        return Event(verb, name, beside=(chance.choice(VERBS), chance.choice((name, name, chance.choice(NAMES)))))
+    return Event(verb, name)
+
+
+def history(seed):
+    """Mostly about VMs that are there."""
+    chance = random.Random(seed)
+    return [Event("create", "a"), *(random_event(chance) for _ in range(chance.randint(3, 8)))]
+
+
+# Judging
+
+
+def seen(world, name):
+    record = world.registry()["vms"].get(name)
+    domain = world.domain(name) or "none"
+    if not record:
+        return State("none", domain)
+    status = record["status"]
+    if status == "destroyed":
+        return State(status, domain)
+    return State(status, domain, record["expires_at"] < ago(0),
+                 status == "suspended" and record["suspended_at"] < ago(8) and record["expires_at"] < ago(0))
+
+
+def touches(verb, name, each):
+    return verb == "gc" or name == each
+
+
+def ways(event, name, state):
+    """The states that VM may be in after the event."""
+    def one(verb, target, was):
+        return after(verb, was)[1] if touches(verb, target, name) else was
+    first, second = (event.verb, event.name), event.beside
+    happened = one(*first, state)
+    if event.fault:
+        return {state, happened}
+    if not second:
+        return {happened}
+    return {one(*second, happened), one(*first, one(*second, state)), happened, one(*second, state)}
+
+
+def judge(events):
+    """What is wrong with that history, or None."""
+    folder = tempfile.mkdtemp(prefix="blockhost-history-")
+    try:
+        world = Mock(folder)
+        before = invariants.witness(world)
+        states = {name: ABSENT for name in NAMES}
+        for number, event in enumerate(events):
+            problem = step(world, states, event)
+            problem = problem or "; ".join(invariants.broken(world) + invariants.touched(world, before))
+            if problem:
+                return f"event {number} ({event}): {problem}"
+        return None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def step(world, states, event):
+    """Plays one event; `states` become what is seen. What is wrong, or None."""
+    if event.verb in OUTSIDE:
+        OUTSIDE[event.verb](world, event.name)
+        states.update({name: dataclasses.replace(seen(world, name), pressed=states[name].pressed) for name in NAMES})
+        return None
+    said = None
+    if event.beside:
+        both = [world.start(*words(event.verb, event.name)), world.start(*words(*event.beside))]
+        for process in both:
+            process.communicate(timeout=60)
+    else:
+        run = world.run(*words(event.verb, event.name), fault=event.fault)
+        said = f"{run.returncode} {run.stderr[-300:]!r}"
+        expected = after(event.verb, states[event.name])[0]
+        if not event.fault and (run.returncode == 0) != expected:
+            return f"it {'succeeded' if run.returncode == 0 else 'failed'} in {states[event.name]}: {said}"
+    if event.beside or event.fault:
+        recovered = world.run("recover", "--all")
+        if recovered.returncode != 0:
+            return f"recover failed: {recovered.stderr[-300:]}"
+    for name in NAMES:
+        now, allowed = seen(world, name), ways(event, name, states[name])
+        pressed = states[name].pressed or (event.fault and event.verb in ("stop", "gc") and touches(event.verb, event.name, name))
+        if pressed:
+            allowed |= {dataclasses.replace(state, domain="off") for state in allowed if state.domain == "running"}
+            now = dataclasses.replace(now, pressed=now.domain == "running")
+        if now not in allowed:
+            return f"{name} was {states[name]} and is {now}, not one of {allowed} ({said})"
+        states[name] = now
+    return None
+
+
+def shrunk(events, problem):
+    """The shortest history that still fails, by leaving out events and faults, and what it says."""
+    changed = True
+    while changed:
+        changed = False
+        shorter = [events[:i] + events[i + 1:] for i in range(len(events))]
+        plainer = [events[:i] + [dataclasses.replace(event, fault=None, beside=None)] + events[i + 1:]
+                   for i, event in enumerate(events) if event.fault or event.beside]
+        for candidate in itertools.chain(shorter, plainer):
+            found = judge(candidate)
+            if found:
+                events, problem, changed = candidate, found, True
+                break
+    return events, problem
+
+
+def explain(seed, events, problem):
+    lines = "\n".join(f"    {event}" for event in events)
+    return f"history {seed}, shrunk:\n{lines}\n  {problem}"
