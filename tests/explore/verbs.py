@@ -32,7 +32,7 @@ def paid_again(world):
 
 
 def half_made(world):
-    assert world.run(*CREATE, fault="kill@60").returncode < 0
+    assert world.run(*CREATE, fault="kill@75").returncode < 0  # all is there, and its guest waited for
 
 
 def rebooted(world):
