@@ -46,6 +46,7 @@ FILES = f"""
 /usr/share/doc/{PACKAGE}/copyright
 /usr/share/doc/{PACKAGE}/operations.md.gz
 /usr/share/doc/{PACKAGE}/performance.md
+/usr/share/doc/{PACKAGE}/reliability.md
 /usr/share/doc/{PACKAGE}/security.md
 /usr/share/fish/vendor_completions.d/blockhost-libvirt.fish
 /usr/share/lintian/overrides/{PACKAGE}
