@@ -1,19 +1,21 @@
-/* Runs a program and interferes with one of its system calls: what a failing disk, a full one, a killed process or a
- * host without power do, at every point that there is.
+/* Runs a program and interferes with one of its system calls: what a failing disk, a full one, a killed
+ * process or a host without power do, at every point that there is.
  *
- *   tracer --under DIR [--but NAME]... --log FILE [--at N --do before|after|kill] [--shadow DIR] -- PROGRAM ARGUMENT...
+ *   tracer --under DIR [--but NAME]... --log FILE [--at N --do before|after|kill] [--shadow DIR] -- PROGRAM
+ * ARGUMENT...
  *
- * A point is a call that looks at or changes files below DIR, though not below DIR/NAME, speaks to a socket, or starts a program. Points are
- * numbered from 1 in the order they are begun, whichever thread begins them; each is a line of FILE: number, kind
- * (look, change, sync, lock, socket, process), call, and what it is about, relative to DIR.
+ * A point is a call that looks at or changes files below DIR, though not below DIR/NAME, speaks to a socket,
+ * or starts a program. Points are numbered from 1 in the order they are begun, whichever thread begins them;
+ * each is a line of FILE: number, kind (look, change, sync, lock, socket, process), call, and what it is
+ * about, relative to DIR.
  *
  *   before  the call is not carried out and fails (ENOSPC for what needs room, else EIO)
  *   after   it is carried out, and fails all the same
  *   kill    the program is killed before it
  *
- * With --shadow what is synced is kept as the program goes: a file's content, a folder's names. What a disk would hold
- * that lost everything else can be made of that and of what was there before. Exit status: the program's; 128 + signal when it was killed; 125 for our own
- * trouble. */
+ * With --shadow what is synced is kept as the program goes: a file's content, a folder's names. What a disk
+ * would hold that lost everything else can be made of that and of what was there before. Exit status: the
+ * program's; 128 + signal when it was killed; 125 for our own trouble. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
@@ -38,13 +40,15 @@ enum kind { NONE, LOOK, CHANGE, SYNC, LOCK, SOCKET, PROCESS };
 static const char* const kind_names[] = {"", "look", "change", "sync", "lock", "socket", "process"};
 enum action { NOTHING, BEFORE, AFTER, KILL };
 
-/* Where a call names its file: by a path argument (and the folder's descriptor before it), or by a descriptor. */
+/* Where a call names its file: by a path argument (and the folder's descriptor before it), or by a
+ * descriptor. */
 struct call {
     long number;
     const char* name;
     enum kind kind;
     int path;   /* index of the path argument; -1: none */
-    int folder; /* index of the descriptor that the path is relative to, or of the file's own descriptor; -1: none */
+    int folder; /* index of the descriptor that the path is relative to, or of the file's own descriptor; -1:
+                   none */
 };
 
 static const struct call calls[] = {
@@ -114,10 +118,10 @@ static void die(const char* format, ...) {
 /* What one thread is doing between the entry and the exit of a call. */
 struct thread {
     pid_t id;
-    bool skipped;             /* it was not carried out */
-    long result;              /* to be reported instead, when `replaced` */
+    bool skipped; /* it was not carried out */
+    long result;  /* to be reported instead, when `replaced` */
     bool replaced;
-    const struct call* call;  /* of our points; null: another */
+    const struct call* call; /* of our points; null: another */
     char what[PATH_MAX];
 };
 static struct thread threads[64];
@@ -204,8 +208,8 @@ static bool makes(pid_t id, const struct user_regs_struct* r, const struct call*
     return process_vm_readv(id, &here, 1, &there, 1, 0) > 0 && (how.flags & (O_CREAT | O_TRUNC));
 }
 
-/* What is synced: SHADOW/inodes/NUMBER is a file's content, SHADOW/folders/N a folder's names at its N-th sync, whose
- * first line is the folder, and each other "inode, mode, name, target of a link". */
+/* What is synced: SHADOW/inodes/NUMBER is a file's content, SHADOW/folders/N a folder's names at its N-th
+ * sync, whose first line is the folder, and each other "inode, mode, name, target of a link". */
 
 static void keep_content(const char* from, const struct stat* of) {
     char to[PATH_MAX], part[65536];
@@ -232,8 +236,9 @@ static void keep_names(const char* from, const char* what) {
         struct stat seen;
         if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..")) continue;
         if (fstatat(dirfd(folder), entry->d_name, &seen, AT_SYMLINK_NOFOLLOW) != 0) continue;
-        const ssize_t size =
-            S_ISLNK(seen.st_mode) ? readlinkat(dirfd(folder), entry->d_name, leads_to, sizeof leads_to - 1) : 0;
+        const ssize_t size = S_ISLNK(seen.st_mode)
+                                 ? readlinkat(dirfd(folder), entry->d_name, leads_to, sizeof leads_to - 1)
+                                 : 0;
         leads_to[size > 0 ? size : 0] = 0;
         fprintf(out, "%lu\t%o\t%s\t%s\n", (unsigned long)seen.st_ino, seen.st_mode, entry->d_name, leads_to);
     }
@@ -277,7 +282,8 @@ static void enter(struct thread* thread, struct user_regs_struct* r) {
     const bool making = makes(thread->id, r, call);
     thread->call = call;
     ++points;
-    fprintf(log_file, "%ld\t%s\t%s\t%s\n", points, making ? "change" : kind_names[call->kind], call->name, thread->what);
+    fprintf(log_file, "%ld\t%s\t%s\t%s\n", points, making ? "change" : kind_names[call->kind], call->name,
+            thread->what);
     if (points != target) return;
     fflush(log_file);
     if (wanted == KILL) kill_all();
@@ -333,12 +339,11 @@ int main(int argc, char** argv) {
         if (!strcmp(argv[i], "--under") && !realpath(argv[i + 1], under)) die("%s", argv[i + 1]);
         if (!strcmp(argv[i], "--shadow") && !realpath(argv[i + 1], shadow)) die("%s", argv[i + 1]);
         if (!strcmp(argv[i], "--log") && !(log_file = fopen(argv[i + 1], "w"))) die("%s", argv[i + 1]);
-        if (!strcmp(argv[i], "--but") && other_count < sizeof others / sizeof *others) others[other_count++] = argv[i + 1];
+        if (!strcmp(argv[i], "--but") && other_count < sizeof others / sizeof *others)
+            others[other_count++] = argv[i + 1];
         if (!strcmp(argv[i], "--at")) target = atol(argv[i + 1]);
         if (!strcmp(argv[i], "--do"))
-            wanted = !strcmp(argv[i + 1], "before") ? BEFORE
-                     : !strcmp(argv[i + 1], "after") ? AFTER
-                                                     : KILL;
+            wanted = !strcmp(argv[i + 1], "before") ? BEFORE : !strcmp(argv[i + 1], "after") ? AFTER : KILL;
     }
     if (++i >= argc || !log_file || !under[0]) die("--under DIR --log FILE … -- PROGRAM is needed");
     const pid_t program = fork();
