@@ -7,9 +7,9 @@
 #include "cli/help.hpp"
 #include "config/db_yaml_keys.hpp"
 #include "config/path_table.hpp"
+#include "config/yaml_merge.hpp"
 
 #include <algorithm>
-#include <array>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <yaml-cpp/emitter.h>
@@ -27,13 +27,11 @@ bool is_empty(const bj::value& value) {
 
 /// What other readers take for a number, a truth or nothing is quoted and stays text.
 void emit_text(YAML::Emitter& out, const std::string& text) {
-    constexpr std::array<std::string_view, 10> other_meanings{"no",    "yes",  "on", "off", "true",
-                                                              "false", "null", "n",  "y",   "N"};
     const bool letters = std::ranges::all_of(text, [](char c) {
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '-' || c == ' ';
     });
     const bool bare = letters && !text.empty() && text[0] != '-' && text[0] != ' ' && text.back() != ' ' &&
-                      std::ranges::find(other_meanings, text) == other_meanings.end();
+                      !is_yaml_word(text);
     if (!bare) out << YAML::DoubleQuoted;
     out << text;
 }

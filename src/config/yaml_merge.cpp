@@ -59,18 +59,12 @@ std::vector<Value> flat(const YAML::Node& root) {
     return all;
 }
 
-/// Words that YAML 1.1, which the other readers of these files speak, takes for something else than text.
-bool is_special_word(const std::string& text) {
-    static constexpr std::string_view words[] = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"};
-    return std::ranges::find(words, text::lower(text)) != std::end(words);
-}
-
 /// Text that every reader takes for itself without quotes: it begins with a letter or '/', or is an IPv4
 /// address or network.
 bool is_plain_text(const std::string& text) {
     const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
     const auto digit = [](char c) { return c >= '0' && c <= '9'; };
-    if (text.empty() || is_special_word(text)) return false;
+    if (text.empty() || is_yaml_word(text)) return false;
     if (std::ranges::count(text, '.') == 3 &&
         std::ranges::all_of(text, [&](char c) { return digit(c) || c == '.' || c == '/'; }))
         return true;
@@ -326,6 +320,11 @@ bool is_there(const YAML::Node& root, const YamlSetting& setting) {
 }
 
 } // namespace
+
+bool is_yaml_word(std::string_view text) {
+    static constexpr std::string_view words[] = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"};
+    return std::ranges::find(words, text::lower(text)) != std::end(words);
+}
 
 MergedYaml merge_yaml(const std::string& text, const std::string& path,
                       const std::vector<YamlSetting>& settings) {

@@ -2,6 +2,7 @@
 /// Setting single values in a YAML file that people and other programs write too.
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace blockhost {
@@ -27,5 +28,8 @@ struct MergedYaml {
 /// it.
 MergedYaml merge_yaml(const std::string& text, const std::string& path,
                       const std::vector<YamlSetting>& settings);
+
+/// A word that YAML 1.1, which other readers of such files speak, takes for something else than text.
+bool is_yaml_word(std::string_view text);
 
 } // namespace blockhost

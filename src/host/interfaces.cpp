@@ -14,7 +14,6 @@
 #include <boost/json/object.hpp>
 #include <charconv>
 #include <ifaddrs.h>
-#include <map>
 #include <memory>
 #include <sstream>
 
@@ -40,15 +39,6 @@ AddressList address_list() {
     ifaddrs* first = nullptr;
     if (getifaddrs(&first) != 0) throw errno_error("cannot read", "the host's addresses", errno);
     return {first, freeifaddrs};
-}
-
-void add_addresses(std::map<std::string, Interface>& all) {
-    const AddressList list = address_list();
-    for (const ifaddrs* entry = list.get(); entry != nullptr; entry = entry->ifa_next) {
-        if (!entry->ifa_addr || entry->ifa_addr->sa_family != AF_INET) continue;
-        const int length = entry->ifa_netmask ? std::popcount(address_in(entry->ifa_netmask).value()) : 32;
-        all[entry->ifa_name].addresses.push_back({address_in(entry->ifa_addr), length});
-    }
 }
 
 std::optional<std::uint32_t> hex(const std::string& text) {
@@ -115,7 +105,18 @@ Interface parse_interface(const boost::json::value& value) {
 
 } // namespace
 
-std::optional<HostAddress> Interface::global() const {
+std::map<std::string, std::vector<HostAddress>> kernel_addresses() {
+    std::map<std::string, std::vector<HostAddress>> all;
+    const AddressList list = address_list();
+    for (const ifaddrs* entry = list.get(); entry != nullptr; entry = entry->ifa_next) {
+        if (!entry->ifa_addr || entry->ifa_addr->sa_family != AF_INET) continue;
+        const int length = entry->ifa_netmask ? std::popcount(address_in(entry->ifa_netmask).value()) : 32;
+        all[entry->ifa_name].push_back({address_in(entry->ifa_addr), length});
+    }
+    return all;
+}
+
+std::optional<HostAddress> first_global(const std::vector<HostAddress>& addresses) {
     for (const HostAddress& each : addresses)
         if (is_global(each.address)) return each;
     return std::nullopt;
@@ -126,7 +127,7 @@ std::vector<Interface> kernel_interfaces() {
     std::error_code failure;
     for (const auto& entry : fs::directory_iterator(sys_net, failure)) all[entry.path().filename().string()];
     if (failure) throw errno_error("cannot read", sys_net.string(), failure.value());
-    add_addresses(all);
+    for (auto& [name, addresses] : kernel_addresses()) all[name].addresses = std::move(addresses);
     add_gateways(all);
     for (auto& [name, interface] : all) {
         std::error_code ignored;

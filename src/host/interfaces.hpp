@@ -4,6 +4,7 @@
 #include "model/address.hpp"
 
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,6 +19,12 @@ struct HostAddress {
     std::string str() const { return address.str() + "/" + std::to_string(prefix_length); }
 };
 
+/// The IPv4 addresses of each interface that has any, by its name: one question to the kernel, however many
+/// interfaces there are. Throws Error{io}.
+std::map<std::string, std::vector<HostAddress>> kernel_addresses();
+/// The first that is neither loopback nor link-local.
+std::optional<HostAddress> first_global(const std::vector<HostAddress>& addresses);
+
 struct Interface {
     std::string name;
     bool bridge = false;
@@ -25,11 +32,10 @@ struct Interface {
     std::optional<Ipv4> gateway = {}; ///< of the default route that leads through it
     std::size_t ports = 0;            ///< of a bridge: how many interfaces are connected to it
 
-    /// The first address that is neither loopback nor link-local.
-    std::optional<HostAddress> global() const;
+    std::optional<HostAddress> global() const { return first_global(addresses); }
 };
 
-/// The kernel's, sorted by name. Throws Error{io}.
+/// The kernel's, sorted by name: looks at each of them. Throws Error{io}.
 std::vector<Interface> kernel_interfaces();
 /// All IPv6 addresses of the host. Throws Error{io}.
 std::vector<Ipv6> kernel_addresses6();

@@ -231,8 +231,8 @@ bool KernelNetwork::is_bridge(const std::string& interface) const {
 
 std::vector<Ipv4> KernelNetwork::own_addresses() const {
     std::vector<Ipv4> addresses;
-    for (const Interface& interface : kernel_interfaces())
-        for (const HostAddress& own : interface.addresses) addresses.push_back(own.address);
+    for (const auto& [interface, own] : kernel_addresses())
+        for (const HostAddress& each : own) addresses.push_back(each.address);
     return addresses;
 }
 
@@ -241,10 +241,8 @@ std::vector<Ipv6> KernelNetwork::own_addresses6() const {
 }
 
 std::optional<Ipv4> KernelNetwork::address_of(const std::string& interface) const {
-    for (const Interface& each : kernel_interfaces())
-        if (each.name == interface)
-            if (const auto own = each.global()) return own->address;
-    return std::nullopt;
+    const auto own = first_global(kernel_addresses()[interface]);
+    return own ? std::optional(own->address) : std::nullopt;
 }
 
 std::vector<std::string> KernelNetwork::place(const VmName& vm, const Placement& placement) {
@@ -268,7 +266,7 @@ std::vector<std::string> KernelNetwork::place(const VmName& vm, const Placement&
 }
 
 std::vector<std::string> KernelNetwork::guard_port(const VmName& vm, const Placement& placement) {
-    if (geteuid() != 0) return place(vm, placement);
+    if (geteuid() != 0) return place(vm, placement); // which guards it too, on the other side
     if (!is_interface_name(placement.bridge)) return {bad_bridge(placement.bridge)};
     const auto port = port_of(placement.bridge, placement.mac);
     if (!port)

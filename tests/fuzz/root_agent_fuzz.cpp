@@ -6,7 +6,7 @@
 #include "base/json.hpp"
 #include "base/text.hpp"
 #include "base/time.hpp"
-#include "hypervisor/rootagent/wire.hpp"
+#include "hypervisor/tuning_json.hpp"
 #include "tests/fuzz/fuzz.hpp"
 
 #include <sys/socket.h>
@@ -84,10 +84,10 @@ void limits(std::string_view text) {
     fuzz::answered([&] {
         const auto value = json::parse(text, "stdin");
         if (!value.is_object()) return;
-        const Tuning tuning = rootagent::tuning_from(value.get_object());
-        fuzz::check(rootagent::tuning_from(rootagent::to_json(tuning)) == tuning, "limits travel unchanged");
+        const Tuning tuning = tuning_from(value.get_object());
+        fuzz::check(tuning_from(to_json(tuning)) == tuning, "limits travel unchanged");
     });
-    (void)rootagent::subsystem_named(text);
+    (void)subsystem_named(text);
 }
 
 void root_agent(std::string_view input) {

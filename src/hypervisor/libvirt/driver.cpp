@@ -8,9 +8,9 @@
 #include "hypervisor/load.hpp"
 
 #include "hypervisor/libvirt/agent.hpp"
+#include "hypervisor/libvirt/border.hpp"
 #include "hypervisor/libvirt/connection.hpp"
 #include "hypervisor/libvirt/domains.hpp"
-#include "hypervisor/libvirt/errors.hpp"
 #include "hypervisor/libvirt/events.hpp"
 #include "hypervisor/libvirt/figures.hpp"
 #include "hypervisor/libvirt/storage.hpp"
@@ -27,21 +27,6 @@ constexpr auto look_span = 10s;
 constexpr auto change_span = 120s;
 /// libvirt greets the agent before it passes a command on, each with a time limit of its own.
 constexpr auto agent_extra = 10s;
-
-/// Runs `body` and turns whatever it throws into `f`.
-template<class Body>
-auto guarded(Failure& f, Body body) noexcept -> decltype(body()) {
-    try {
-        return body();
-    } catch (const Failed& why) {
-        f = why.failure;
-    } catch (const std::exception& e) {
-        f = {true, Code::internal, std::string("the libvirt driver failed: ") + e.what(), ""};
-    } catch (...) {
-        f = {true, Code::internal, "the libvirt driver failed", ""};
-    }
-    if constexpr (!std::is_void_v<decltype(body())>) return {};
-}
 
 class Driver final : public Hypervisor {
   public:
@@ -81,11 +66,7 @@ class Driver final : public Hypervisor {
 
     template<class Value>
     Value run(std::chrono::milliseconds span, std::function<Value()> function) {
-        if (worker_.stuck()) throw no_answer(uri_, "an earlier call was given up");
-        auto result = worker_.run<Value>(span, std::move(function));
-        if (result) return std::move(*result);
-        auto seconds = std::chrono::duration_cast<std::chrono::seconds>(span).count();
-        throw no_answer(uri_, "nothing within " + std::to_string(seconds) + " s");
+        return answered(worker_, uri_, span, std::move(function));
     }
 
     std::optional<PowerState> do_state(const std::string& name, Failure& f) noexcept override {

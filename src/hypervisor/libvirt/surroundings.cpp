@@ -3,8 +3,8 @@
 
 #include "hypervisor/surroundings.hpp"
 
+#include "hypervisor/libvirt/border.hpp"
 #include "hypervisor/libvirt/connection.hpp"
-#include "hypervisor/libvirt/errors.hpp"
 #include "hypervisor/libvirt/handles.hpp"
 
 namespace blockhost::libvirt {
@@ -71,21 +71,6 @@ bool is_settled(virConnectPtr connection, const std::string& name) {
            virStoragePoolGetAutostart(pool.get(), &autostart) == 0 && autostart == 1;
 }
 
-/// Runs `body` and turns whatever it throws into `f`.
-template<class Body>
-auto guarded(Failure& f, Body body) noexcept -> decltype(body()) {
-    try {
-        return body();
-    } catch (const Failed& why) {
-        f = why.failure;
-    } catch (const std::exception& e) {
-        f = {true, Code::internal, std::string("the libvirt driver failed: ") + e.what(), ""};
-    } catch (...) {
-        f = {true, Code::internal, "the libvirt driver failed", ""};
-    }
-    return {};
-}
-
 class LibvirtSurroundings final : public Surroundings {
   public:
     LibvirtSurroundings(std::string uri, bool write)
@@ -107,12 +92,13 @@ class LibvirtSurroundings final : public Surroundings {
     std::vector<LibvirtNetwork> do_networks(Failure& f) noexcept override {
         using All = std::vector<LibvirtNetwork>;
         return guarded(f, [&] {
-            return run<All>(look_span, [connection = connection_] { return list(connection->get()); });
+            return answered<All>(worker_, uri_, look_span,
+                                 [connection = connection_] { return list(connection->get()); });
         });
     }
     void do_retire_network(const std::string& name, Failure& f) noexcept override {
         guarded(f, [&] {
-            return run<bool>(change_span, [connection = connection_, name] {
+            return answered<bool>(worker_, uri_, change_span, [connection = connection_, name] {
                 retire(connection->get(), name);
                 return true;
             });
@@ -120,17 +106,10 @@ class LibvirtSurroundings final : public Surroundings {
     }
     bool do_pool_is_settled(const std::string& name, Failure& f) noexcept override {
         return guarded(f, [&] {
-            return run<bool>(
-                look_span, [connection = connection_, name] { return is_settled(connection->get(), name); });
+            return answered<bool>(worker_, uri_, look_span, [connection = connection_, name] {
+                return is_settled(connection->get(), name);
+            });
         });
-    }
-
-    template<class Value>
-    Value run(std::chrono::seconds span, std::function<Value()> function) {
-        if (worker_.stuck()) throw no_answer(uri_, "an earlier call was given up");
-        auto result = worker_.run<Value>(span, std::move(function));
-        if (result) return std::move(*result);
-        throw no_answer(uri_, "nothing within " + std::to_string(span.count()) + " s");
     }
 
     std::string uri_;

@@ -7,7 +7,7 @@
 #include "base/root_agent.hpp"
 #include "hypervisor/domain_xml.hpp"
 #include "hypervisor/guarded.hpp"
-#include "hypervisor/rootagent/wire.hpp"
+#include "hypervisor/tuning_json.hpp"
 
 #include <boost/json/object.hpp>
 
@@ -178,9 +178,9 @@ class RootAgentDriver final : public Hypervisor {
                  TuningOf which, Failure& f) noexcept override {
         guarded(f, [&] {
             step(name, "", "tune",
-                 {{"subsystem", rootagent::to_string(subsystem)},
+                 {{"subsystem", to_string(subsystem)},
                   {"of", which == TuningOf::running ? "running" : "definition"},
-                  {"limits", rootagent::to_json(wanted)}});
+                  {"limits", to_json(wanted)}});
         });
     }
     void do_set_metadata(const std::string& name, const std::string& xml, Failure& f) noexcept override {

@@ -184,8 +184,8 @@ std::optional<DomainFile> Store::domain(const std::string& name) const {
     domain.persistent = bool_or(object, "persistent", true);
     domain.started = number_or(object, "started", Millis{0});
     domain.ends = number_or(object, "ends", Millis{0});
-    domain.running = tuning_from(object, "running", unlimited());
-    domain.definition = tuning_from(object, "definition", unsaid());
+    domain.running = tuning_in(object, "running", unlimited());
+    domain.definition = tuning_in(object, "definition", unsaid());
     return domain;
 }
 

@@ -197,10 +197,10 @@ class Simulated final : public Hypervisor {
         change("tune", f, [&] {
             auto domain = must_be_tunable(name, which);
             auto behaviour = store_.behaviour();
-            if (which == TuningOf::running && behaviour.tune_refuses == simulated::to_string(subsystem))
+            if (which == TuningOf::running && behaviour.tune_refuses == to_string(subsystem))
                 throw Error(Code::hypervisor, "libvirt cannot set the " + behaviour.tune_refuses +
                                                   " limits of " + name + ": simulated refusal");
-            if (behaviour.tune_forgets == simulated::to_string(subsystem)) return;
+            if (behaviour.tune_forgets == to_string(subsystem)) return;
             set(which == TuningOf::running ? domain.running : domain.definition, subsystem, wanted);
             store_.put(name, domain);
         });

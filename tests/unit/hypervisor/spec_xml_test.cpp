@@ -2,7 +2,7 @@
 
 #include "base/error.hpp"
 #include "hypervisor/domain_xml.hpp"
-#include "hypervisor/rootagent/wire.hpp"
+#include "hypervisor/tuning_json.hpp"
 #include "support.hpp"
 
 #include <boost/json/parse.hpp>
@@ -88,10 +88,10 @@ TEST_CASE("limits travel as they are, given or not") {
     all.outbound = Tuning::Bandwidth{};
     all.iops = Tuning::Iops{100, 18'446'744'073'709'551'615ull};
     for (const Tuning& tuning : {all, Tuning{}}) {
-        const auto text = boost::json::serialize(rootagent::to_json(tuning));
-        CHECK(rootagent::tuning_from(boost::json::parse(text).as_object()) == tuning);
+        const auto text = boost::json::serialize(to_json(tuning));
+        CHECK(tuning_from(boost::json::parse(text).as_object()) == tuning);
     }
     const auto wrong = GENERATE(R"({"cpu_shares": "1"})", R"({"cpu_shares": -1})", R"({"inbound": 1})",
                                 R"({"inbound": {"average": 4294967296}})", R"({"cpu_quota": 1.5})");
-    CHECK_THROWS_AS(rootagent::tuning_from(boost::json::parse(wrong).as_object()), Error);
+    CHECK_THROWS_AS(tuning_from(boost::json::parse(wrong).as_object()), Error);
 }

@@ -1,0 +1,15 @@
+#pragma once
+/// The action vm-step (docs/contract.md, "Root agent"): single calls of an operation whose steps, journal and
+/// verdicts stay with its own process.
+
+#include "lifecycle/world.hpp"
+
+#include <boost/json/object.hpp>
+
+namespace blockhost::root {
+
+/// Carries out the step that `parameters` name; returns the members of its reply. Throws as carry_out
+/// (root_actions.hpp).
+boost::json::object carry_out_step(World& world, const boost::json::object& parameters);
+
+} // namespace blockhost::root
