@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # What takes hours, apart from tests/run.sh.
 #
-#   tests/soak.sh --fuzz [--hours N] [--keep FOLDER] [--only TARGET]...
-#                       the fuzz targets in turn (docs/reliability.md, "Fuzzing"); an hour unless told otherwise. New
-#                       corpus files and findings stay in FOLDER, /var/tmp/blockhost-fuzz
+#   tests/soak.sh --fuzz [--hours N] [--keep FOLDER] [--only TARGET]... [--until-settled]
+#                       the fuzz targets in turn (docs/reliability.md, "Fuzzing"); an hour unless told otherwise, less
+#                       when every target has settled. New corpus files and findings stay in FOLDER,
+#                       /var/tmp/blockhost-fuzz
 #   tests/soak.sh --histories N [--first SEED]
 #                       so many random histories (docs/reliability.md, "Histories") in the build of tests/run.sh
 set -euo pipefail
@@ -26,6 +27,7 @@ while [ $# -gt 0 ]; do
             hours=$2
             shift
             ;;
+        --until-settled) passed_on+=("$1") ;;
         --keep | --only)
             [ $# -ge 2 ] || fail "$1 needs a value"
             passed_on+=("$1" "$2")

@@ -23,7 +23,7 @@ LARGEST_INPUT = 64 * 1024
 MOST_FILES, MOST_BYTES = 60, 200 * 1024
 """Of a corpus in the tree."""
 SLICE = 600
-"""Seconds of one turn of a target."""
+"""Seconds of one turn of a target; no target is settled sooner."""
 ENVIRONMENT = {"ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:allocator_may_return_null=0",
                "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}
 
@@ -40,6 +40,10 @@ class Outcome:
     seconds: float = 0
     still_since: float = 0    # seconds after its start at which coverage rose last
     output: str = ""
+
+    def settled(self):
+        """It has run long enough, and has reached nothing new for half of that."""
+        return self.status == 0 and self.seconds >= SLICE and self.still_since <= self.seconds / 2
 
     def line(self):
         return (f"{self.target:<14} {self.executions:>11} executions  {self.coverage:>6} edges  {self.files:>5} files  "
@@ -133,13 +137,15 @@ def minimise(target, keep):
     print(f"{target:<14} {len(kept)} of {len(list(merged.iterdir()))} files kept", flush=True)
 
 
-def soak(hours, keep, only):
-    """Each target in turn, until the time is over; the status is 1 when there was a finding."""
+def soak(hours, keep, only, until_settled=False):
+    """Each target in turn, until the time is over, or all are settled; the status is 1 when there was a finding."""
     end = time.monotonic() + hours * 3600
     totals = {target: Outcome(target) for target in targets() if not only or target in only}
-    turn, share = 0, hours * 3600 / len(totals)
+    turn, share = 0, SLICE if until_settled else hours * 3600 / len(totals)
     while turn == 0 or time.monotonic() < end:
         for target, total in totals.items():
+            if until_settled and total.settled():
+                continue
             left = end - time.monotonic()
             seconds = max(1, min(SLICE, share if turn == 0 else left))
             if turn > 0 and left < 1:
@@ -156,9 +162,11 @@ def soak(hours, keep, only):
             total.coverage = max(total.coverage, outcome.coverage)
             total.files, total.size = outcome.files, outcome.size
         turn += 1
+        if until_settled and all(total.settled() or total.status for total in totals.values()):
+            break
     print(f"\nIn all, after {turn} turns (corpora and findings: {keep}):")
     for total in totals.values():
-        print(total.line())
+        print(total.line() + ("  settled" if total.settled() else ""))
     return 1 if any(total.status for total in totals.values()) else 0
 
 
@@ -168,6 +176,8 @@ def main():
     parser.add_argument("--keep", type=pathlib.Path, default=pathlib.Path("/var/tmp/blockhost-fuzz"),
                         help="folder for new corpus files and findings, outside the tree")
     parser.add_argument("--only", action="append", default=[], choices=targets(), help="this target; may be repeated")
+    parser.add_argument("--until-settled", action="store_true",
+                        help="end when every target has run ten minutes and reached nothing new for half of its time")
     parser.add_argument("--minimise", action="store_true",
                         help="run nothing; make the tree's corpora anew of themselves and what is in that folder")
     options = parser.parse_args()
@@ -176,7 +186,7 @@ def main():
         for target in options.only or targets():
             minimise(target, options.keep.absolute())
         return 0
-    return soak(options.hours, options.keep.absolute(), options.only)
+    return soak(options.hours, options.keep.absolute(), options.only, options.until_settled)
 
 
 if __name__ == "__main__":

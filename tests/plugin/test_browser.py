@@ -11,7 +11,7 @@ webdriver = pytest.importorskip("selenium.webdriver", reason="Selenium is missin
 
 from selenium.webdriver.chrome.options import Options  # noqa: E402
 from selenium.webdriver.chrome.service import Service  # noqa: E402
-from selenium.webdriver.support.expected_conditions import staleness_of  # noqa: E402
+from selenium.common.exceptions import WebDriverException  # noqa: E402
 from selenium.webdriver.support.wait import WebDriverWait  # noqa: E402
 
 WIDE, NARROW = 1100, 420
@@ -66,9 +66,11 @@ class Reader:
 
     def leave(self, how):
         """Does `how`, and waits for the page that comes: another one, or the same anew."""
-        before, = self.see("main")
+        self.browser.execute_script("window.seenBefore = true")
         how()
-        WebDriverWait(self.browser, 20).until(staleness_of(before))
+        # While pages change, the driver may fail in ways that say nothing of the page.
+        WebDriverWait(self.browser, 20, ignored_exceptions=(WebDriverException,)).until(lambda browser: browser.execute_script(
+            "return !window.seenBefore && document.readyState === 'complete'"))
 
     def keep(self, name, width=WIDE):
         """A picture of the whole page."""
