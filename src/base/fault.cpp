@@ -9,14 +9,17 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <fnmatch.h>
 #include <string>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace blockhost::fault {
 
 namespace {
 
-enum class Mode { off, fail, kill, count };
+enum class Mode { off, fail, hang, kill, count };
 
 // Armed once, before work begins; read at every point.
 std::atomic<Mode> mode{Mode::off};
@@ -35,7 +38,7 @@ void write_count() {
 [[noreturn]] void refuse(std::string_view specification) {
     throw Error(Code::invalid,
                 "fault specification \"" + text::printable(specification) + "\" cannot be read",
-                "write fail@N, kill@N or count@FILE");
+                "write fail@N, hang@N, kill@N or count@FILE");
 }
 
 void hit(std::string_view where) {
@@ -43,8 +46,9 @@ void hit(std::string_view where) {
     Mode now = mode;
     if (now == Mode::count || number != target) return;
     if (now == Mode::kill) ::kill(::getpid(), SIGKILL);
-    throw Error(Code::internal,
-                "injected fault at " + std::string(where) + ", point " + std::to_string(number));
+    const std::string place = " at " + std::string(where) + ", point " + std::to_string(number);
+    if (now == Mode::hang) throw Error(Code::no_answer, "injected silence" + place);
+    throw Error(Code::internal, "injected fault" + place);
 }
 
 } // namespace
@@ -62,18 +66,41 @@ void arm(std::string_view specification) {
         return;
     }
     auto number = text::parse_int(operand);
-    if (!number || *number < 1 || (verb != "fail" && verb != "kill")) refuse(specification);
+    if (!number || *number < 1 || (verb != "fail" && verb != "hang" && verb != "kill")) refuse(specification);
     target = *number;
-    mode = verb == "fail" ? Mode::fail : Mode::kill;
+    mode = verb == "fail" ? Mode::fail : verb == "hang" ? Mode::hang : Mode::kill;
 }
 
 void arm_from_environment() {
-    if (const char* fault = std::getenv("BLOCKHOST_FAULT"); fault && *fault) arm(fault);
+    static std::atomic<bool> done{false}; // a second world of this process goes on counting
+    const char* fault = std::getenv("BLOCKHOST_FAULT");
+    if (fault && *fault && !done.exchange(true)) arm(fault);
 }
 
 void point(std::string_view where) {
     if (mode.load(std::memory_order_relaxed) != Mode::off) [[unlikely]]
         hit(where);
 }
+
+#ifdef BLOCKHOST_CAN_LEAVE_OUT
+
+bool left_out(std::string_view what, std::string_view name) {
+    static const char* const wished = std::getenv("BLOCKHOST_LEAVE_OUT");
+    if (!wished) return false;
+    const std::string_view wish = wished;
+    return wish.starts_with(what) && wish.substr(what.size(), 1) == " " &&
+           fnmatch(wished + what.size() + 1, std::string(name).c_str(), 0) == 0;
+}
+
+bool left_out(std::string_view what, int fd) {
+    if (!std::getenv("BLOCKHOST_LEAVE_OUT")) return false;
+    std::error_code unknown;
+    std::string path = std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(fd), unknown).string();
+    struct stat of_file {};
+    if (fstat(fd, &of_file) == 0 && S_ISDIR(of_file.st_mode)) path += '/';
+    return left_out(what, path);
+}
+
+#endif
 
 } // namespace blockhost::fault

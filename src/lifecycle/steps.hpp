@@ -1,6 +1,7 @@
 #pragma once
 /// Operations as lists of steps, and the two ways through such a list: forward, and back.
 
+#include "base/fault.hpp"
 #include "base/interrupt.hpp"
 #include "base/talk.hpp"
 #include "lifecycle/journal.hpp"
@@ -46,6 +47,7 @@ void run_back(std::span<const Step<Operation>> steps, Operation& operation,
               const std::vector<std::string>& started, Talk& talk) {
     for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
         if (!step->revert || std::find(started.begin(), started.end(), step->name) == started.end()) continue;
+        if (fault::left_out("revert", step->name)) continue;
         talk.detail(std::string("undoing: ") + std::string(step->text));
         step->revert(operation);
     }

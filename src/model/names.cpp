@@ -47,10 +47,10 @@ Error too_complex(const std::string& why) {
     return Error(Code::config, "the engine's wallet pattern is too complex: " + why);
 }
 
-/// "{N,M}" with numbers that libstdc++ would count past the largest one.
-bool repeats_without_end(std::string_view pattern) {
+/// "{N,M}" or "\\N" with numbers that libstdc++ would count past the largest one.
+bool counts_without_end(std::string_view pattern) {
     constexpr std::size_t longest = 12;
-    for (std::size_t at = 0; (at = pattern.find('{', at)) != pattern.npos; ++at)
+    for (std::size_t at = 0; (at = pattern.find_first_of("{\\", at)) != pattern.npos; ++at)
         if (std::min(pattern.find_first_not_of("0123456789,", at + 1), pattern.size()) - at > longest)
             return true;
     return false;
@@ -61,7 +61,7 @@ bool matches_as_python(const std::string& text, const std::string& pattern) {
     constexpr std::size_t longest = 1000; // compiling goes as deep as the pattern is long
     if (pattern.size() > longest)
         throw too_complex("it is longer than " + std::to_string(longest) + " bytes");
-    if (repeats_without_end(pattern)) throw too_complex("it repeats something too often");
+    if (counts_without_end(pattern)) throw too_complex("it has too large a number");
     try {
         // libstdc++'s matching without backtracking: with it, "(a|aa)*b" takes years.
         const std::regex expression(pattern, std::regex::ECMAScript | std::regex_constants::__polynomial);

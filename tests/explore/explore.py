@@ -1,15 +1,17 @@
-"""Every call of a verb that looks at files, changes them, syncs, locks or speaks to a socket fails, kills or is the last
+"""Every call of a verb that looks at files, changes them, syncs, locks or speaks to a socket fails, hangs or is the last
 before the power went; afterwards `recover`, the invariants, and the same verb again.
 
 A point is a call of the program's own (tracer.c) or one of the hypervisor and the host (fault points of the simulated
 world). The simulated world's own files stand for what libvirt and the kernel keep, and are not interfered with.
 """
 
+import collections
 import concurrent.futures
 import dataclasses
 import os
 import pathlib
 import random
+import re
 import shutil
 import stat
 import subprocess
@@ -17,12 +19,21 @@ import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
+IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+"""Where worlds are made: what a disk would lose is played here, not left to one."""
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "lifecycle")]
 import invariants  # noqa: E402
 from simulated import BINARY, Mock  # noqa: E402
 
 NOT_OURS = ["lock", "behaviour.json", "domains", "pools", "filters", "guests", "pending", "events", "templates", "network",
             "start-veto-asked"]
+
+LOOK = (f"case $(timeout 20 '{BINARY}' status {invariants.OTHER} --mock 2>&1) in active | *'does not answer'*) ;; *) exit 1 ;; "
+        f"esac; timeout 20 '{BINARY}' list --mock 2>&1 | grep -q '^{invariants.OTHER}.active'")
+"""What looks while a verb hangs: whatever it was about to do, the VM beside is there to be seen. Where another of its threads
+is inside the simulated libvirt, that hangs too."""
+LIBVIRTS = ("mock-world/vms/", "mock-world/console/")
+"""What the simulated libvirt changes too; while that hangs, nobody gets an answer."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,9 +50,17 @@ class Verb:
 @dataclasses.dataclass(frozen=True)
 class Case:
     verb: Verb
-    manner: str   # before, after, kill; power; or a fault point's: fail, die
+    manner: str   # before, after, hang, kill, held; power; or a fault point's: fail, silent, late, die
     number: int
     seed: int = 0
+
+
+FAULTS = {"fail": "fail", "silent": "hang", "late": "hang", "die": "kill"}
+"""Manners at the fault points, as the fault knob calls them. What is late is carried out after it was given up."""
+WAITING = ("held", "silent", "late")
+"""Manners that wait for deadlines more than they work."""
+TROUBLE = 125
+"""The tracer's own exit status."""
 
 
 def tracer(folder):
@@ -67,14 +86,14 @@ def situation(verb, folder):
 
 def points_of(program, verb):
     """The points of an undisturbed run: (number, kind, call, what) each; and how many fault points it passes."""
-    with tempfile.TemporaryDirectory(prefix="blockhost-explore-") as folder:
+    with tempfile.TemporaryDirectory(prefix="blockhost-explore-", dir=IN_MEMORY) as folder:
         world, _ = situation(verb, folder)
         log = pathlib.Path(folder).with_suffix(".points")
         run = run_traced(program, world, verb.words, log=log)
         assert run.returncode == 0, (verb.name, run.stderr)
         points = [tuple(line.split("\t")) for line in log.read_text().splitlines()]
         log.unlink()
-    with tempfile.TemporaryDirectory(prefix="blockhost-explore-") as folder:
+    with tempfile.TemporaryDirectory(prefix="blockhost-explore-", dir=IN_MEMORY) as folder:
         world, _ = situation(verb, folder)
         count = pathlib.Path(folder) / "count"
         assert world.run(*verb.words, fault=f"count@{count}").returncode == 0
@@ -83,19 +102,75 @@ def points_of(program, verb):
 
 def cases_of(program, verb):
     points, faults = points_of(program, verb)
-    for number, kind, call, _what in points:
+    for number, kind, call, what in points:
         number = int(number)
         if number == 1 and call == "execve":
             continue  # that is how it came to be
         yield Case(verb, "before", number)
         if kind not in ("look", "process"):
             yield Case(verb, "after", number)
-            yield Case(verb, "kill", number)
+            yield Case(verb, "kill" if what.startswith(LIBVIRTS) else "hang", number)
             yield Case(verb, "power", number)
             yield Case(verb, "power", number, seed=number)
+        if kind == "lock":
+            yield Case(verb, "held", number)
     for number in range(1, faults + 1):
-        yield Case(verb, "fail", number)
-        yield Case(verb, "die", number)
+        for manner in FAULTS:
+            yield Case(verb, manner, number)
+
+
+# What strace sees
+
+HARMLESS = {
+    "close": "what it could report has been synced, or is not needed", "lseek": "moves no data", "dup": "of descriptors",
+    "fcntl": "flags of descriptors", "ioctl": "asks whether something is a terminal", "getcwd": "a look at the process itself",
+    "mmap": "of what was opened before", "munmap": "memory", "fadvise64": "a hint", "poll": "waits", "ppoll": "waits",
+    "exit_group": "the end", "exit": "a thread's end", "wait4": "waits",
+}
+"""Calls of those classes that cannot fail for a reason outside the process, or whose failure means nothing."""
+
+
+OF_DATA = ("read", "pread64", "write", "pwrite64", "writev", "getdents64")
+"""Calls whose strings are no names."""
+
+
+def seen_by_strace(verb):
+    """The calls of an undisturbed run about files of ours, sockets and processes: (call, what) as points are."""
+    with tempfile.TemporaryDirectory(prefix="blockhost-explore-", dir=IN_MEMORY) as folder:
+        world, _ = situation(verb, folder)
+        log = pathlib.Path(folder).with_suffix(".strace")
+        env = {"PATH": os.environ["PATH"], "BLOCKHOST_ROOT": str(world.folder / "root")}
+        subprocess.run(["strace", "-f", "-y", "-qq", "-s", "4096", "-e", "trace=file,process,network,desc", "-o", log, BINARY,
+                        *verb.words, "--mock"], cwd=world.folder, env=env, stdin=subprocess.DEVNULL, capture_output=True,
+                       check=True)
+        lines = log.read_text().splitlines()
+        log.unlink()
+        return [call for call in map(lambda line: call_in(line, folder), lines) if call]
+
+
+def call_in(line, folder):
+    found = re.match(r"\d+ +(\w+)\((.*)", line)  # not the second half of one that was interrupted, nor a signal
+    if not found or found[1] in HARMLESS:
+        return None
+    call, arguments = found.groups()
+    if re.match("socket|connect|send|recv|bind|accept|shutdown|getsock|setsock|fork|vfork|clone|execve|kill|tgkill", call):
+        return call, "-"
+    names, places = re.findall(r'"([^"]*)"', arguments.split(" = ")[0]), re.findall(r"<([^>]*)>", arguments)
+    two = call in ("rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat")
+    name, place = (names[-1] if two else names[0]) if names and call not in OF_DATA else "", places[-1 if two else 0] if places else ""
+    path = os.path.normpath(name if name.startswith("/") else os.path.join(place, name))
+    if path != folder and not path.startswith(folder + "/"):
+        return None
+    what = os.path.relpath(path, folder)
+    return None if any(what == f"mock-world/{no}" or what.startswith(f"mock-world/{no}/") for no in NOT_OURS) else (call, what)
+
+
+def unseen(program, verb):
+    """What strace saw of ours that is no point, as often as it was seen more."""
+    def plain(call, what):
+        return call, re.sub(r"[0-9a-f]{8,}|\d{4,}", "#", os.path.normpath(what))
+    points = collections.Counter(plain(call, what) for _number, _kind, call, what in points_of(program, verb)[0])
+    return collections.Counter(plain(*call) for call in seen_by_strace(verb)) - points
 
 
 # A disk that loses what was not synced
@@ -178,7 +253,7 @@ class Disk:
 
 def power_cut(program, world, case):
     disk = Disk(world.folder)
-    shadow = pathlib.Path(tempfile.mkdtemp(prefix="blockhost-shadow-"))
+    shadow = pathlib.Path(tempfile.mkdtemp(prefix="blockhost-shadow-", dir=IN_MEMORY))
     try:
         for part in ("inodes", "folders"):
             (shadow / part).mkdir()
@@ -199,18 +274,22 @@ def power_cut(program, world, case):
 def disturb(program, world, case):
     if case.manner == "power":
         return power_cut(program, world, case)
-    if case.manner in ("fail", "die"):
-        return world.run(*case.verb.words, fault=f"{'fail' if case.manner == 'fail' else 'kill'}@{case.number}")
+    if case.manner in FAULTS:
+        return world.run(*case.verb.words, fault=f"{FAULTS[case.manner]}@{case.number}", late=case.manner == "late")
+    if case.manner == "hang":  # it is killed in the end
+        return run_traced(program, world, case.verb.words, ["--at", case.number, "--do", "kill", "--meanwhile", LOOK])
     return run_traced(program, world, case.verb.words, ["--at", case.number, "--do", case.manner])
 
 
 def judge(program, case):
     """What is wrong after that case: sentences."""
-    folder = tempfile.mkdtemp(prefix="blockhost-explore-")
+    folder = tempfile.mkdtemp(prefix="blockhost-explore-", dir=IN_MEMORY)
     try:
         world, before = situation(case.verb, folder)
         run = disturb(program, world, case)
-        if case.manner in ("before", "after", "fail") and run.returncode not in (0, 1, *range(3, 40), 143):
+        if run.returncode == TROUBLE:
+            return [run.stderr[-500:]]
+        if case.manner not in ("hang", "kill", "power", "die") and run.returncode not in (0, 1, *range(3, 40), 143):
             return [f"it ended with {run.returncode}: {run.stderr[-500:]}"]
         recovered = world.run("recover", "--all")
         if recovered.returncode != 0:
@@ -234,6 +313,6 @@ def judge(program, case):
 
 
 def explore(cases, program, workers=4):
-    """(case, problems) for each that has any."""
+    """(case, problems) for each that has any. Many workers are for cases that wait."""
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
         return [(case, found) for case, found in zip(cases, pool.map(lambda case: judge(program, case), cases)) if found]

@@ -1,8 +1,8 @@
 /* Runs a program and interferes with one of its system calls: what a failing disk, a full one, a killed
  * process or a host without power do, at every point that there is.
  *
- *   tracer --under DIR [--but NAME]... --log FILE [--at N --do before|after|kill] [--shadow DIR] -- PROGRAM
- * ARGUMENT...
+ *   tracer --under DIR [--but NAME]... --log FILE [--at N --do before|after|held|kill [--meanwhile COMMAND]]
+ *          [--shadow DIR] -- PROGRAM ARGUMENT...
  *
  * A point is a call that looks at or changes files below DIR, though not below DIR/NAME, speaks to a socket,
  * or starts a program. Points are numbered from 1 in the order they are begun, whichever thread begins them;
@@ -11,7 +11,8 @@
  *
  *   before  the call is not carried out and fails (ENOSPC for what needs room, else EIO)
  *   after   it is carried out, and fails all the same
- *   kill    the program is killed before it
+ *   held    it is a lock that somebody else holds and never gives back
+ *   kill    the program stands still before it, while a shell runs COMMAND, and is killed then
  *
  * With --shadow what is synced is kept as the program goes: a file's content, a folder's names. What a disk
  * would hold that lost everything else can be made of that and of what was there before. Exit status: the
@@ -38,7 +39,9 @@
 
 enum kind { NONE, LOOK, CHANGE, SYNC, LOCK, SOCKET, PROCESS };
 static const char* const kind_names[] = {"", "look", "change", "sync", "lock", "socket", "process"};
-enum action { NOTHING, BEFORE, AFTER, KILL };
+enum action { NOTHING, BEFORE, AFTER, HELD, KILL };
+
+static const char* const action_names[] = {"", "before", "after", "held", "kill"};
 
 /* Where a call names its file: by a path argument (and the folder's descriptor before it), or by a
  * descriptor. */
@@ -55,6 +58,17 @@ static const struct call calls[] = {
     {SYS_open, "open", LOOK, 0, -1},
     {SYS_openat, "openat", LOOK, 1, 0},
     {SYS_openat2, "openat2", LOOK, 1, 0},
+    {SYS_stat, "stat", LOOK, 0, -1},
+    {SYS_lstat, "lstat", LOOK, 0, -1},
+    {SYS_newfstatat, "newfstatat", LOOK, 1, 0},
+    {SYS_statx, "statx", LOOK, 1, 0},
+    {SYS_access, "access", LOOK, 0, -1},
+    {SYS_faccessat, "faccessat", LOOK, 1, 0},
+    {SYS_faccessat2, "faccessat2", LOOK, 1, 0},
+    {SYS_readlink, "readlink", LOOK, 0, -1},
+    {SYS_readlinkat, "readlinkat", LOOK, 1, 0},
+    {SYS_statfs, "statfs", LOOK, 0, -1},
+    {SYS_fstatfs, "fstatfs", LOOK, -1, 0},
     {SYS_getdents64, "getdents64", LOOK, -1, 0},
     {SYS_read, "read", LOOK, -1, 0},
     {SYS_pread64, "pread64", LOOK, -1, 0},
@@ -95,6 +109,8 @@ static const struct call calls[] = {
     {SYS_fork, "fork", PROCESS, -1, -1},
     {SYS_vfork, "vfork", PROCESS, -1, -1},
     {SYS_execve, "execve", PROCESS, -1, -1},
+    {SYS_clone, "clone", PROCESS, -1, -1},
+    {SYS_clone3, "clone3", PROCESS, -1, -1},
 };
 
 static char under[PATH_MAX], shadow[PATH_MAX];
@@ -103,6 +119,8 @@ static size_t other_count;
 static FILE* log_file;
 static long target;
 static enum action wanted;
+static const char* meanwhile;
+static char held_lock[PATH_MAX];
 static long points;
 
 static void die(const char* format, ...) {
@@ -262,7 +280,7 @@ static long failure_of(const struct call* call, bool making) {
     if (call->kind == CHANGE || making) return -ENOSPC;
     if (call->kind == LOCK) return -ENOLCK;
     if (call->kind == SOCKET) return -ECONNRESET;
-    if (call->kind == PROCESS) return -ENOMEM;
+    if (call->kind == PROCESS) return -EAGAIN;
     return -EIO;
 }
 
@@ -284,12 +302,16 @@ static void enter(struct thread* thread, struct user_regs_struct* r) {
     ++points;
     fprintf(log_file, "%ld\t%s\t%s\t%s\n", points, making ? "change" : kind_names[call->kind], call->name,
             thread->what);
-    if (points != target) return;
-    fflush(log_file);
-    if (wanted == KILL) kill_all();
-    if (wanted != BEFORE && wanted != AFTER) return;
+    if (wanted == HELD && points == target) snprintf(held_lock, sizeof held_lock, "%s", thread->what);
+    const bool is_held = held_lock[0] && call->kind == LOCK && !strcmp(held_lock, thread->what);
+    if (points != target && !is_held) return;
+    if (wanted == KILL) {
+        if (meanwhile && system(meanwhile) != 0) die("the command meanwhile failed");
+        kill_all();
+        return;
+    }
     thread->replaced = true;
-    thread->result = failure_of(call, making);
+    thread->result = is_held ? -EWOULDBLOCK : failure_of(call, making);
     if (wanted == AFTER) return;
     thread->skipped = true;
     r->orig_rax = (unsigned long)-1;
@@ -342,8 +364,10 @@ int main(int argc, char** argv) {
         if (!strcmp(argv[i], "--but") && other_count < sizeof others / sizeof *others)
             others[other_count++] = argv[i + 1];
         if (!strcmp(argv[i], "--at")) target = atol(argv[i + 1]);
+        if (!strcmp(argv[i], "--meanwhile")) meanwhile = argv[i + 1];
         if (!strcmp(argv[i], "--do"))
-            wanted = !strcmp(argv[i + 1], "before") ? BEFORE : !strcmp(argv[i + 1], "after") ? AFTER : KILL;
+            for (enum action each = BEFORE; each <= KILL; ++each)
+                if (!strcmp(argv[i + 1], action_names[each])) wanted = each;
     }
     if (++i >= argc || !log_file || !under[0]) die("--under DIR --log FILE … -- PROGRAM is needed");
     const pid_t program = fork();

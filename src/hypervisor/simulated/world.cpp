@@ -3,8 +3,8 @@
 ///
 /// Fault points (base/fault.hpp): "simulated.<call>" before each call's effect or look,
 /// "simulated.<call>.after" after a change took effect. With BLOCKHOST_SIM_LATE=1 a define, start or volume
-/// creation of a process that is killed at the point before its effect takes effect 0.3 to 0.9 s later all
-/// the same, as with a real libvirtd.
+/// creation of a process that is killed or hangs at the point before its effect takes effect 0.3 to 0.9 s
+/// later all the same, as with a real libvirtd.
 
 #include "hypervisor/load.hpp"
 
@@ -62,8 +62,8 @@ class Simulated final : public Hypervisor {
                 auto note = store_.note_pending(call, first, second);
                 try {
                     fault::point("simulated." + call);
-                } catch (...) {
-                    store_.done_with(note);
+                } catch (const Error& error) {
+                    if (error.code() != Code::no_answer) store_.done_with(note);
                     throw;
                 }
                 store_.done_with(note);

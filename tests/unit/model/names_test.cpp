@@ -151,7 +151,7 @@ TEST_CASE("a pattern that would take forever, or all of the stack, is matched at
     for (const std::string& pattern :
          {std::string(60'000, '('), std::string(60'000, 'a'), std::string("(a{1000}){1000}"),
           std::string("(a)\\1"), std::string("a{99999999999999999999}"),
-          std::string("a{1,99999999999999999999}")}) {
+          std::string("a{1,99999999999999999999}"), std::string("(a)\\18446744073709551615")}) {
         try {
             Wallet(letters, pattern);
             FAIL("it was applied");
