@@ -70,11 +70,10 @@ def tracer(folder):
 
 
 def run_traced(program, world, words, more=(), log=os.devnull):
-    env = {"PATH": os.environ["PATH"], "BLOCKHOST_ROOT": str(world.folder / "root")}
     excluded = [word for name in NOT_OURS for word in ("--but", f"mock-world/{name}")]
     return subprocess.run([program, "--under", world.folder, *excluded, "--log", log, *map(str, more), "--", BINARY, *words,
-                           "--mock"], cwd=world.folder, env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL,
-                          timeout=120)
+                           "--mock"], cwd=world.folder, env=world.environment(), capture_output=True, text=True,
+                          stdin=subprocess.DEVNULL, timeout=120)
 
 
 def situation(verb, folder):
@@ -114,6 +113,8 @@ def cases_of(program, verb):
             yield Case(verb, "power", number, seed=number)
         if kind == "lock":
             yield Case(verb, "held", number)
+    for seed in range(4):  # it said that all went well, and then the power went
+        yield Case(verb, "power", len(points) + 1, seed)
     for number in range(1, faults + 1):
         for manner in FAULTS:
             yield Case(verb, manner, number)
@@ -139,10 +140,9 @@ def seen_by_strace(verb):
     with tempfile.TemporaryDirectory(prefix="blockhost-explore-", dir=IN_MEMORY) as folder:
         world, _ = situation(verb, folder)
         log = pathlib.Path(folder).with_suffix(".strace")
-        env = {"PATH": os.environ["PATH"], "BLOCKHOST_ROOT": str(world.folder / "root")}
         subprocess.run(["strace", "-f", "-y", "-qq", "-s", "4096", "-e", "trace=file,process,network,desc", "-o", log, BINARY,
-                        *verb.words, "--mock"], cwd=world.folder, env=env, stdin=subprocess.DEVNULL, capture_output=True,
-                       check=True)
+                        *verb.words, "--mock"], cwd=world.folder, env=world.environment(), stdin=subprocess.DEVNULL,
+                       capture_output=True, check=True)
         lines = log.read_text().splitlines()
         log.unlink()
         return [call for call in map(lambda line: call_in(line, folder), lines) if call]

@@ -1,7 +1,8 @@
 /* Runs a program and interferes with one of its system calls: what a failing disk, a full one, a killed
  * process or a host without power do, at every point that there is.
  *
- *   tracer --under DIR [--but NAME]... --log FILE [--at N --do before|after|held|kill [--meanwhile COMMAND]]
+ *   tracer --under DIR [--but NAME]... --log FILE [--at N --do before|after|held|pause|kill [--meanwhile
+ * COMMAND]]
  *          [--shadow DIR] -- PROGRAM ARGUMENT...
  *
  * A point is a call that looks at or changes files below DIR, though not below DIR/NAME, speaks to a socket,
@@ -12,6 +13,7 @@
  *   before  the call is not carried out and fails (ENOSPC for what needs room, else EIO)
  *   after   it is carried out, and fails all the same
  *   held    it is a lock that somebody else holds and never gives back
+ *   pause   the program stands still before it, while a shell runs COMMAND, and goes on then
  *   kill    the program stands still before it, while a shell runs COMMAND, and is killed then
  *
  * With --shadow what is synced is kept as the program goes: a file's content, a folder's names. What a disk
@@ -39,9 +41,9 @@
 
 enum kind { NONE, LOOK, CHANGE, SYNC, LOCK, SOCKET, PROCESS };
 static const char* const kind_names[] = {"", "look", "change", "sync", "lock", "socket", "process"};
-enum action { NOTHING, BEFORE, AFTER, HELD, KILL };
+enum action { NOTHING, BEFORE, AFTER, HELD, PAUSE, KILL };
 
-static const char* const action_names[] = {"", "before", "after", "held", "kill"};
+static const char* const action_names[] = {"", "before", "after", "held", "pause", "kill"};
 
 /* Where a call names its file: by a path argument (and the folder's descriptor before it), or by a
  * descriptor. */
@@ -305,9 +307,9 @@ static void enter(struct thread* thread, struct user_regs_struct* r) {
     if (wanted == HELD && points == target) snprintf(held_lock, sizeof held_lock, "%s", thread->what);
     const bool is_held = held_lock[0] && call->kind == LOCK && !strcmp(held_lock, thread->what);
     if (points != target && !is_held) return;
-    if (wanted == KILL) {
+    if (wanted == PAUSE || wanted == KILL) {
         if (meanwhile && system(meanwhile) != 0) die("the command meanwhile failed");
-        kill_all();
+        if (wanted == KILL) kill_all();
         return;
     }
     thread->replaced = true;

@@ -12,6 +12,22 @@ def vm(state, status="active"):
     return settled
 
 
+def extended(world):
+    return vm("running")(world) or ([] if world.record()["expires_at"] > ago(-33) else ["the new expiry is lost"])
+
+
+def limits_shown(*words):
+    def settled(world):
+        shown = world.run("throttle", "vm-1", "--show").stdout
+        return vm("running")(world) + [f"{word!r} is not shown: {shown!r}" for word in words if word not in shown]
+    return settled
+
+
+def grace_is_set(world):
+    text = (world.folder / "mock-world/db.yaml").read_text()
+    return [] if "gc_grace_days: 9" in text else [f"db.yaml is {text!r}"]
+
+
 def gone(world):
     status = world.registry()["vms"].get("vm-1", {}).get("status")
     return [] if status in (None, "destroyed") and world.domain() is None else [f"vm-1 is {status}, {world.domain()}"]
@@ -54,13 +70,13 @@ VERBS = [
     Verb("gc that suspends", GC, expired, vm("off", "suspended")),
     Verb("gc that destroys", GC, lambda world: suspended(world, days=30), gone),
     Verb("resume", ("resume", "vm-1"), paid_again, vm("running"), again="is not suspended"),
-    Verb("extend", ("extend", "vm-1", "--days", "5"), made, vm("running")),
-    Verb("throttle", ("throttle", "vm-1", "--cpu-quota", "50", "--persist"), made, vm("running")),
+    Verb("extend", ("extend", "vm-1", "--days", "5"), made, extended),
+    Verb("throttle", ("throttle", "vm-1", "--cpu-quota", "50", "--persist"), made, limits_shown("50")),
     Verb("throttle for a while", ("throttle", "vm-1", "--cpu-quota", "50", "--for", "1h"), made, vm("running")),
     Verb("throttle reset", ("throttle", "vm-1", "--reset"), limited, vm("running")),
     Verb("update-gecos", ("update-gecos", "vm-1", "0x" + "ef" * 20, "--nft-id", "7"), made, vm("running")),
     Verb("recover", ("recover", "--all"), half_made, gone),
     Verb("boot", ("boot",), rebooted, vm("running")),
     Verb("setup storage", ("setup", "storage"), lambda world: None, nothing),
-    Verb("setup db-config", ("setup", "db-config", "--gc-grace-days", "9"), lambda world: None, nothing),
+    Verb("setup db-config", ("setup", "db-config", "--gc-grace-days", "9"), lambda world: None, grace_is_set),
 ]

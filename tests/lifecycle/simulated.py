@@ -33,8 +33,13 @@ class Mock:
         (self.folder / "mock-world").mkdir()
         (self.folder / "mock-world/behaviour.json").write_text('{"boot_ms": 0, "shutdown_ms": 0}')
 
+    def environment(self):
+        """Of every call; a program that is broken on purpose stays so."""
+        broken = {name: value for name, value in os.environ.items() if name == "BLOCKHOST_LEAVE_OUT"}
+        return {"PATH": os.environ["PATH"], "BLOCKHOST_ROOT": str(self.folder / "root")} | broken
+
     def run(self, *words, fault=None, late=False):
-        env = {"PATH": os.environ["PATH"], "BLOCKHOST_ROOT": str(self.folder / "root")}
+        env = self.environment()
         if fault:
             env["BLOCKHOST_FAULT"] = fault
         if late:
@@ -44,9 +49,8 @@ class Mock:
 
     def start(self, *words, **more):
         """A call that goes on while the test does."""
-        env = {"PATH": os.environ["PATH"], "BLOCKHOST_ROOT": str(self.folder / "root")}
-        return subprocess.Popen([BINARY, *words, "--mock"], cwd=self.folder, env=env, text=True, stdin=subprocess.DEVNULL,
-                                **({"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | more))
+        return subprocess.Popen([BINARY, *words, "--mock"], cwd=self.folder, env=self.environment(), text=True,
+                                stdin=subprocess.DEVNULL, **({"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | more))
 
     def create(self, name="vm-1", **more):
         return self.run("create", name, "--owner-wallet", WALLET, "--apply", "--memory", "128", "--disk", "4", **more)
