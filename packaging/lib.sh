@@ -27,7 +27,7 @@ packages_for() {
             quick-guest) printf '%s\n' busybox-static qemu-guest-agent qemu-utils kmod cpio ;;
             test)
                 printf '%s\n' catch2 python3 python3-pytest python3-pytest-xdist git genisoimage shellcheck binutils \
-                    iputils-ping systemd openssl bash-completion zsh fish groff-base strace python3-yaml
+                    iputils-ping systemd openssl bash-completion zsh fish groff-base strace python3-yaml python3-hypothesis
                 ;;
             browser) printf '%s\n' chromium chromium-driver python3-selenium python3-flask ;;
             fuzz) printf '%s\n' clang libclang-rt-14-dev ;;

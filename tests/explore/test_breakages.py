@@ -25,7 +25,7 @@ def explored(verb, *manners):
     return look
 
 
-def interleaved(prepare, lost, first, second):
+def interleaved(prepare, wrong, first, second):
     """Runs the second call while the first stands still at its first point, its second, …, until something is lost."""
     verb = explore.Verb("first", first, prepare, None)
 
@@ -37,7 +37,7 @@ def interleaved(prepare, lost, first, second):
                 run = explore.run_traced(program, world, first, ["--at", point[0], "--do", "pause", "--meanwhile",
                                                                  f"{call} >/dev/null 2>&1; echo $? >{folder}/second"])
                 ends = [run.returncode, int((world.folder / "second").read_text())]
-                problems = lost(world, ends) + explore.invariants.broken(world)
+                problems = wrong(world, ends) + explore.invariants.broken(world)
                 if problems:
                     return f"{' '.join(second[:2])} while {' '.join(first[:2])} stands before its {point[2]}: {problems[0]}"
         return None
@@ -48,10 +48,15 @@ def create(name, memory="128"):
     return "create", name, "--owner-wallet", WALLET, "--apply", "--memory", memory, "--disk", "4"
 
 
+def lost(ends, kept):
+    """What a call said that it did, and is not there."""
+    return [f"what the {which} call did is lost" for which, end, there in zip(("first", "second"), ends, kept)
+            if end == 0 and not there]
+
+
 def lost_records(world, ends):
     vms = world.registry()["vms"]
-    kept = ends == [0, 0] and "vm-2" in vms and vms["vm-1"]["expires_at"] > ago(-33)
-    return [] if kept else ["vm-1 is not extended, or vm-2 has no record"]
+    return lost(ends, (vms["vm-1"]["expires_at"] > ago(-33), "vm-2" in vms))
 
 
 def made_twice(_world, ends):
@@ -64,12 +69,12 @@ def too_many(_world, ends):
 
 def lost_values(world, ends):
     text = (world.folder / "mock-world/db.yaml").read_text()
-    return [] if ends == [0, 0] and "gc_grace_days: 9" in text and "10.9.9.2" in text else [f"db.yaml is {text!r}"]
+    return lost(ends, ("gc_grace_days: 9" in text, "10.9.9.2" in text))
 
 
 def lost_limits(world, ends):
     noted = (world.folder / "mock-world/journal/vm-1.limits").read_text()
-    return [] if ends == [0, 0] and "quota" in noted and "shares" in noted else ["of two limits for a while, one is noted"]
+    return lost(ends, ("quota" in noted, "shares" in noted))
 
 
 def nothing_yet(_world):
