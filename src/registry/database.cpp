@@ -35,12 +35,12 @@ std::optional<Address> address_of(const JsonTree& value) {
 
 template<class Address>
 std::optional<Address> address_in(const JsonTree& record) {
-    const JsonTree* value = record.get(record_key<Address>);
+    const auto value = record.peek(record_key<Address>);
     return value ? address_of<Address>(*value) : std::nullopt;
 }
 
 std::string text_in(const JsonTree& record, std::string_view key) {
-    const JsonTree* value = record.get(key);
+    const auto value = record.peek(key);
     return value ? value->as_string().value_or("") : "";
 }
 
@@ -152,6 +152,7 @@ VmRecord read_record(const VmName& name, const JsonTree& record) {
                      std::string(repair_hint));
     };
     if (!record.is_object()) throw bad("is not an object");
+    record.members(); // most of them are looked at
     const std::string status_text = text_in(record, "status");
     const auto status = record_status(status_text);
     if (!status) throw bad("has the unknown status \"" + text::printable(status_text, 40) + "\"");

@@ -1,4 +1,5 @@
 /// JsonTree: an iterative parser that keeps spellings, lookups, and the writer in Python's layout.
+/// Where the text has that layout already, what was not changed is copied.
 
 #include "registry/json_tree.hpp"
 
@@ -7,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <stdexcept>
 #include <unordered_map>
 
@@ -27,6 +29,25 @@ constexpr std::array<bool, 256> is_plain = [] {
     for (unsigned c = 0x20; c < 0x80; ++c) plain[c] = c != '"' && c != '\\';
     return plain;
 }();
+
+/// Of arrays and objects within each other, so many are made at once: the root and its members.
+constexpr std::size_t made_at_once = 2;
+
+/// Whether eight bytes of a string all stand for themselves.
+bool all_plain(const char* bytes) {
+    constexpr std::uint64_t ones = 0x0101010101010101, tops = 0x8080808080808080;
+    std::uint64_t x;
+    std::memcpy(&x, bytes, sizeof x);
+    const auto has_zero = [](std::uint64_t y) { return (y - ones) & ~y & tops; };
+    const std::uint64_t control = (x - ones * 0x20) & ~x & tops;
+    return ((x & tops) | control | has_zero(x ^ ones * '"') | has_zero(x ^ ones * '\\')) == 0;
+}
+
+/// What Python's layout has before a value or an end: a new line, and two blanks a level.
+std::string_view gap(std::size_t level) {
+    static const std::string longest = "\n" + std::string(2 * (max_depth + 1), ' ');
+    return std::string_view(longest).substr(0, 1 + 2 * level);
+}
 
 bool is_digit(char c) {
     return c >= '0' && c <= '9';
@@ -175,18 +196,29 @@ struct JsonTree::Children {
     Children(const Children& other)
         : members(other.members), spellings(other.spellings), items(other.items) {}
     Children& operator=(const Children&) = delete;
+
+    void append(std::string key, std::string spelling, JsonTree value);
+};
+
+/// An array or object as it was read.
+struct JsonTree::Raw {
+    std::shared_ptr<const std::string> document; ///< which `text` is in
+    std::string_view text;
+    std::size_t level; ///< how many arrays and objects it is in
+    bool laid_out;     ///< as write() would, at that level
 };
 
 JsonTree::JsonTree() = default;
 JsonTree::JsonTree(Kind kind, std::string text) : kind_(kind), text_(std::move(text)) {
     if (kind == Kind::array || kind == Kind::object) children_ = std::make_unique<Children>();
 }
+JsonTree::JsonTree(Kind kind, Raw raw) : kind_(kind), raw_(std::make_unique<Raw>(std::move(raw))) {}
 JsonTree::JsonTree(const JsonTree& other)
-    : kind_(other.kind_), text_(other.text_),
-      children_(other.children_ ? std::make_unique<Children>(*other.children_) : nullptr) {}
+    : kind_(other.kind_), text_(other.text_), raw_(other.raw_ ? std::make_unique<Raw>(*other.raw_) : nullptr),
+      children_(other.children_ && !raw_ ? std::make_unique<Children>(*other.children_) : nullptr) {}
 JsonTree::JsonTree(JsonTree&& other) noexcept
     : kind_(std::exchange(other.kind_, Kind::null)), text_(std::move(other.text_)),
-      children_(std::move(other.children_)) {}
+      raw_(std::move(other.raw_)), children_(std::move(other.children_)) {}
 JsonTree& JsonTree::operator=(const JsonTree& other) {
     return *this = JsonTree(other);
 }
@@ -195,6 +227,7 @@ JsonTree& JsonTree::operator=(JsonTree&& other) noexcept {
     JsonTree taken(std::move(other));
     kind_ = taken.kind_;
     text_.swap(taken.text_);
+    raw_.swap(taken.raw_);
     children_.swap(taken.children_);
     return *this;
 }
@@ -213,10 +246,10 @@ JsonTree JsonTree::string(std::string_view utf8) {
     return {Kind::string, escape(utf8)};
 }
 JsonTree JsonTree::array() {
-    return {Kind::array, {}};
+    return {Kind::array, std::string()};
 }
 JsonTree JsonTree::object() {
-    return {Kind::object, {}};
+    return {Kind::object, std::string()};
 }
 
 std::optional<std::string> JsonTree::as_string() const {
@@ -235,13 +268,12 @@ std::optional<bool> JsonTree::as_bool() const {
 
 std::optional<std::size_t> JsonTree::position(std::string_view key) const {
     if (kind_ != Kind::object) return std::nullopt;
-    const auto& members = children_->members;
+    const auto& [members, spellings, items, index] = children();
     if (members.size() < index_from) {
         for (std::size_t i = members.size(); i-- > 0;)
             if (members[i].first == key) return i;
         return std::nullopt;
     }
-    auto& index = children_->index;
     if (!index) {
         index = std::make_unique<std::unordered_map<std::string_view, std::size_t>>(members.size() * 2);
         for (std::size_t i = 0; i < members.size(); ++i) (*index)[members[i].first] = i;
@@ -257,20 +289,22 @@ const JsonTree* JsonTree::get(std::string_view key) const {
 }
 
 JsonTree* JsonTree::get(std::string_view key) {
-    return const_cast<JsonTree*>(std::as_const(*this).get(key));
+    const auto at = position(key);
+    return at ? &changing().members[*at].second : nullptr;
 }
 
 JsonTree& JsonTree::set(std::string_view key, JsonTree value) {
     if (kind_ != Kind::object) throw std::logic_error("JsonTree::set on something that is no object");
-    if (const auto at = position(key)) return children_->members[*at].second = std::move(value);
+    const auto at = position(key);
+    Children& here = changing();
+    if (at) return here.members[*at].second = std::move(value);
     std::string spelling = escape(key);
     if (spelling == key) spelling.clear();
-    append(std::string(key), std::move(spelling), std::move(value));
-    return children_->members.back().second;
+    here.append(std::string(key), std::move(spelling), std::move(value));
+    return here.members.back().second;
 }
 
-void JsonTree::append(std::string key, std::string spelling, JsonTree value) {
-    auto& [members, spellings, items, index] = *children_;
+void JsonTree::Children::append(std::string key, std::string spelling, JsonTree value) {
     if (!spelling.empty() || !spellings.empty()) {
         spellings.resize(members.size());
         spellings.push_back(std::move(spelling));
@@ -282,7 +316,7 @@ void JsonTree::append(std::string key, std::string spelling, JsonTree value) {
 
 bool JsonTree::erase(std::string_view key) {
     if (!position(key)) return false;
-    auto& [members, spellings, items, index] = *children_;
+    auto& [members, spellings, items, index] = changing();
     index.reset();
     // `key` may be one of the texts that are about to move.
     const std::string wanted(key);
@@ -302,23 +336,38 @@ bool JsonTree::erase(std::string_view key) {
 
 const std::vector<JsonTree::Member>& JsonTree::members() const {
     static const std::vector<Member> none;
-    return children_ ? children_->members : none;
+    return is_object() ? children().members : none;
 }
 
 std::vector<JsonTree>& JsonTree::items() {
     if (kind_ != Kind::array) throw std::logic_error("JsonTree::items on something that is no array");
-    return children_->items;
+    return changing().items;
 }
 
 const std::vector<JsonTree>& JsonTree::items() const {
     static const std::vector<JsonTree> none;
-    return children_ ? children_->items : none;
+    return is_array() ? children().items : none;
 }
 
 std::string JsonTree::write() const {
     std::string out;
+    out.reserve(likely_size());
     write_to(out, 0);
     return out;
+}
+
+std::string_view JsonTree::as_read() const {
+    return raw_ && raw_->laid_out && raw_->level == 0 ? raw_->text : std::string_view();
+}
+
+/// Of what write() gives, from what was read: what is about to be copied, and some room for the rest.
+std::size_t JsonTree::likely_size() const {
+    constexpr std::size_t of_a_member = 64;
+    if (raw_) return raw_->text.size();
+    std::size_t size = text_.size();
+    for (const JsonTree& item : items()) size += of_a_member + item.likely_size();
+    for (const Member& member : members()) size += of_a_member + member.second.likely_size();
+    return size;
 }
 
 void JsonTree::write_to(std::string& out, std::size_t level) const {
@@ -328,12 +377,14 @@ void JsonTree::write_to(std::string& out, std::size_t level) const {
         out += "null";
     } else if (kind_ == Kind::string) {
         quote(text_);
-    } else if (!children_) {
+    } else if (!is_array() && !is_object()) {
         out += text_;
+    } else if (raw_ && raw_->laid_out && raw_->level == level) {
+        out += raw_->text;
     } else if (members().empty() && items().empty()) {
         out += is_array() ? "[]" : "{}";
     } else {
-        const auto& [members, spellings, items, index] = *children_;
+        const auto& [members, spellings, items, index] = children();
         std::size_t written = 0;
         out += is_array() ? '[' : '{';
         for (const JsonTree& item : items) {
@@ -358,7 +409,10 @@ void JsonTree::write_to(std::string& out, std::size_t level) const {
 /// Reads one text from its start to its end, without recursion.
 class JsonTreeParser {
   public:
-    explicit JsonTreeParser(std::string_view text) : text_(text) {}
+    /// `text` is in `document`, at that level.
+    JsonTreeParser(std::shared_ptr<const std::string> document, std::string_view text, std::size_t level,
+                   std::size_t made)
+        : document_(std::move(document)), text_(text), level_(level), made_(made) {}
 
     JsonTree document() {
         if (text_.starts_with("\xEF\xBB\xBF")) fail("a byte order mark is not allowed");
@@ -368,25 +422,62 @@ class JsonTreeParser {
             JsonTree done;
             if (!begin_value(done)) continue; // an array or object was opened: its first value is next
             while (!open_.empty()) {
-                attach(std::move(done));
+                if (!open_.back().left_as_text) attach(std::move(done));
                 if (!take_separator(done)) break;
             }
             if (open_.empty()) return finish(std::move(done));
         }
     }
 
+    /// Of an object whose text has been checked: a member's value, the last of its duplicates.
+    std::optional<JsonTree> member(std::string_view key) {
+        std::optional<std::string_view> found;
+        at_ = 1;
+        for (skip_blanks(); peek() != '}'; skip_blanks()) {
+            if (peek() == ',') ++at_, skip_blanks();
+            const std::string_view spelling = string_spelling();
+            const bool same = spelling.find('\\') == spelling.npos
+                                  ? spelling == key
+                                  : unescape(spelling, LoneSurrogates::keep) == key;
+            skip_blanks();
+            ++at_;
+            skip_blanks();
+            const std::size_t start = at_;
+            skip_value();
+            if (same) found = text_.substr(start, at_ - start);
+        }
+        if (!found) return std::nullopt;
+        return JsonTreeParser(document_, *found, level_ + 1, 0).document();
+    }
+
   private:
     /// An array or object that is being read, and the key whose value is next.
     struct Open {
+        bool is_array, left_as_text;
+        std::size_t start;
         JsonTree node;
         std::string key, spelling;
+        bool laid_out = true;
     };
 
     char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
 
+    bool is_blank() const {
+        const char c = peek();
+        return c == ' ' || c == '\n' || c == '\t' || c == '\r';
+    }
+
     void skip_blanks() {
-        while (at_ < text_.size() && std::string_view(" \t\n\r").find(text_[at_]) != std::string_view::npos)
-            ++at_;
+        while (is_blank()) ++at_;
+    }
+
+    /// Skips what separates two tokens, and notes whether it is what write() puts there.
+    void skip(std::string_view usual) {
+        const bool is_usual = text_.substr(at_, usual.size()) == usual;
+        if (is_usual) at_ += usual.size();
+        if (is_usual && !is_blank()) return;
+        skip_blanks();
+        if (!open_.empty()) open_.back().laid_out = false;
     }
 
     [[noreturn]] void fail(std::string_view what) const {
@@ -402,73 +493,107 @@ class JsonTreeParser {
     }
 
     /// Reads a scalar or an empty array or object into `value`; false when one was opened that has a value to
-    /// read.
+    /// read. Within what is left as text nothing is made.
     bool begin_value(JsonTree& value) {
         const char c = peek();
         if (c == '[' || c == '{') return begin_children(value, c == '[' ? ']' : '}');
-        if (c == '"')
-            value = JsonTree(JsonTree::Kind::string, std::string(string_spelling()));
-        else if (c == '-' || is_digit(c))
-            value = JsonTree(JsonTree::Kind::number, std::string(number_spelling()));
-        else
+        const bool wanted = open_.empty() || !open_.back().left_as_text;
+        if (c == '"') {
+            const std::string_view spelling = string_spelling();
+            if (wanted) value = JsonTree(JsonTree::Kind::string, std::string(spelling));
+        } else if (c == '-' || is_digit(c)) {
+            const std::string_view spelling = number_spelling();
+            if (wanted) value = JsonTree(JsonTree::Kind::number, std::string(spelling));
+        } else {
             value = literal();
+        }
         return true;
     }
 
     bool begin_children(JsonTree& value, char end) {
-        if (open_.size() == max_depth) fail("nested too deeply");
-        ++at_;
-        skip_blanks();
-        JsonTree node = end == ']' ? JsonTree::array() : JsonTree::object();
-        if (peek() == end) {
+        if (level_ + open_.size() == max_depth) fail("nested too deeply");
+        const bool is_array = end == ']';
+        const std::size_t start = at_++;
+        if (peek() == end || is_empty(end)) {
             ++at_;
-            value = std::move(node);
+            value = is_array ? JsonTree::array() : JsonTree::object();
             return true;
         }
-        node.children_->members.reserve(end == '}' ? likely_members_ : 0);
-        open_.push_back({std::move(node), {}, {}});
-        if (end == '}') read_key();
+        const bool left_as_text = open_.size() >= made_;
+        open_.push_back({is_array, left_as_text, start, {}, {}, {}});
+        if (!left_as_text) {
+            open_.back().node = is_array ? JsonTree::array() : JsonTree::object();
+            open_.back().node.children_->members.reserve(is_array ? 0 : likely_members_);
+        }
+        skip(gap(level_ + open_.size()));
+        if (!is_array) read_key();
         return false;
+    }
+
+    /// Nothing but blanks until its end, which write() would leave out.
+    bool is_empty(char end) {
+        const std::size_t next = text_.find_first_not_of(" \t\n\r", at_);
+        if (next == text_.npos || text_[next] != end) return false;
+        at_ = next;
+        if (!open_.empty()) open_.back().laid_out = false;
+        return true;
     }
 
     void read_key() {
         if (peek() != '"') fail("expected a key in double quotes");
         const std::string_view spelling = string_spelling();
-        const bool as_decoded = spelling.find('\\') == spelling.npos;
-        open_.back().key = as_decoded ? std::string(spelling) : unescape(spelling, LoneSurrogates::keep);
-        open_.back().spelling = as_decoded ? std::string_view() : spelling;
-        skip_blanks();
+        Open& here = open_.back();
+        if (!here.left_as_text) {
+            const bool as_decoded = spelling.find('\\') == spelling.npos;
+            here.key = as_decoded ? std::string(spelling) : unescape(spelling, LoneSurrogates::keep);
+            here.spelling = as_decoded ? std::string_view() : spelling;
+        }
+        skip("");
         if (peek() != ':') fail("expected ':'");
         ++at_;
-        skip_blanks();
+        skip(" ");
     }
 
     void attach(JsonTree value) {
-        auto& [node, key, spelling] = open_.back();
-        if (node.is_array())
-            node.children_->items.push_back(std::move(value));
+        Open& here = open_.back();
+        if (here.is_array)
+            here.node.children_->items.push_back(std::move(value));
         else
-            node.append(std::move(key), std::move(spelling), std::move(value));
+            here.node.children_->append(std::move(here.key), std::move(here.spelling), std::move(value));
     }
 
     /// After a value: true when that ended the innermost array or object, which is moved into `done`; false
     /// when another value follows in it.
     bool take_separator(JsonTree& done) {
-        skip_blanks();
-        const bool in_array = open_.back().node.is_array();
-        const char c = peek();
-        if (c == (in_array ? ']' : '}')) {
+        const bool in_array = open_.back().is_array;
+        const char end = in_array ? ']' : '}';
+        if (peek() != ',') skip(gap(level_ + open_.size() - 1));
+        if (peek() == end) {
             ++at_;
-            done = std::move(open_.back().node);
-            if (!in_array) likely_members_ = std::min<std::size_t>(done.members().size(), index_from);
-            open_.pop_back();
+            done = close();
             return true;
         }
-        if (c != ',') fail(in_array ? "expected ',' or ']'" : "expected ',' or '}'");
+        if (peek() != ',') fail(in_array ? "expected ',' or ']'" : "expected ',' or '}'");
+        if (text_[at_ - 1] == ' ' || text_[at_ - 1] == '\n') open_.back().laid_out = false;
         ++at_;
-        skip_blanks();
+        skip(gap(level_ + open_.size()));
         if (!in_array) read_key();
         return false;
+    }
+
+    /// The innermost array or object, which has ended.
+    JsonTree close() {
+        Open ended = std::move(open_.back());
+        open_.pop_back();
+        if (!open_.empty() && !ended.laid_out) open_.back().laid_out = false;
+        if (!open_.empty() && open_.back().left_as_text) return {};
+        JsonTree::Raw raw{document_, text_.substr(ended.start, at_ - ended.start), level_ + open_.size(),
+                          ended.laid_out};
+        const auto kind = ended.is_array ? JsonTree::Kind::array : JsonTree::Kind::object;
+        if (ended.left_as_text) return {kind, std::move(raw)};
+        likely_members_ = std::min<std::size_t>(ended.node.children_->members.size(), index_from);
+        ended.node.raw_ = std::make_unique<JsonTree::Raw>(std::move(raw));
+        return std::move(ended.node);
     }
 
     JsonTree finish(JsonTree root) {
@@ -477,10 +602,26 @@ class JsonTreeParser {
         return root;
     }
 
+    /// A value whose text has been checked.
+    void skip_value() {
+        std::size_t open = 0;
+        do {
+            const char c = peek();
+            if (c == '"') {
+                string_spelling();
+                continue;
+            }
+            if (c == '{' || c == '[') ++open;
+            if (c == '}' || c == ']') --open;
+            ++at_;
+        } while (open > 0 || (peek() != ',' && peek() != '}' && !is_blank()));
+    }
+
     /// What stands between the quotes; `at_` is on the opening one.
     std::string_view string_spelling() {
         const std::size_t start = ++at_;
         while (at_ < text_.size()) {
+            while (at_ + 8 <= text_.size() && all_plain(text_.data() + at_)) at_ += 8;
             const auto c = static_cast<unsigned char>(text_[at_]);
             if (is_plain[c]) {
                 ++at_;
@@ -554,14 +695,37 @@ class JsonTreeParser {
         fail("expected a value");
     }
 
+    std::shared_ptr<const std::string> document_;
     std::string_view text_;
+    std::size_t level_, made_;
     std::size_t at_ = 0;
     std::vector<Open> open_;
     std::size_t likely_members_ = 0; ///< as many as the object before: records are alike
 };
 
-JsonTree JsonTree::parse(std::string_view text) {
-    return JsonTreeParser(text).document();
+JsonTree JsonTree::parse(std::string text) {
+    const auto document = std::make_shared<const std::string>(std::move(text));
+    return JsonTreeParser(document, *document, 0, made_at_once).document();
+}
+
+const JsonTree::Children& JsonTree::children() const {
+    if (!children_)
+        children_ =
+            std::move(JsonTreeParser(raw_->document, raw_->text, raw_->level, 1).document().children_);
+    return *children_;
+}
+
+JsonTree::Children& JsonTree::changing() {
+    children();
+    raw_.reset();
+    return *children_;
+}
+
+std::optional<JsonTree> JsonTree::peek(std::string_view key) const {
+    if (kind_ == Kind::object && !children_)
+        return JsonTreeParser(raw_->document, raw_->text, raw_->level, 0).member(key);
+    const JsonTree* found = get(key);
+    return found ? std::optional(*found) : std::nullopt;
 }
 
 } // namespace blockhost

@@ -18,8 +18,10 @@
 
 namespace blockhost {
 
-/// One value with everything below it. Copies are deep. Looking into one tree from two threads at once is not
-/// safe: the first look into a large object makes an index.
+/// One value with everything below it. Copies are deep. What is below the members of the root's members stays
+/// text until somebody looks into it, and text that nobody changed is written as a whole: of a database with
+/// thousands of records one change touches one. So looking into one tree from two threads at once is not
+/// safe.
 class JsonTree {
   public:
     enum class Kind { null, boolean, number, string, array, object };
@@ -43,11 +45,14 @@ class JsonTree {
     static JsonTree object();
 
     /// Throws Error{registry} "not valid JSON (line L, column C: <what>)"; also for empty text and trailing
-    /// text.
-    static JsonTree parse(std::string_view text);
+    /// text. The whole text is checked.
+    static JsonTree parse(std::string text);
     /// Python's json.dump(indent=2, ensure_ascii=True): two blanks a level, "[]" and "{}" for empties, ": ",
     /// no final newline. What was parsed keeps its own spelling.
     std::string write() const;
+    /// The text that it was read from, where write() would give just that, and as long as this lives; else
+    /// empty.
+    std::string_view as_read() const;
 
     Kind kind() const { return kind_; }
     bool is_object() const { return kind_ == Kind::object; }
@@ -62,6 +67,9 @@ class JsonTree {
     /// in Python. Constant time in large objects. The pointer holds until a member is added or erased.
     const JsonTree* get(std::string_view key) const;
     JsonTree* get(std::string_view key);
+    /// A copy of a member's value, as get(); of an object that nobody has looked into it is found in the
+    /// text, which is quicker for a member or two.
+    std::optional<JsonTree> peek(std::string_view key) const;
     /// Replaces the member's value in its place (of duplicates the one that counts), or appends it. Objects
     /// only.
     JsonTree& set(std::string_view key, JsonTree value);
@@ -77,15 +85,21 @@ class JsonTree {
   private:
     friend class JsonTreeParser;
     struct Children;
+    struct Raw;
 
     JsonTree(Kind kind, std::string text);
-    void append(std::string key, std::string spelling, JsonTree value);
+    JsonTree(Kind kind, Raw raw);
+    const Children& children() const; ///< made of the text where nobody has looked before
+    Children& changing();             ///< the text is no longer what is here
     std::optional<std::size_t> position(std::string_view key) const;
     void write_to(std::string& out, std::size_t level) const;
+    std::size_t likely_size() const;
 
     Kind kind_ = Kind::null;
     std::string text_; ///< scalars: the spelling; a string's is what stands between the quotes
-    std::unique_ptr<Children> children_; ///< of arrays and objects
+    // Of arrays and objects: at least one of the two. Both: somebody looked, nobody changed.
+    std::unique_ptr<Raw> raw_;
+    mutable std::unique_ptr<Children> children_;
 };
 
 } // namespace blockhost

@@ -96,11 +96,11 @@ void Registry::pause(std::chrono::milliseconds span) const {
 
 Database Registry::read() const {
     for (int left = waits_.torn_retries;; --left) {
-        const auto text = files::read(file_);
+        auto text = files::read(file_);
         if (!text) return Database::empty();
         std::optional<JsonTree> tree;
         try {
-            tree = JsonTree::parse(*text);
+            tree = JsonTree::parse(std::move(*text));
         } catch (const Error& error) {
             if (left <= 0)
                 throw Error(Code::registry,
@@ -135,10 +135,12 @@ void Registry::change(const std::function<void(Database&)>& mutate) const {
     if (const auto folder = Folder::open(folder_of(file_)))
         folder->remove_temporaries(file_.filename().string());
     Database database = read();
-    const std::string before = database.tree().write();
+    const JsonTree before = database.tree();
     mutate(database);
+    if (!database.tree().as_read().empty()) return;
     const std::string after = database.tree().write();
-    if (after != before) write(after);
+    const bool was_laid_out = !before.as_read().empty();
+    if (was_laid_out ? after != before.as_read() : after != before.write()) write(after);
 }
 
 void Registry::write(const std::string& text) const {

@@ -32,7 +32,7 @@ NewRecord new_record(const char* name = "web-1", const char* ip = "192.168.122.2
 }
 
 Database database(std::string_view text) {
-    return Database(JsonTree::parse(text));
+    return Database(JsonTree::parse(std::string(text)));
 }
 
 /// One record's members as JSON, with what every record needs.

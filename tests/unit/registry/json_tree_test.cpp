@@ -14,7 +14,7 @@ using blockhost::JsonTree;
 namespace {
 
 std::string rewritten(std::string_view text) {
-    return JsonTree::parse(text).write();
+    return JsonTree::parse(std::string(text)).write();
 }
 
 std::string repeated(std::string_view part, std::size_t times) {
@@ -26,7 +26,7 @@ std::string repeated(std::string_view part, std::size_t times) {
 /// The message of the refusal; empty when the text is read.
 std::string refusal(std::string_view text) {
     try {
-        JsonTree::parse(text);
+        JsonTree::parse(std::string(text));
         return {};
     } catch (const Error& error) {
         CHECK(error.code() == blockhost::Code::registry);
@@ -268,7 +268,7 @@ TEST_CASE("What was read keeps its spelling, its order and its duplicates") {
         "}";
     CHECK(rewritten(text) == text);
     SECTION("also when something else is changed") {
-        JsonTree tree = JsonTree::parse(text);
+        JsonTree tree = JsonTree::parse(std::string(text));
         tree.set("new", JsonTree::boolean(true));
         REQUIRE(tree.erase("z"));
         std::string expected = text;
@@ -298,7 +298,9 @@ TEST_CASE("A refusal tells line, column and what is wrong") {
 }
 
 TEST_CASE("A string's value is UTF-8, whatever its spelling") {
-    const auto value = [](std::string_view text) { return JsonTree::parse(text).as_string().value(); };
+    const auto value = [](std::string_view text) {
+        return JsonTree::parse(std::string(text)).as_string().value();
+    };
     CHECK(value(R"("\u00e9\n\"\\\/\b\f\r\t")") == "\xC3\xA9\n\"\\/\b\f\r\t");
     CHECK(value(R"("\ud83d\ude00")") == "\xF0\x9F\x98\x80");
     CHECK(value("\"\xF0\x9F\x98\x80\"") == "\xF0\x9F\x98\x80");
@@ -323,7 +325,7 @@ TEST_CASE("New strings and keys are written as ensure_ascii spells them") {
 }
 
 TEST_CASE("Only an integer that fits into 64 bits is an integer") {
-    const auto value = [](std::string_view text) { return JsonTree::parse(text).as_int(); };
+    const auto value = [](std::string_view text) { return JsonTree::parse(std::string(text)).as_int(); };
     CHECK(value("9223372036854775807") == INT64_MAX);
     CHECK(value("-9223372036854775808") == INT64_MIN);
     CHECK(value("-0") == 0);
@@ -396,4 +398,65 @@ TEST_CASE("A tree may be assigned a part of itself") {
     CHECK(tree.write() == "{\n  \"b\": [\n    1,\n    2\n  ]\n}");
     tree = *tree.get("b");
     CHECK(tree.items().size() == 2);
+}
+
+namespace {
+
+/// Takes everything below apart, so that nothing is copied from the text.
+void take_apart(JsonTree& tree) {
+    if (tree.is_array())
+        for (JsonTree& item : tree.items()) take_apart(item);
+    std::vector<std::string> keys;
+    for (const auto& [key, value] : std::as_const(tree).members()) keys.push_back(key);
+    for (const std::string& key : keys) take_apart(*tree.get(key));
+}
+
+} // namespace
+
+TEST_CASE("What nobody looked into is written as what was taken apart") {
+    const std::vector<std::string> values = {"1",
+                                             "\"x\"",
+                                             "[]",
+                                             "[ ]",
+                                             "{}",
+                                             "{\n}",
+                                             "[1,2]",
+                                             "[\n  1\n]",
+                                             "{\"b\": 1}",
+                                             "{\n      \"b\": [\n        1\n      ]\n    }",
+                                             "{\n      \"b\": 1,\n      \"b\": 2\n    }",
+                                             "{\n\t\"b\" :1 ,\"c\":2}"};
+    for (const std::string& value : values)
+        for (const char* around :
+             {"{\n  \"a\": {\n    \"r\": %\n  }\n}", "{\"a\": {\"r\": %}}",
+              "{\n  \"a\": {\n    \"r\": % ,\n    \"s\": %\n  }\n}", "[\n  [\n    %\n  ]\n]", "%"}) {
+            std::string text;
+            for (const char* c = around; *c; ++c) text += *c == '%' ? value : std::string(1, *c);
+            CAPTURE(text);
+            const JsonTree whole = JsonTree::parse(text);
+            JsonTree apart = whole;
+            take_apart(apart);
+            CHECK(whole.write() == apart.write());
+            JsonTree moved = JsonTree::object(); // to another level
+            moved.set("deeper", whole);
+            JsonTree moved_apart = JsonTree::object();
+            moved_apart.set("deeper", apart);
+            CHECK(moved.write() == moved_apart.write());
+        }
+}
+
+TEST_CASE("A member is found in the text as by looking into it") {
+    const JsonTree tree = JsonTree::parse(
+        R"({"a": {"r": {"x": "}\"", "y": [1, {"x": 2}], "\u0078": 3, "z" : -1.5e3 , "w":null}}})");
+    const JsonTree record = *tree.get("a")->peek("r");
+    for (const char* key : {"x", "y", "z", "w", "r", ""}) {
+        CAPTURE(key);
+        const auto peeked = record.peek(key);
+        const JsonTree looked = record;
+        const JsonTree* got = looked.get(key);
+        CHECK(peeked.has_value() == (got != nullptr));
+        if (peeked && got) CHECK(peeked->write() == got->write());
+    }
+    CHECK(record.peek("x")->as_int() == 3);
+    CHECK_FALSE(JsonTree::parse("[1]").peek("x"));
 }

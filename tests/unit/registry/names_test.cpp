@@ -35,7 +35,7 @@ TEST_CASE("a glance finds the names and statuses that the records have") {
     REQUIRE(glance(text));
     CHECK(*glance(text) == wanted);
     Names read;
-    for (const VmRecord& record : Database(JsonTree::parse(text)).records())
+    for (const VmRecord& record : Database(JsonTree::parse(std::string(text))).records())
         read.emplace_back(record.name.str(), record.status);
     CHECK(read == wanted);
 }
