@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <optional>
+#include <sstream>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 namespace blockhost {
@@ -105,10 +107,33 @@ std::vector<Value> expected(const YAML::Node& root, const YamlSetting& setting) 
     return all;
 }
 
+/// Takes a document and keeps nothing of it.
+class Passing : public YAML::EventHandler {
+    void OnDocumentStart(const YAML::Mark&) override {}
+    void OnDocumentEnd() override {}
+    void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+    void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+    void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t, const std::string&) override {}
+    void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                         YAML::EmitterStyle::value) override {}
+    void OnSequenceEnd() override {}
+    void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                    YAML::EmitterStyle::value) override {}
+    void OnMapEnd() override {}
+};
+
+/// YAML::LoadAll would tell, but finds documents without end in what begins with a comma.
+bool has_several_documents(const std::string& text) {
+    std::istringstream in(text);
+    YAML::Parser parser(in);
+    Passing one;
+    return parser.HandleNextDocument(one) && parser.HandleNextDocument(one);
+}
+
 YAML::Node parse(const std::string& text, const std::string& path) {
     YamlSection::parse(text, path); // refuses what is no mapping, and says where
     try {
-        if (YAML::LoadAll(text).size() > 1)
+        if (has_several_documents(text))
             throw Error(Code::config, path + " holds several YAML documents", "leave one in it");
         return YAML::Load(text);
     } catch (const YAML::Exception& e) {

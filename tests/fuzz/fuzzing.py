@@ -66,7 +66,7 @@ def corpus(target):
 
 def command(target, artifacts, *words):
     # Each run ends itself after 3 s of CPU time; the timeout here is for loops without an end on a busy host.
-    line = [program(target), f"-max_len={LARGEST_INPUT}", "-timeout=25", "-rss_limit_mb=2560", "-print_final_stats=1",
+    line = [program(target), f"-max_len={LARGEST_INPUT}", "-timeout=100", "-rss_limit_mb=2560", "-print_final_stats=1",
             f"-artifact_prefix={artifacts}/{target}-"]
     dictionary = HERE / f"{target}.dict"
     if dictionary.exists():

@@ -104,3 +104,8 @@ TEST_CASE("a list or mapping that has itself in it is refused, not followed") {
     for (const char* text : {"a: &a [*a]\n", "a: &a {b: *a}\n", "a: &a {<<: *a}\n"})
         CHECK_THROWS_AS(merge_yaml(text, "db.yaml", {{"", "bridge", "br0"}}), Error);
 }
+
+TEST_CASE("several documents are refused, also where yaml-cpp finds them without end") {
+    for (const std::string text : {"bridge: br0\n---\nbridge: br1\n", ", bridge: br0\n"})
+        CHECK_THROWS_AS(merge_yaml(text, "db.yaml", {{"", "bridge", "br2"}}), Error);
+}
