@@ -226,22 +226,32 @@ def told(kill, ended, found):
         ("BROKEN" if found else "all is well")
 
 
+@dataclasses.dataclass
+class Figures:
+    """Of a run: `hit` are the kills that met a verb before its end; `broken`: what the last one broke."""
+    played: int = 0
+    hit: int = 0
+    broken: str = None
+
+
 def run(numbers, tell):
-    """Plays these kills until one breaks something; returns how many there were and what the last one broke."""
-    stage, played = None, 0
+    """Plays these kills until one breaks something."""
+    stage, figures = None, Figures()
     try:
         for kill in map(kill_of, numbers):
-            if played % LIVES == 0:
+            if figures.played % LIVES == 0:
                 if stage:
                     stage.close()
                 stage = None
                 stage = Stage()
-            played += 1
             ended, found = stage.play(kill)
+            figures.played += 1
+            figures.hit += ended != 0
             tell(told(kill, ended, found))
             if found:
-                return played, explain(kill, stage.script, found)
-        return played, None
+                figures.broken = explain(kill, stage.script, found)
+                break
+        return figures
     finally:
         if stage:
             stage.close()
@@ -265,11 +275,13 @@ def main():
     else:
         numbers = numbers_for(options.hours, options.first)
     began = time.monotonic()
-    played, broken = run(numbers, lambda line: print(line, flush=True))
-    if broken:
-        print(broken)
-    print(f"{played} kills from {options.first} on in {time.monotonic() - began:.0f} s, {'one' if broken else 'none'} broke anything")
-    return 1 if broken else 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the stage is closed
+    figures = run(numbers, lambda line: print(line, flush=True))
+    if figures.broken:
+        print(figures.broken)
+    print(f"{figures.played} kills from {options.first} on in {time.monotonic() - began:.0f} s, {figures.hit} met a verb before "
+          f"its end, {'one' if figures.broken else 'none'} broke anything")
+    return 1 if figures.broken else 0
 
 
 if __name__ == "__main__":
