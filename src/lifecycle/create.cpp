@@ -34,17 +34,11 @@ void add(Claims& all, const Claims& more) {
     all.ipv6.insert(all.ipv6.end(), more.ipv6.begin(), more.ipv6.end());
 }
 
-/// What is somebody's although the database may not say so, since another program may have rewritten it with
-/// an older copy: of the operations under way, and of our domains by their marks. The operations come first:
-/// one that is over by the second look has left a domain.
+/// What is somebody's although the database may not say so. The operations come first: one that is over by
+/// the second look has left a domain.
 Claims claimed_elsewhere(World& world, const VmName& name) {
     Claims claims = world.journal.claims_of_others(name);
-    for (const DomainUse& use : world.hypervisor().uses()) {
-        const auto mark = read_mark(use.metadata);
-        if (!mark || mark->instance != world.instance.str()) continue;
-        if (mark->ip) claims.ip.push_back(*mark->ip);
-        if (mark->ipv6) claims.ipv6.push_back(*mark->ipv6);
-    }
+    add(claims, claims_of_domains(world, name));
     return claims;
 }
 

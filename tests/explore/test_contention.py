@@ -215,7 +215,9 @@ def test_a_vm_that_was_destroyed_and_comes_back_by_a_stale_rewrite_can_be_destro
     assert world.record("third")["ip_address"] == stale["vms"]["second"]["ip_address"]
     rewrite_stale(world, stale)
     assert "second: its record says active, but libvirt has no such domain" in gc(world, status=1).stdout
+    placed = world.things().addresses
     assert world.run("destroy", "second").returncode == 0
+    assert world.things().addresses == placed, "the third's routes went with the second"
     assert "adopt third: done" in gc(world).stdout
     assert world.record("third")["status"] == "active" and world.domain("third") == "running"
     assert invariants.broken(world) == []
