@@ -72,7 +72,7 @@ case $mode in
         ;;
     histories)
         need_build
-        export BLOCKHOST_HISTORIES=${count:-2000} BLOCKHOST_FIRST_HISTORY=$first
+        export BLOCKHOST_HISTORIES=${count:-2000} BLOCKHOST_FIRST_SEED=$first
         exec /usr/bin/python3 -m pytest -q -p no:cacheprovider "$tree/tests/explore/test_history.py"
         ;;
     kills)
