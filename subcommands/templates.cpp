@@ -5,6 +5,7 @@
 #include "base/text.hpp"
 #include "image/build.hpp"
 #include "image/prune.hpp"
+#include "image/trial.hpp"
 #include "lifecycle/template_users.hpp"
 #include "subcommands/verbs.hpp"
 
@@ -155,6 +156,8 @@ int prune(cli::Call& call) {
     const Interruption interruption;
     const auto bench = image::Bench::open(call.paths, call.printer, interruption, patience_for_builds);
     World world = open_world(call, Intent::change);
+    if (!call.arguments.has("dry-run"))
+        image::end_lost_trials(world.hypervisor(), bench.folder(), call.printer);
     const FileLock held = hold_templates(call.paths, FileLock::Mode::exclusive,
                                          Deadline::in(patience_for_creates), interruption);
     const Store store = Store::open_or_make(call.paths);

@@ -1,54 +1,35 @@
-"""What must hold of a simulated world when nothing is under way, whatever happened before: one list for every suite.
+"""What must hold of an instance when nothing is under way, whatever happened before: one list for every suite, and for the
+simulated world (`Mock`) as for a real machine with libvirt and QEMU (`Machine`).
 
-`broken(world)` returns a sentence for each thing that does not hold, `temporary_files` those for what the same verb, once
-repeated, must have removed. `witness` plants what is not ours, and what is ours
-and not touched, before something happens; `touched` tells afterwards what of it has changed.
+A world tells by `things()` what there is, by `kept(name)` what of one VM must not change, and what is not ours by
+`plant_foreign()` and `kept_foreign()`. `problems` judges what there is, by kind; `broken(world)` is a sentence for each thing
+that does not hold, `temporary_files` those for what the same verb, once repeated, must have removed. `witness` plants what is
+not ours, and what is ours and not touched, before something happens; `touched` tells afterwards what of it has changed.
 """
 
-import json
-import re
+import collections
+import dataclasses
 
 OTHER = "other"
 """The VM that nothing of a test is about."""
 
 
-def text(path):
-    return path.read_text() if path.exists() else None
-
-
-def witness(world):
-    """A VM beside, keys of other programs in the database, a foreign domain with its disk."""
-    assert world.create(OTHER).returncode == 0
-    registry = world.registry()
-    registry["other_program"] = {"ratio": 0.10, "list": [1, None, True]}
-    registry["vms"][OTHER]["panel_note"] = "kept ✓"
-    world.write(registry)
-    folder = world.folder / "mock-world"
-    instance = (folder / "instance-id").read_text().strip()
-    xml = (folder / f"domains/{OTHER}.xml").read_text()
-    uuid = re.search("<uuid>(.*?)</uuid>", xml).group(1)
-    foreign = xml.replace(OTHER, "foreign").replace(instance, "f" * 32).replace(uuid, "f" * 8 + uuid[8:])
-    (folder / "domains/foreign.xml").write_text(foreign)
-    state = (folder / f"domains/{OTHER}.json").read_text().replace(uuid, "f" * 8 + uuid[8:])
-    (folder / "domains/foreign.json").write_text(state)
-    (folder / "vms/foreign.qcow2").write_bytes(b"somebody's")
-    return kept(world)
-
-
-def kept(world):
-    folder = world.folder / "mock-world"
-    registry = world.registry()
-    return {"record": registry["vms"].get(OTHER), "foreign keys": registry.get("other_program"),
-            "domain": text(folder / f"domains/{OTHER}.xml"), "foreign domain": text(folder / "domains/foreign.xml"),
-            "foreign disk": text(folder / "vms/foreign.qcow2"),
-            "seed": sorted(p.name for p in (folder / "cloud-init" / OTHER).glob("*")),
-            "disks": sorted(p.name for p in (folder / "vms").glob(f"{OTHER}.*"))}
-
-
-def touched(world, before):
-    after = kept(world)
-    return [f"{what} of what was not to be touched has changed: {before[what]!r} is {after[what]!r}"
-            for what in before if before[what] != after[what]]
+@dataclasses.dataclass
+class Things:
+    """What there is of one instance; nothing that is known to be somebody else's."""
+    registry: dict
+    domains: dict          # name -> "off", or what else it is
+    disks: list            # files in the storage pool
+    seeds: list            # folders below cloud-init
+    notes: dict            # console, metrics, suspended, kept-off -> the files there
+    addresses: list        # what the kernel has routes and neighbour entries for
+    journal: list          # files beside its history
+    locks: list            # files below /run that are no sockets
+    builds: list           # what a build of a template left
+    temporary: list        # files that were to take another's place
+    processes: list = None  # names of the domains that QEMU processes play; None where there are none to see
+    ports: list = None      # taps on the bridge
+    filtered: list = None   # taps that a filter of ours guards
 
 
 def owner(name, known):
@@ -56,60 +37,102 @@ def owner(name, known):
     return next((vm for vm in known if name == vm or name.startswith(vm + ".")), None)
 
 
-def temporary_files(world):
-    """What a process that died was about to put in place of something; the next that replaces it removes it."""
-    found = [path.relative_to(world.folder) for path in world.folder.rglob(".*") if path.is_file()]
-    # what stands for the kernel's tables is the simulated world's own matter
-    return [f"the temporary file {path} is left" for path in found if path.parts[0] != "root" and path.parent.name != "network"]
+def problems(things):
+    """What does not hold: kind -> sentences."""
+    found = collections.defaultdict(list)
 
-
-def broken(world):
-    folder = world.folder / "mock-world"
-    problems = []
-
-    def hold(condition, sentence):
+    def hold(condition, kind, sentence):
         if not condition:
-            problems.append(sentence)
+            found[kind].append(sentence)
 
-    try:
-        registry = world.registry()
-    except (ValueError, OSError) as error:
-        return [f"the VM database cannot be read: {error}"]
-    vms = registry.get("vms", {})
-    live = {name: record for name, record in vms.items() if record["status"] != "destroyed"}
-    domains = {name[:-4] for name in world.files("domains") if name.endswith(".xml")} - {"foreign"}
+    registry = things.registry
+    live = {name: record for name, record in registry.get("vms", {}).items() if record["status"] != "destroyed"}
 
-    # addresses
     for key, field in (("allocated_ips", "ip_address"), ("allocated_ipv6", "ipv6_address")):
         listed = registry.get(key, [])
         had = [record[field] for record in live.values() if record.get(field)]
-        hold(len(set(had)) == len(had), f"an address has two VMs: {had}")
-        hold(sorted(listed) == sorted(had), f"{key} is {sorted(listed)}, live records have {sorted(had)}")
+        hold(len(set(had)) == len(had), "addresses", f"an address has two VMs: {had}")
+        hold(sorted(listed) == sorted(had), "addresses", f"{key} is {sorted(listed)}, live records have {sorted(had)}")
 
-    # records and domains
-    hold(domains == set(live), f"domains are {sorted(domains)}, live records {sorted(live)}")
+    hold(set(things.domains) == set(live), "domains", f"domains are {sorted(things.domains)}, live records {sorted(live)}")
     for name, record in live.items():
-        state = world.domain(name)
+        state, kept_off = things.domains.get(name), name in things.notes["suspended"]
         if record["status"] == "suspended":
-            hold(state in (None, "off"), f"{name} is suspended and its domain {state}")
-            hold(name in world.files("suspended"), f"{name} is suspended and nothing keeps it off")
+            hold(state in (None, "off"), "domains", f"{name} is suspended and its domain {state}")
+            hold(kept_off, "notes", f"{name} is suspended and nothing keeps it off")
         else:
-            hold(name not in world.files("suspended"), f"{name} is active and kept off as suspended")
+            hold(not kept_off, "notes", f"{name} is active and kept off as suspended")
 
     # what a VM has, and nothing without one
-    disks = [name for name in world.files("vms") if name != "foreign.qcow2"]
-    hold(sorted(owner(d, live) or d for d in disks) == sorted(live), f"disks are {disks}, live records {sorted(live)}")
-    hold(set(world.files("cloud-init")) == set(live), f"seeds are {world.files('cloud-init')}")
-    for what in ("console", "metrics", "suspended", "kept-off"):
-        for name in world.files(what):
-            hold(name.startswith(".") or owner(name, live), f"{what}/{name} belongs to no live VM")
+    hold(sorted(owner(disk, live) or disk for disk in things.disks) == sorted(live), "disks",
+         f"disks are {things.disks}, live records {sorted(live)}")
+    hold(set(things.seeds) == set(live), "seeds", f"seeds are {things.seeds}, live records {sorted(live)}")
+    for what, names in things.notes.items():
+        for name in names:
+            hold(name.startswith(".") or owner(name, live), "notes", f"{what}/{name} belongs to no live VM")
     addresses = {record.get(field) for record in live.values() for field in ("ip_address", "ipv6_address")}
-    for name in world.files("network"):  # the kernel's; a temporary file there is the simulated world's own matter
-        hold(name.startswith(".") or name.split("-", 1)[1] in addresses, f"network/{name} belongs to no live VM")
+    for address in things.addresses:
+        hold(address in addresses, "addresses", f"the kernel has an entry for {address}, which no live VM has")
+
+    # what runs
+    alive = sorted(name for name, state in things.domains.items() if state != "off")
+    if things.processes is not None:
+        hold(sorted(things.processes) == alive, "processes", f"QEMU plays {sorted(things.processes)}, alive are {alive}")
+    if things.ports is not None:
+        hold(len(things.ports) == len(alive), "ports", f"the bridge has {things.ports}, alive are {alive}")
+        hold(set(things.filtered) == set(things.ports), "ports", f"filters guard {things.filtered} of {things.ports}")
 
     # what must have ended
-    for name in world.files("journal"):
+    for name in things.journal:
         limits = name.endswith((".limits", ".limits-lock")) and name.rpartition(".")[0] in live
-        hold(name == "history" or name.startswith(".") or limits, f"journal/{name} is left")
-    hold(world.files("run") == [], f"locks are left: {world.files('run')}")
-    return problems
+        hold(name.startswith(".") or limits, "journal", f"journal/{name} is left")
+    hold(things.locks == [], "locks", f"locks are left: {things.locks}")
+    hold(things.builds == [], "builds", f"a build of a template has left {things.builds}")
+    return dict(found)
+
+
+def broken(world):
+    try:
+        things = world.things()
+    except (ValueError, OSError) as error:
+        return [f"the VM database cannot be read: {error}"]
+    return [sentence for sentences in problems(things).values() for sentence in sentences]
+
+
+def not_just(world, survivors):
+    """The problems of a world in which exactly these VMs should live; empty when all is well."""
+    things = world.things()
+    found = problems(things)
+    live = {name for name, record in things.registry["vms"].items() if record["status"] != "destroyed"}
+    if live != set(survivors):
+        found["records"] = [f"live records are {sorted(live)}, not {sorted(survivors)}"]
+    return found
+
+
+def temporary_files(world):
+    """What a process that died was about to put in place of something; the next that replaces it removes it."""
+    return [f"the temporary file {path} is left" for path in world.things().temporary]
+
+
+def witness(world):
+    """A VM beside, keys of other programs in the database, a foreign domain with its disk."""
+    run = world.create(OTHER)
+    assert run.returncode == 0, run.stderr
+    registry = world.registry()
+    registry["other_program"] = {"ratio": 0.10, "list": [1, None, True]}
+    registry["vms"][OTHER]["panel_note"] = "kept ✓"
+    world.write(registry)
+    world.plant_foreign(OTHER)
+    return kept(world)
+
+
+def kept(world):
+    registry = world.registry()
+    return {"record": registry["vms"].get(OTHER), "foreign keys": registry.get("other_program"), **world.kept(OTHER),
+            **world.kept_foreign()}
+
+
+def touched(world, before):
+    after = kept(world)
+    return [f"{what} of what was not to be touched has changed: {before[what]!r} is {after[what]!r}"
+            for what in before if before[what] != after[what]]

@@ -1,25 +1,41 @@
 #!/usr/bin/env bash
 # What takes hours, apart from tests/run.sh.
 #
+#   tests/soak.sh --kills [--hours N | --count N] [--first NUMBER]
+#                       kills of verbs and of libvirtd on real libvirt and QEMU (docs/reliability.md, "Real kills"), until
+#                       one breaks something
+#   tests/soak.sh --histories [--count N] [--first SEED]
+#                       random histories (docs/reliability.md, "Histories"), 2000 unless told otherwise
 #   tests/soak.sh --fuzz [--hours N] [--keep FOLDER] [--only TARGET]... [--until-settled]
-#                       the fuzz targets in turn (docs/reliability.md, "Fuzzing"); an hour unless told otherwise, less
-#                       when every target has settled. New corpus files and findings stay in FOLDER,
-#                       /var/tmp/blockhost-fuzz
-#   tests/soak.sh --histories N [--first SEED]
-#                       so many random histories (docs/reliability.md, "Histories") in the build of tests/run.sh
+#                       the fuzz targets in turn (docs/reliability.md, "Fuzzing"), less when every target has settled. New
+#                       corpus files and findings stay in FOLDER, /var/tmp/blockhost-fuzz
+#
+# --hours alone soaks kills; kills and fuzzing take an hour unless told otherwise. A number right behind --kills or --histories
+# is the count. Kills and histories are played with the build of tests/run.sh, or that in BLOCKHOST_BUILD.
 set -euo pipefail
 tree=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 fail() { printf '[soak] ERROR: %s\n' "$*" >&2; exit 1; }
 
+is_number() { [[ ${1:-} =~ ^[0-9]+$ ]]; }
+
 mode=
-hours=1
+hours=
+count=
+first=0
 passed_on=()
 while [ $# -gt 0 ]; do
     case $1 in
         --fuzz) mode=fuzz ;;
-        --histories | --first)
-            [[ ${2:-} =~ ^[0-9]+$ ]] || fail "$1 needs a number"
-            if [ "$1" = --first ]; then export BLOCKHOST_FIRST_HISTORY=$2; else mode=histories BLOCKHOST_HISTORIES=$2; fi
+        --kills | --histories)
+            mode=${1#--}
+            if is_number "${2:-}"; then
+                count=$2
+                shift
+            fi
+            ;;
+        --count | --first)
+            is_number "${2:-}" || fail "$1 needs a number"
+            if [ "$1" = --first ]; then first=$2; else count=$2; fi
             shift
             ;;
         --hours)
@@ -39,15 +55,31 @@ while [ $# -gt 0 ]; do
     shift
 done
 
+[ -n "$mode" ] || [ -z "$hours" ] || mode=kills
+[ -z "$count" ] || [ -z "$hours" ] || fail "--count and --hours do not go together"
+[ "$mode" != histories ] || [ -z "$hours" ] || fail "histories are told by --count"
+[ "$mode" != fuzz ] || [ -z "$count" ] || fail "fuzzing is told by --hours"
+
+need_build() {
+    export BLOCKHOST_BUILD=${BLOCKHOST_BUILD:-$tree/build}
+    [ -x "$BLOCKHOST_BUILD/blockhost-libvirt" ] || fail "there is no build yet; tests/run.sh --list makes it"
+}
+
 case $mode in
     fuzz)
         "$tree/tests/fuzz/build.sh"
-        exec /usr/bin/python3 "$tree/tests/fuzz/fuzzing.py" --hours "$hours" "${passed_on[@]}"
+        exec /usr/bin/python3 "$tree/tests/fuzz/fuzzing.py" --hours "${hours:-1}" "${passed_on[@]}"
         ;;
     histories)
-        [ -x "$tree/build/blockhost-libvirt" ] || fail "there is no build yet; tests/run.sh --list makes it"
-        export BLOCKHOST_HISTORIES
+        need_build
+        export BLOCKHOST_HISTORIES=${count:-2000} BLOCKHOST_FIRST_SEED=$first
         exec /usr/bin/python3 -m pytest -q -p no:cacheprovider "$tree/tests/explore/test_history.py"
+        ;;
+    kills)
+        need_build
+        [ "$(id -u)" -eq 0 ] || fail "kills need root: they make bridges and boot guests"
+        if [ -n "$count" ]; then until=(--count "$count"); else until=(--hours "${hours:-1}"); fi
+        exec /usr/bin/python3 "$tree/tests/system/kills.py" "${until[@]}" --first "$first"
         ;;
     *) fail "say what to soak; tests/soak.sh --help tells the options" ;;
 esac

@@ -13,6 +13,13 @@
 
 namespace blockhost {
 
+namespace {
+
+/// Short: others wait in the kernel, which hands the lock on to them at once.
+constexpr std::chrono::milliseconds longest_pause{4};
+
+} // namespace
+
 std::optional<FileLock> FileLock::try_take(Fd& fd, Mode mode) {
     if (fault::left_out("lock", fd.get())) return FileLock(std::move(fd));
     int operation = (mode == Mode::exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB;
@@ -30,7 +37,7 @@ std::optional<FileLock> FileLock::take(Fd fd, Mode mode, const Deadline& deadlin
         if (auto lock = try_take(fd, mode)) return lock;
         if (deadline.passed() || (give_up && give_up())) return std::nullopt;
         std::this_thread::sleep_for(std::min(pause, deadline.left()));
-        pause = std::min(pause * 2, std::chrono::milliseconds(20));
+        pause = std::min(pause * 2, longest_pause);
     }
 }
 

@@ -19,6 +19,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
+constexpr std::string_view domain_prefix = "blockhost-template-trial-";
 constexpr const char* disk_name = "trial.qcow2";
 constexpr const char* console_name = "trial.log";
 constexpr int agent_seconds = 3;
@@ -32,7 +33,7 @@ std::string console_tail(const Folder& bench) {
                          : "its console's last lines: " + text::join(lines, " | ");
 }
 
-/// Ended in every case; where we are killed, the hypervisor ends it.
+/// Ended in every case; where we are killed, the hypervisor ends it, and where that died, the next build.
 class Trial {
   public:
     Trial(const Run& run, Hypervisor& hypervisor, const Folder& bench, const TrialSpec& spec)
@@ -100,10 +101,23 @@ bool wants_kvm(DomainType type) {
 
 } // namespace
 
+void end_lost_trials(Hypervisor& hypervisor, const Folder& bench, Talk& talk) {
+    for (const DomainState& each : hypervisor.states()) {
+        if (!each.name.starts_with(domain_prefix) || !is_alive(each.state)) continue;
+        const auto view = hypervisor.find(each.name);
+        if (!view) continue;
+        const auto disks = read_domain(view->xml).disks;
+        if (std::ranges::find(disks, (bench.path() / disk_name).string()) == disks.end()) continue;
+        talk.warn("ending " + each.name + ", a trial that outlived its build and libvirt's daemon");
+        hypervisor.power_off(each.name);
+    }
+}
+
 void boot_once(const Run& run, Hypervisor& hypervisor, const Folder& bench,
                const std::filesystem::path& image, const TrialSettings& settings) {
     const bool kvm = wants_kvm(settings.domain_type);
     run.talk.stage("booting the image once");
+    end_lost_trials(hypervisor, bench, run.talk);
     for (const char* name : {disk_name, console_name}) bench.remove(name);
     perform(run,
             {.tool = qemu_img,
@@ -112,7 +126,7 @@ void boot_once(const Run& run, Hypervisor& hypervisor, const Folder& bench,
              .doing = "make the trial's disk",
              .folder = bench.path()});
     bench.open_file(console_name, O_WRONLY | O_CREAT, 0640);
-    const TrialSpec spec{.name = "blockhost-template-trial-" + random_hex(8),
+    const TrialSpec spec{.name = std::string(domain_prefix) + random_hex(8),
                          .uuid = Uuid::random(),
                          .kvm = kvm,
                          .disk_path = (bench.path() / disk_name).string(),

@@ -22,4 +22,8 @@ struct TrialSettings {
 void boot_once(const Run& run, Hypervisor& hypervisor, const Folder& bench,
                const std::filesystem::path& image, const TrialSettings& settings);
 
+/// Ends trials on that bench that nobody waits for: libvirt ends a trial with its build's connection, but one
+/// that runs while its daemon dies goes on. The caller holds the bench, so that no trial of it is under way.
+void end_lost_trials(Hypervisor& hypervisor, const Folder& bench, Talk& talk);
+
 } // namespace blockhost::image

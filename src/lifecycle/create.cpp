@@ -27,15 +27,28 @@ namespace {
 using namespace std::chrono_literals;
 constexpr std::uint64_t gib = 1ull << 30;
 
-/// The first addresses that neither the database nor the host nor an operation under way has. What an
-/// operation noted counts although another program may have rewritten the database without it.
-Addresses choose(const World& world, const VmName& name, const Settings& settings, const Database& database) {
-    Journal::Claims taken = world.journal.claims_of_others(name);
-    const auto host4 = world.network->own_addresses();
-    const auto host6 = world.network->own_addresses6();
-    taken.ip.insert(taken.ip.end(), host4.begin(), host4.end());
+using Claims = Journal::Claims;
+
+void add(Claims& all, const Claims& more) {
+    all.ip.insert(all.ip.end(), more.ip.begin(), more.ip.end());
+    all.ipv6.insert(all.ipv6.end(), more.ipv6.begin(), more.ipv6.end());
+}
+
+/// What is somebody's although the database may not say so. The operations come first: one that is over by
+/// the second look has left a domain.
+Claims claimed_elsewhere(World& world, const VmName& name) {
+    Claims claims = world.journal.claims_of_others(name);
+    add(claims, claims_of_domains(world, name));
+    return claims;
+}
+
+/// The first addresses that neither the database nor the host, a domain or an operation under way has.
+Addresses choose(const World& world, const VmName& name, const Settings& settings, const Database& database,
+                 const Claims& elsewhere) {
+    Claims taken{world.network->own_addresses(), world.network->own_addresses6()};
     taken.ip.push_back(settings.gateway);
-    taken.ipv6.insert(taken.ipv6.end(), host6.begin(), host6.end());
+    add(taken, elsewhere);
+    add(taken, world.journal.claims_of_others(name));
     const auto prefix = settings.broker ? std::optional(settings.broker->prefix) : std::nullopt;
     return choose_addresses(database, world.config.ipv4, taken.ip, taken.ipv6, prefix,
                             world.config.ipv6_first, world.config.ipv6_last);
@@ -85,8 +98,9 @@ CreateResult result_of(const VmRequest& vm, const Addresses& addresses) {
 // reserve-addresses
 
 void reserve_addresses(CreateOperation& op) {
+    const Claims elsewhere = claimed_elsewhere(op.world, op.name());
     op.world.registry.change([&](Database& database) {
-        const Addresses chosen = choose(op.world, op.name(), op.making->settings, database);
+        const Addresses chosen = choose(op.world, op.name(), op.making->settings, database, elsewhere);
         op.entry.note_addresses(chosen.ip, chosen.ipv6);
         op.addresses = chosen;
         database.allocate(chosen);
@@ -376,7 +390,8 @@ CreateResult preview_create(World& world, const CreateRequest& request) {
     const auto entry = world.journal.peek(request.vm.name);
     check_all(world, request, entry ? entry->seen() : EntrySeen::none);
     check_room(world, request.vm);
-    const Addresses addresses = choose(world, request.vm.name, settings, world.registry.read());
+    const Claims elsewhere = claimed_elsewhere(world, request.vm.name);
+    const Addresses addresses = choose(world, request.vm.name, settings, world.registry.read(), elsewhere);
     user_data(world, request, settings, addresses); // what it refuses, --apply would refuse too
     world.talk.stage("dry run: nothing is changed; --apply would carry out:");
     for (const auto& step : steps) world.talk.stage(fmt::format("  {}", step.name));

@@ -32,18 +32,37 @@ void remove_samples(const World& world, const VmName& name) {
     remove_file(world.paths.disks, name.str() + ".xml");
 }
 
+namespace {
+
+template<class Address>
+bool contains(const std::vector<Address>& list, const Address& wanted) {
+    return std::find(list.begin(), list.end(), wanted) != list.end();
+}
+
+void drop_claimed(OwnAddresses& addresses, const Journal::Claims& claims) {
+    if (addresses.ip && contains(claims.ip, *addresses.ip)) addresses.ip.reset();
+    if (addresses.ipv6 && contains(claims.ipv6, *addresses.ipv6)) addresses.ipv6.reset();
+}
+
+} // namespace
+
 OwnAddresses still_own(const World& world, const Database& database, const VmName& name,
                        OwnAddresses addresses) {
-    const Journal::Claims claims = world.journal.claims_of_others(name);
-    const auto claimed = [](const auto& list, const auto& address) {
-        return std::find(list.begin(), list.end(), address) != list.end();
-    };
-    if (addresses.ip && (database.held_by_another(name, *addresses.ip) || claimed(claims.ip, *addresses.ip)))
-        addresses.ip.reset();
-    if (addresses.ipv6 &&
-        (database.held_by_another(name, *addresses.ipv6) || claimed(claims.ipv6, *addresses.ipv6)))
-        addresses.ipv6.reset();
+    drop_claimed(addresses, world.journal.claims_of_others(name));
+    if (addresses.ip && database.held_by_another(name, *addresses.ip)) addresses.ip.reset();
+    if (addresses.ipv6 && database.held_by_another(name, *addresses.ipv6)) addresses.ipv6.reset();
     return addresses;
+}
+
+Journal::Claims claims_of_domains(World& world, const VmName& name) {
+    Journal::Claims claims;
+    for (const DomainUse& use : world.hypervisor().uses()) {
+        const auto mark = read_mark(use.metadata);
+        if (!mark || mark->instance != world.instance.str() || use.name == name.str()) continue;
+        if (mark->ip) claims.ip.push_back(*mark->ip);
+        if (mark->ipv6) claims.ipv6.push_back(*mark->ipv6);
+    }
+    return claims;
 }
 
 void free_addresses(const World& world, Database& database, const VmName& name,
@@ -143,7 +162,8 @@ void delete_disks(World& world, const VmName& name, const std::vector<std::strin
 
 void remove_routes(World& world, const VmName& name, const std::string& bridge,
                    const OwnAddresses& addresses) {
-    const OwnAddresses own = still_own(world, world.registry.read(), name, addresses);
+    OwnAddresses own = still_own(world, world.registry.read(), name, addresses);
+    if (own.ip || own.ipv6) drop_claimed(own, claims_of_domains(world, name));
     for (const std::string& problem : world.network->unplace(name, bridge, own.ip, own.ipv6))
         world.talk.warn(problem);
 }

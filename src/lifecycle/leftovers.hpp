@@ -29,11 +29,16 @@ struct OwnAddresses {
 OwnAddresses still_own(const World& world, const Database& database, const VmName& name,
                        OwnAddresses addresses);
 
+/// The addresses that domains of ours but `name`'s have by their marks, whatever the database says: another
+/// program may have rewritten it with an older copy.
+Journal::Claims claims_of_domains(World& world, const VmName& name);
+
 /// Takes them out of the lists. For Registry::change.
 void free_addresses(const World& world, Database& database, const VmName& name,
                     const OwnAddresses& addresses);
 
-/// Removes their routes and neighbour entries; warns of what could not be removed.
+/// Removes their routes and neighbour entries, but none that another domain has; warns of what could not be
+/// removed.
 void remove_routes(World& world, const VmName& name, const std::string& bridge,
                    const OwnAddresses& addresses);
 

@@ -17,6 +17,14 @@ def pytest_configure(config):
         pytest.exit("the system suite needs a running libvirtd: packaging/lib.sh starts one", returncode=1)
 
 
+def pytest_runtest_logreport(report):
+    """What a test notes is shown as it ends, also where it ran in a process beside."""
+    if report.when == "call":
+        for name, value in report.user_properties:
+            if name == "note":
+                print(f"\nNOTE: {value}", flush=True)
+
+
 @pytest.fixture(scope="module")
 def whole_module():
     made = Machine("quick")

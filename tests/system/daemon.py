@@ -1,6 +1,7 @@
 """A libvirtd of the tests' own, in namespaces of its own: one that may be stopped, killed, restarted and given hooks.
 
-/run, /etc/libvirt and libvirt's folders below /var are private to it; what is changed there goes with it.
+/run, /etc/libvirt and libvirt's folders below /var are private to it; what is changed there goes with it. It begins with the
+system's settings, but without its domains and pools, which are others'.
 """
 
 import os
@@ -19,6 +20,7 @@ for d in /etc/libvirt /var/lib/libvirt /var/cache/libvirt /var/log/libvirt; do
     mount -t tmpfs none $d
 done
 cp -a /run/kept/. /etc/libvirt/
+rm -rf /etc/libvirt/qemu/*.xml /etc/libvirt/qemu/autostart /etc/libvirt/storage
 chmod 0711 /var/lib/libvirt /var/cache/libvirt
 mkdir -p /run/libvirt
 mkdir /run/cgroup
@@ -30,17 +32,18 @@ virtlogd >/dev/null 2>&1 --daemon --pid-file /run/virtlogd.pid
 printf '%s' "$LIBVIRTD_SETTINGS" >>/etc/libvirt/libvirtd.conf
 libvirtd >/dev/null 2>&1 --daemon --pid-file /run/libvirtd.pid
 for d in virtlogd libvirtd; do echo "$(cat /run/$d.pid)"; done
-exec sleep 1000
+exec sleep "$LIFETIME"
 """
 
 
 class Daemon:
-    """A libvirtd in its own mount and network namespaces. `settings`: lines for its libvirtd.conf."""
+    """A libvirtd in its own mount and network namespaces. `settings`: lines for its libvirtd.conf. `lifetime`: after so many
+    seconds it is gone even if nobody closes it."""
 
-    def __init__(self, settings=""):
+    def __init__(self, settings="", lifetime=1000):
         self.holder = subprocess.Popen(["unshare", "-mn", "--propagation", "private", "sh", "-c", START],
                                        stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL,
-                                       env={**os.environ, "LIBVIRTD_SETTINGS": settings})
+                                       env={**os.environ, "LIBVIRTD_SETTINGS": settings, "LIFETIME": str(lifetime)})
         try:
             self.virtlogd = int(self.holder.stdout.readline())
             self.pid = int(self.holder.stdout.readline())
@@ -71,13 +74,25 @@ class Daemon:
     def restart(self):
         subprocess.run([*self.prefix, "libvirtd", "--daemon", "--pid-file", "/run/libvirtd.pid"], check=True)
         self.pid = int(self.run("cat", "/run/libvirtd.pid").stdout)
+        wait_until("the daemon to answer", 30, lambda: self.virsh("list", check=False).returncode == 0)
+
+    def inhabitants(self):
+        """Ids of the processes in this daemon's mount namespace: its own, its QEMUs' and the holder's."""
+        def namespace(pid):
+            try:
+                return os.readlink(f"/proc/{pid}/ns/mnt")
+            except OSError:
+                return None
+        here = namespace(self.holder.pid)
+        if here in (None, namespace(os.getpid())):
+            return []
+        return [int(pid) for pid in os.listdir("/proc") if pid.isdigit() and namespace(pid) == here]
 
     def close(self):
-        for pid in (getattr(self, "pid", 0), getattr(self, "virtlogd", 0)):
-            if pid:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
+        for pid in self.inhabitants():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
         self.holder.kill()
         self.holder.wait()

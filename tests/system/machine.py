@@ -7,13 +7,18 @@ Other domains, pools, filters and bridges on the host are left alone.
 import json
 import os
 import pathlib
+import re
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(TREE / "tests"))
+import invariants  # noqa: E402
+
 BUILD = pathlib.Path(os.environ.get("BLOCKHOST_BUILD", TREE / "build"))
 BINARY = BUILD / "blockhost-libvirt"
 WALLET = "0x" + "ab" * 20
@@ -51,7 +56,7 @@ class Machine:
         self.prefix = list(prefix)
         self.env = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": "/root", "BLOCKHOST_ROOT": str(self.root),
                     "BLOCKHOST_LIBVIRT_URI": self.uri}
-        self.before = self.outside()
+        self.foreign = f"foreign-{self.tag}"
         try:
             self.configure(kind, ipv6)
         except BaseException:
@@ -140,6 +145,18 @@ class Machine:
         path = self.state / "vms.json"
         return json.loads(path.read_text()) if path.exists() else {"vms": {}, "allocated_ips": [], "allocated_ipv6": []}
 
+    def write(self, registry):
+        """Rewrites the VM database, as another program would."""
+        path = self.state / "vms.json"
+        fresh = path.with_name("another-program.json")
+        fresh.write_text(json.dumps(registry, indent=2))
+        fresh.replace(path)
+
+    def change(self, name, **fields):
+        registry = self.registry()
+        registry["vms"][name] |= fields
+        self.write(registry)
+
     def virsh(self, *words, check=True):
         return self.sh("virsh", "-c", self.uri, *words, check=check).stdout
 
@@ -157,54 +174,86 @@ class Machine:
         return sorted(mine)
 
     def volumes(self):
-        folder = self.state / "vms"
-        return sorted(p.name for p in folder.iterdir()) if folder.exists() else []
+        return self.names("vms")
 
     # judging
 
-    def outside(self):
-        """What of ours could be left in the kernel and in libvirt, beyond this machine's own furniture."""
-        routes = self.sh("ip", "-6", "route", "show", check=False).stdout.splitlines()
-        neighbours = self.sh("ip", "neigh", "show", "nud", "permanent", check=False).stdout.splitlines()
-        bindings = self.sh("virsh", "-c", self.uri, "nwfilter-binding-list", check=False).stdout.split()
-        return {"routes": sorted(r for r in routes if self.bridge in r and "/" not in r.split()[0]),
-                "neighbours": sorted(n for n in neighbours if self.bridge in n),
-                "bindings": sorted(b for b in bindings if b.startswith("vnet"))}
+    def names(self, folder):
+        path = self.state / folder
+        return sorted(p.name for p in path.iterdir()) if path.exists() else []
 
-    def leftovers(self, survivors=()):
-        """Everything that belongs to no surviving VM; an empty dictionary is what a test wants to see."""
+    def states(self):
+        """Name -> "off", or what else it is, of the domains that name this machine's root."""
+        off = set(self.virsh("list", "--name", "--state-shutoff").split())
+        return {name: "off" if name in off else "alive" for name in self.domains()}
+
+    def processes(self):
+        """Name of the domain -> process ids, of the QEMU that name this machine's root."""
         found = {}
-
-        def note(what, things):
-            things = sorted(things)
-            if things:
-                found[what] = things
-
-        note("domains", set(self.domains()) - set(survivors))
-        note("volumes", [v for v in self.volumes() if not any(v.startswith(s + ".") for s in survivors)])
-        for folder, key in (("cloud-init", "seeds"), ("console", "consoles"), ("metrics", "samples")):
-            path = self.state / folder
-            if path.exists():
-                note(key, [p.name for p in path.iterdir() if not any(p.name == s or p.name.startswith(s + ".")
-                                                                     for s in survivors)])
-        journal = self.state / "journal"
-        if journal.exists():
-            note("journal entries", [p.name for p in journal.glob("*.journal")])
-        note("locks", [p.name for p in (self.root / "run/blockhost").iterdir() if not p.is_socket()])
-        registry = self.registry()
-        live = [r for r in registry["vms"].values() if r["status"] != "destroyed"]
-        note("records", {r["vm_name"] for r in live} - set(survivors))
-        note("addresses", set(registry.get("allocated_ips", [])) - {r["ip_address"] for r in live})
-        note("IPv6 addresses", set(registry.get("allocated_ipv6", [])) - {r["ipv6_address"] for r in live})
-        now = self.outside()
-        own = {r["ip_address"] for r in live} | {r["ipv6_address"] for r in live}
-        note("routes", [r for r in set(now["routes"]) - set(self.before["routes"]) if r.split()[0] not in own])
-        note("neighbours", [n for n in set(now["neighbours"]) - set(self.before["neighbours"])
-                            if n.split()[0] not in own])
+        for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                words = path.read_bytes().decode(errors="replace").split("\0")
+            except OSError:
+                continue
+            if "qemu" in words[0] and str(self.root) in "\0".join(words):
+                name = re.search("guest=([^,]*)", "\0".join(words))
+                found.setdefault(name.group(1) if name else words[0], []).append(int(path.parent.name))
         return found
 
+    def things(self):
+        """What there is, for invariants.py."""
+        kernel = []
+        for words in (("-6", "route", "show"), ("neigh", "show", "nud", "permanent")):
+            lines = self.sh("ip", *words, check=False).stdout.splitlines()
+            kernel += [line.split()[0] for line in lines if self.bridge in line and "/" not in line.split()[0]]
+        bindings = [line.split() for line in self.virsh("nwfilter-binding-list").splitlines()]
+        ports = self.sh("ls", f"/sys/class/net/{self.bridge}/brif", check=False).stdout.split()
+        bench = self.root / "var/cache/blockhost/build"
+        return invariants.Things(
+            registry=self.registry(),
+            domains={name: state for name, state in self.states().items() if name != self.foreign},
+            disks=[name for name in self.volumes() if name != f"{self.foreign}.raw"],
+            seeds=self.names("cloud-init"),
+            notes={folder: self.names(folder) for folder in ("console", "metrics", "suspended", "kept-off")},
+            addresses=kernel,
+            journal=[name for name in self.names("journal") if name != "history"],
+            locks=sorted(p.name for p in (self.root / "run/blockhost").iterdir() if not p.is_socket()),
+            builds=sorted(p.name for p in bench.iterdir()) if bench.exists() else [],
+            temporary=[path.relative_to(self.root) for path in self.state.rglob(".*") if path.is_file()],
+            processes=[name for name, ids in self.processes().items() for _ in ids],
+            ports=ports,
+            filtered=[line[0] for line in bindings if len(line) == 2 and line[0] in ports])
+
+    def leftovers(self, survivors=()):
+        """What does not hold where exactly the survivors should live, by kind; empty is what a test wants to see."""
+        return invariants.not_just(self, survivors)
+
     def temporary_files(self):
-        return sorted(str(p) for p in self.state.rglob(".*") if p.is_file())
+        return sorted(map(str, self.things().temporary))
+
+    def kept(self, name):
+        """What of a VM nothing may change that is not about it."""
+        return {"domain": self.virsh("dumpxml", "--inactive", name), "process": self.processes().get(name),
+                "seed": self.names(f"cloud-init/{name}"),
+                "disks": [volume for volume in self.volumes() if volume.startswith(name + ".")]}
+
+    def plant_foreign(self, like):
+        """A domain of another instance that resembles one of ours, with a disk in our pool's folder."""
+        mark = re.search("<metadata>.*</metadata>", self.virsh("dumpxml", "--inactive", like), re.DOTALL).group(0)
+        disk = self.state / "vms" / f"{self.foreign}.raw"
+        disk.write_bytes(b"somebody's" * 1000)
+        definition = self.root / "foreign.xml"
+        definition.write_text(
+            f"<domain type='qemu'><name>{self.foreign}</name>"
+            f"{mark.replace(self.instance(), 'f' * 32).replace(like, self.foreign)}<memory unit='MiB'>64</memory>"
+            "<os><type>hvm</type></os><devices><disk type='file' device='disk'><driver name='qemu' type='raw'/>"
+            f"<source file='{disk}'/><target dev='vda' bus='virtio'/></disk></devices></domain>")
+        self.virsh("define", str(definition))
+
+    def kept_foreign(self):
+        disk = self.state / "vms" / f"{self.foreign}.raw"
+        return {"foreign domain": self.virsh("dumpxml", self.foreign, check=False),
+                "foreign disk": disk.read_bytes() if disk.exists() else None}
 
     # removing
 
@@ -213,7 +262,7 @@ class Machine:
         for name in self.domains():
             self.sh("virsh", "-c", self.uri, "destroy", name, check=False)
             self.sh("virsh", "-c", self.uri, "undefine", name, "--nvram", check=False)
-        for folder in ("vms", "cloud-init", "console", "journal", "metrics"):
+        for folder in ("vms", "cloud-init", "console", "journal", "metrics", "suspended", "kept-off"):
             for path in (self.state / folder).glob("*"):
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
         (self.state / "vms.json").unlink(missing_ok=True)

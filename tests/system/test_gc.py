@@ -1,7 +1,6 @@
 """Expiry, suspension, resume and destruction of real VMs, under a libvirtd of the tests' own that has the start veto."""
 
 import datetime
-import json
 import signal
 import stat
 import time
@@ -35,15 +34,6 @@ def machine(daemon):
     made.close()
 
 
-def change(machine, name, **fields):
-    path = machine.state / "vms.json"
-    registry = machine.registry()
-    registry["vms"][name] |= fields
-    fresh = path.with_name("another-program.json")
-    fresh.write_text(json.dumps(registry, indent=2))
-    fresh.replace(path)
-
-
 def ok(run):
     assert run.returncode == 0, run.stdout + run.stderr
     return run
@@ -51,7 +41,7 @@ def ok(run):
 
 def test_a_vm_from_expiry_to_payment_and_from_expiry_to_nothing(machine):
     ok(machine.create("gc-1"))
-    change(machine, "gc-1", expires_at=ago(1))
+    machine.change("gc-1", expires_at=ago(1))
     run = ok(machine.run(*GC))
     assert "gc-1: expired at" in run.stdout and "suspend gc-1: done" in run.stdout
     record = machine.registry()["vms"]["gc-1"]
@@ -79,9 +69,9 @@ def test_a_vm_from_expiry_to_payment_and_from_expiry_to_nothing(machine):
     hook.parent.mkdir(exist_ok=True)
     hook.write_text(f"#!/bin/sh\necho \"$@\" >> {told}\nexit 3\n")
     hook.chmod(hook.stat().st_mode | stat.S_IXUSR)
-    change(machine, "gc-1", expires_at=ago(9))
+    machine.change("gc-1", expires_at=ago(9))
     ok(machine.run(*GC))
-    change(machine, "gc-1", suspended_at=ago(8))
+    machine.change("gc-1", suspended_at=ago(8))
     run = ok(machine.run(*GC))
     assert "destroy gc-1: done" in run.stdout
     assert told.read_text() == "cleanup gc-1\n" and "ended with status 3" in run.stderr
@@ -96,7 +86,7 @@ def test_a_paused_vm_and_one_that_ignores_the_power_button_are_off_before_they_a
     ok(machine.create("gc-3", "--cloud-init-content", str(stubborn)))
     machine.virsh("suspend", "gc-2")
     for name in ("gc-2", "gc-3"):
-        change(machine, name, expires_at=ago(1))
+        machine.change(name, expires_at=ago(1))
     run = ok(machine.run(*GC, "--patience", "3"))
     assert "gc-3 did not shut down within 3 s" in run.stderr
     for name in ("gc-2", "gc-3"):
@@ -110,7 +100,7 @@ def test_gc_killed_in_the_middle_is_finished_or_taken_back(machine):
     """Killed while the guest shuts down; paid meanwhile: it runs on. Killed again, unpaid: it is suspended."""
     ok(machine.create("gc-4"))
     for paid in (True, False):
-        change(machine, "gc-4", expires_at=ago(1))
+        machine.change("gc-4", expires_at=ago(1))
         process = machine.start(*GC, "--jobs", "1")
         for line in process.stderr:
             if "asking the guest to shut down" in line:
@@ -131,7 +121,7 @@ def test_gc_killed_in_the_middle_is_finished_or_taken_back(machine):
 
 def test_a_gc_that_loses_libvirtd_half_way_marks_nothing_it_did_not_see(machine, daemon):
     ok(machine.create("gc-5"))
-    change(machine, "gc-5", expires_at=ago(1))
+    machine.change("gc-5", expires_at=ago(1))
     process = machine.start(*GC, "--jobs", "1")
     for line in process.stderr:
         if "asking the guest to shut down" in line:
