@@ -268,6 +268,9 @@ def power_cut(program, world, case):
     for path in (world.folder / "mock-world/domains").glob("*.json"):
         if path.stem != "foreign":
             world.set_state("off", path.stem)
+    seen_to = world.folder / "mock-world/boot.json"
+    if seen_to.exists():  # what it says is of the boot before
+        seen_to.write_text(re.sub(r'("boot_id": ?")[^"]*', r"\1before", seen_to.read_text()))
     return run
 
 
@@ -297,7 +300,8 @@ def judge(program, case):
         if case.manner == "power":
             world.run("boot")
         problems = invariants.broken(world) + invariants.touched(world, before)
-        if run.returncode == 0:
+        nothing_done = case.manner == "held" and case.verb.words[0] == "gc"  # a VM that is busy is left for the next time
+        if run.returncode == 0 and not nothing_done:
             problems += [f"it said that it succeeded, but {p}" for p in case.verb.settled(world)]
         if problems:
             return [*problems, f"(it said: {run.returncode} {run.stderr[-300:]!r}; recover: {recovered.stdout[-300:]!r})"]

@@ -312,6 +312,7 @@ static void enter(struct thread* thread, struct user_regs_struct* r) {
         if (wanted == KILL) kill_all();
         return;
     }
+    if (call->kind == PROCESS && wanted != BEFORE) return; /* a thread that began cannot be taken back */
     thread->replaced = true;
     thread->result = is_held ? -EWOULDBLOCK : failure_of(call, making);
     if (wanted == AFTER) return;

@@ -76,7 +76,7 @@ VERBS = [
     Verb("throttle reset", ("throttle", "vm-1", "--reset"), limited, vm("running")),
     Verb("update-gecos", ("update-gecos", "vm-1", "0x" + "ef" * 20, "--nft-id", "7"), made, vm("running")),
     Verb("recover", ("recover", "--all"), half_made, gone),
-    Verb("boot", ("boot",), rebooted, vm("running")),
+    Verb("boot", ("boot", "--jobs", "1"), rebooted, vm("running")),
     Verb("setup storage", ("setup", "storage"), lambda world: None, nothing),
     Verb("setup db-config", ("setup", "db-config", "--gc-grace-days", "9"), lambda world: None, grace_is_set),
 ]
