@@ -189,8 +189,8 @@ def missing_guest(ran):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--build", type=pathlib.Path, help="the plain build folder")
-    parser.add_argument("--sanitized", type=pathlib.Path, help="the sanitizer build folder")
+    parser.add_argument("--build", type=lambda text: pathlib.Path(text).absolute(), help="the plain build folder")
+    parser.add_argument("--sanitized", type=lambda text: pathlib.Path(text).absolute(), help="the sanitizer build folder")
     parser.add_argument("--only", action="append", default=[], help="a suite's name or kind, or the beginning of its name")
     parser.add_argument("--list", action="store_true", help="name the suites and end")
     options = parser.parse_args()
