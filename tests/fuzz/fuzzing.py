@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -88,13 +89,15 @@ def take_line(outcome, line, began):
         outcome.executions = int(found.group(1))
 
 
-def run(target, artifacts, *words, environment=None):
-    """One run of a target's program to its end."""
+def run(target, artifacts, *words, environment=None, limit=3600):
+    """One run of a target's program to its end; it is killed after `limit` seconds."""
     pathlib.Path(artifacts).mkdir(parents=True, exist_ok=True)
     outcome, began, output = Outcome(target), time.monotonic(), []
     process = subprocess.Popen(command(target, artifacts, *words), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, text=True, errors="replace",
                                env={**os.environ, **ENVIRONMENT, **(environment or {})})
+    watchdog = threading.Timer(limit, process.kill)  # its own alarm may meet a lock that the program holds
+    watchdog.start()
     try:
         for line in process.stdout:
             output = [*output[-400:], line]
@@ -103,6 +106,8 @@ def run(target, artifacts, *words, environment=None):
     except BaseException:
         process.terminate()
         raise
+    finally:
+        watchdog.cancel()
     outcome.seconds = time.monotonic() - began
     outcome.output = "".join(output)
     return outcome
@@ -112,7 +117,7 @@ def fuzz(target, seconds, keep):
     """Fuzzes; what is new goes to a folder in `keep`, findings too."""
     found = keep / "corpus" / target
     found.mkdir(parents=True, exist_ok=True)
-    return run(target, keep / "findings", f"-max_total_time={seconds}", found, corpus(target))
+    return run(target, keep / "findings", f"-max_total_time={seconds}", found, corpus(target), limit=seconds + 300)
 
 
 def minimise(target, keep):
