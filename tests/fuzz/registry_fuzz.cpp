@@ -122,8 +122,8 @@ void glance(const std::optional<JsonTree>& tree, std::string_view text) {
 void take_apart(JsonTree& tree) {
     if (tree.is_array())
         for (JsonTree& item : tree.items()) take_apart(item);
-    std::vector<std::string> keys;
-    for (const auto& [key, value] : std::as_const(tree).members()) keys.push_back(key);
+    std::set<std::string> keys; // of duplicates one counts
+    for (const auto& [key, value] : std::as_const(tree).members()) keys.insert(key);
     for (const std::string& key : keys) take_apart(*tree.get(key));
 }
 

@@ -7,6 +7,7 @@
 
 #include <catch2/catch.hpp>
 #include <random>
+#include <set>
 
 using blockhost::Error;
 using blockhost::JsonTree;
@@ -406,8 +407,8 @@ namespace {
 void take_apart(JsonTree& tree) {
     if (tree.is_array())
         for (JsonTree& item : tree.items()) take_apart(item);
-    std::vector<std::string> keys;
-    for (const auto& [key, value] : std::as_const(tree).members()) keys.push_back(key);
+    std::set<std::string> keys; // of duplicates one counts
+    for (const auto& [key, value] : std::as_const(tree).members()) keys.insert(key);
     for (const std::string& key : keys) take_apart(*tree.get(key));
 }
 
