@@ -2,11 +2,11 @@
 #include "model/names.hpp"
 
 #include "base/error.hpp"
+#include "base/pattern.hpp"
 #include "base/text.hpp"
 #include "base/time.hpp"
 
 #include <algorithm>
-#include <regex>
 
 namespace blockhost {
 
@@ -43,35 +43,13 @@ bool good_wallet(std::string_view text) {
     return !text.empty() && text.size() <= 200 && std::all_of(text.begin(), text.end(), allowed);
 }
 
-Error too_complex(const std::string& why) {
-    return Error(Code::config, "the engine's wallet pattern is too complex: " + why);
-}
-
-/// "{N,M}" or "\\N" with numbers that libstdc++ would count past the largest one.
-bool counts_without_end(std::string_view pattern) {
-    constexpr std::size_t longest = 12;
-    for (std::size_t at = 0; (at = pattern.find_first_of("{\\", at)) != pattern.npos; ++at)
-        if (std::min(pattern.find_first_not_of("0123456789,", at + 1), pattern.size()) - at > longest)
-            return true;
-    return false;
-}
-
-/// Python's re.match: anchored at the start, not at the end. True for a pattern that does not compile.
+/// A pattern that is none lets every wallet through, as in the engines.
 bool matches_as_python(const std::string& text, const std::string& pattern) {
-    constexpr std::size_t longest = 1000; // compiling goes as deep as the pattern is long
-    if (pattern.size() > longest)
-        throw too_complex("it is longer than " + std::to_string(longest) + " bytes");
-    if (counts_without_end(pattern)) throw too_complex("it has too large a number");
-    try {
-        // libstdc++'s matching without backtracking: with it, "(a|aa)*b" takes years.
-        const std::regex expression(pattern, std::regex::ECMAScript | std::regex_constants::__polynomial);
-        return std::regex_search(text, expression, std::regex_constants::match_continuous);
-    } catch (const std::regex_error& e) {
-        using namespace std::regex_constants;
-        if (e.code() == error_complexity || e.code() == error_space || e.code() == error_stack)
-            throw too_complex(e.what());
-        return true;
-    }
+    const Matching matching = match_at_start(text, pattern);
+    if (matching == Matching::too_complex)
+        throw Error(Code::config, "the engine's wallet pattern is too complex",
+                    "update the engine, or report this to its authors");
+    return matching != Matching::no;
 }
 
 } // namespace
