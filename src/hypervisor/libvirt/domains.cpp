@@ -11,63 +11,7 @@
 
 namespace blockhost::libvirt::domains {
 
-PowerState power_state(int state) {
-    switch (state) {
-    case VIR_DOMAIN_RUNNING:
-    case VIR_DOMAIN_BLOCKED:
-        return PowerState::running;
-    case VIR_DOMAIN_PAUSED:
-    case VIR_DOMAIN_PMSUSPENDED:
-        return PowerState::paused;
-    case VIR_DOMAIN_SHUTDOWN:
-        return PowerState::stopping;
-    case VIR_DOMAIN_SHUTOFF:
-        return PowerState::off;
-    case VIR_DOMAIN_CRASHED:
-        return PowerState::crashed;
-    default:
-        return PowerState::unknown;
-    }
-}
-
 namespace {
-
-/// libvirt's reason for a state, as `virsh domstate --reason` words it.
-std::string reason_words(int state, int reason) {
-    static constexpr const char* running[] = {"",
-                                              "booted",
-                                              "migrated",
-                                              "restored",
-                                              "from snapshot",
-                                              "unpaused",
-                                              "migration canceled",
-                                              "save canceled",
-                                              "event wakeup",
-                                              "crashed",
-                                              "post-copy",
-                                              "post-copy failed"};
-    static constexpr const char* paused[] = {
-        "",          "user",        "migrating",     "saving",           "dumping",
-        "I/O error", "watchdog",    "from snapshot", "shutting down",    "creating snapshot",
-        "crashed",   "starting up", "post-copy",     "post-copy failed", "api error"};
-    static constexpr const char* off[] = {"",      "shutdown", "destroyed",     "crashed", "migrated",
-                                          "saved", "failed",   "from snapshot", "daemon"};
-    auto pick = [reason](const auto& words) {
-        return reason >= 0 && static_cast<std::size_t>(reason) < std::size(words) ? words[reason] : "";
-    };
-    switch (state) {
-    case VIR_DOMAIN_RUNNING:
-        return pick(running);
-    case VIR_DOMAIN_PAUSED:
-        return pick(paused);
-    case VIR_DOMAIN_SHUTOFF:
-        return pick(off);
-    case VIR_DOMAIN_CRASHED:
-        return reason == VIR_DOMAIN_CRASHED_PANICKED ? "panicked" : "";
-    default:
-        return "";
-    }
-}
 
 /// Empty when there is no such domain.
 Domain look_up(virConnectPtr connection, const std::string& name) {
@@ -111,7 +55,7 @@ void settle(PowerState wished, PowerState needed, virConnectPtr connection, cons
 
 Domain must_find(virConnectPtr connection, const std::string& name) {
     auto domain = look_up(connection, name);
-    if (!domain) throw failed(Code::not_found, "libvirt has no domain " + name);
+    if (!domain) throw Failed{no_such_domain(name)};
     return domain;
 }
 

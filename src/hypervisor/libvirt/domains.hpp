@@ -10,8 +10,6 @@ namespace blockhost::libvirt::domains {
 
 /// Throws Code::not_found.
 Domain must_find(virConnectPtr connection, const std::string& name);
-/// What a virDomainState is to us.
-PowerState power_state(int state);
 
 std::optional<PowerState> state(virConnectPtr connection, const std::string& name);
 std::optional<DomainView> find(virConnectPtr connection, const std::string& name);

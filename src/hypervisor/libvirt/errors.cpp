@@ -7,41 +7,34 @@
 namespace blockhost::libvirt {
 namespace {
 
-constexpr const char* look_hint = "look at `systemctl status libvirtd` and `journalctl -u libvirtd`";
-constexpr const char* access_hint = "run it as root or as a member of group libvirt";
-
-bool is_refusal(int code) {
-    return code == VIR_ERR_AUTH_FAILED || code == VIR_ERR_AUTH_CANCELLED ||
-           code == VIR_ERR_AUTH_UNAVAILABLE || code == VIR_ERR_OPERATION_DENIED ||
-           code == VIR_ERR_ACCESS_DENIED;
-}
-
-Code code_of(int code) {
-    switch (code) {
-    case VIR_ERR_NO_DOMAIN:
-    case VIR_ERR_NO_STORAGE_POOL:
-    case VIR_ERR_NO_STORAGE_VOL:
-    case VIR_ERR_NO_NWFILTER:
-        return Code::not_found;
-    case VIR_ERR_DOM_EXIST:
-    case VIR_ERR_STORAGE_VOL_EXIST:
-        return Code::exists;
-    case VIR_ERR_OPERATION_INVALID:
-        return Code::wrong_state;
-    case VIR_ERR_OPERATION_TIMEOUT:
-        return Code::busy; // another job holds the domain
-    case VIR_ERR_AGENT_UNRESPONSIVE:
-    case VIR_ERR_AGENT_UNSYNCED:
-        return Code::guest;
-    default:
-        return is_refusal(code) ? Code::denied : Code::hypervisor;
-    }
-}
+static_assert(number::no_support == VIR_ERR_NO_SUPPORT && number::invalid_argument == VIR_ERR_INVALID_ARG);
+static_assert(number::operation_failed == VIR_ERR_OPERATION_FAILED &&
+              number::operation_denied == VIR_ERR_OPERATION_DENIED);
+static_assert(number::system_error == VIR_ERR_SYSTEM_ERROR && number::rpc == VIR_ERR_RPC);
+static_assert(number::no_domain == VIR_ERR_NO_DOMAIN && number::domain_exists == VIR_ERR_DOM_EXIST);
+static_assert(number::no_storage_pool == VIR_ERR_NO_STORAGE_POOL &&
+              number::no_storage_volume == VIR_ERR_NO_STORAGE_VOL &&
+              number::volume_exists == VIR_ERR_STORAGE_VOL_EXIST && number::no_filter == VIR_ERR_NO_NWFILTER);
+static_assert(number::operation_invalid == VIR_ERR_OPERATION_INVALID &&
+              number::operation_timeout == VIR_ERR_OPERATION_TIMEOUT);
+static_assert(number::auth_failed == VIR_ERR_AUTH_FAILED &&
+              number::auth_cancelled == VIR_ERR_AUTH_CANCELLED &&
+              number::auth_unavailable == VIR_ERR_AUTH_UNAVAILABLE &&
+              number::access_denied == VIR_ERR_ACCESS_DENIED);
+static_assert(number::no_metadata == VIR_ERR_NO_DOMAIN_METADATA);
+static_assert(number::agent_unresponsive == VIR_ERR_AGENT_UNRESPONSIVE &&
+              number::agent_unsynced == VIR_ERR_AGENT_UNSYNCED);
+static_assert(greeting_by_default == VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK);
+static_assert(state_group == VIR_DOMAIN_STATS_STATE &&
+              stats_nowait == VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
+static_assert(figure_groups ==
+              (VIR_DOMAIN_STATS_STATE | VIR_DOMAIN_STATS_CPU_TOTAL | VIR_DOMAIN_STATS_BALLOON |
+               VIR_DOMAIN_STATS_VCPU | VIR_DOMAIN_STATS_INTERFACE | VIR_DOMAIN_STATS_BLOCK));
 
 } // namespace
 
 Failed failed(Code code, std::string message, std::string hint) {
-    return {Failure{true, code, std::move(message), std::move(hint)}};
+    return {failure_of(code, std::move(message), std::move(hint))};
 }
 
 int last_code() {
@@ -56,37 +49,25 @@ int last_domain() {
 
 std::string last_words() {
     auto error = virGetLastError();
-    std::string words = error && error->message ? error->message : "no reason given";
-    return words.substr(0, words.find_last_not_of('\n') + 1); // those of programs it ran end in one
+    return trimmed(error && error->message ? error->message : "no reason given");
 }
 
 Failed no_answer(const std::string& uri, const std::string& words) {
-    return failed(Code::no_answer, "libvirt at " + uri + " does not answer: " + words, look_hint);
+    return {unanswered(uri, words)};
 }
 
 Failed last_failure(virConnectPtr connection, const std::string& doing) {
-    auto words = last_words();
-    int libvirt_code = last_code();
-    auto code = code_of(libvirt_code);
-    bool alive = virConnectIsAlive(connection) != 0; // forgets the last error
-    auto why =
-        alive
-            ? failed(code, "libvirt cannot " + doing + ": " + words, code == Code::denied ? access_hint : "")
-            : failed(Code::no_answer,
-                     "the connection to libvirt ended while it should " + doing + ": " + words, look_hint);
-    why.libvirt_code = libvirt_code;
-    return why;
+    const auto words = last_words();
+    const int libvirt_code = last_code();
+    const bool alive = virConnectIsAlive(connection) != 0; // forgets the last error
+    return {alive ? refused(libvirt_code, doing, words) : connection_ended(doing, words), libvirt_code};
 }
 
 Failed open_failure(const std::string& uri) {
     auto error = virGetLastError();
-    bool shut =
+    const bool shut =
         error && error->code == VIR_ERR_SYSTEM_ERROR && (error->int1 == EACCES || error->int1 == EPERM);
-    auto words = last_words();
-    if (shut || is_refusal(last_code()))
-        return failed(Code::denied, "libvirt at " + uri + " refuses us: " + words, access_hint);
-    return failed(Code::hypervisor_down, "libvirt cannot be reached at " + uri + ": " + words,
-                  "start it with `systemctl start libvirtd`");
+    return {not_opened(uri, last_code(), shut, last_words())};
 }
 
 } // namespace blockhost::libvirt

@@ -2,7 +2,7 @@
 /// libvirt's errors as ours. Within the module they travel as an exception; at its border they become a
 /// Failure.
 
-#include "hypervisor/hypervisor.hpp"
+#include "hypervisor/meanings.hpp"
 
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>

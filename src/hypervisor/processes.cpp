@@ -1,6 +1,6 @@
 /// See processes.hpp.
 
-#include "hypervisor/libvirt/processes.hpp"
+#include "hypervisor/processes.hpp"
 
 #include <cstdio>
 #include <cstdlib>

@@ -1,0 +1,314 @@
+/// See driver.hpp.
+
+#include "hypervisor/rpc/driver.hpp"
+
+#include "hypervisor/domain_xml.hpp"
+#include "hypervisor/guarded.hpp"
+#include "hypervisor/meanings.hpp"
+#include "hypervisor/rpc/agents.hpp"
+
+#include <cerrno>
+#include <mutex>
+
+namespace blockhost {
+namespace rpc {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto look_span = 10s;
+constexpr auto restore_span = 2s;
+/// libvirt greets the agent before it passes a command on, each with a time limit of its own.
+constexpr auto agent_extra = 10s;
+
+/// Of all drivers of this process: threads have one each.
+class Counter {
+  public:
+    void add(const std::string& reason) {
+        const std::lock_guard lock(mutex_);
+        ++fallbacks_.count;
+        fallbacks_.last_reason = reason;
+    }
+    Fallbacks read() {
+        const std::lock_guard lock(mutex_);
+        return fallbacks_;
+    }
+
+  private:
+    std::mutex mutex_;
+    Fallbacks fallbacks_;
+};
+
+Counter& counter() {
+    static Counter all;
+    return all;
+}
+
+Error error_of(const Failure& failure) {
+    return Error(failure.code, failure.message, failure.hint);
+}
+
+std::string in_seconds(std::chrono::milliseconds span) {
+    return std::to_string(std::chrono::duration_cast<std::chrono::seconds>(span).count()) + " s";
+}
+
+class Driver final : public Hypervisor {
+  public:
+    Driver(std::string uri, Access access, std::chrono::seconds longest, Unexpected unexpected)
+        : uri_(std::move(uri)), access_(access), longest_(longest), unexpected_(unexpected) {
+        try {
+            open();
+        } catch (const Silence&) {
+            throw error_of(libvirt::unanswered(uri_, "no connection within " + in_seconds(waited())));
+        } catch (const Refusal& why) {
+            throw error_of(libvirt::not_opened(uri_, why.code(), false, why.words()));
+        } catch (const Ended& why) {
+            leave(why, libvirt::not_opened(uri_, 0, false, why.words()));
+        } catch (const Surprise& why) {
+            leave(why, strange(why));
+        }
+        if (!session_) module();
+    }
+
+    ~Driver() override {
+        if (session_) agents_.restore(*session_, Deadline::in(restore_span));
+    }
+
+  private:
+    // connections
+
+    /// The read-write socket where we may use it; the other where we only want to look.
+    void open() {
+        const auto sockets = libvirt::local_sockets(uri_);
+        if (!sockets) throw Surprise("it is not on a socket of this host");
+        try {
+            session_ = std::make_unique<Session>(sockets->writing, true, longest_);
+            return;
+        } catch (const Ended& why) {
+            const bool shut = why.error_number() == EACCES || why.error_number() == EPERM;
+            if (!shut) throw;
+            if (access_ == Access::write) throw error_of(libvirt::not_opened(uri_, 0, true, why.words()));
+        } catch (const Refusal& why) {
+            if (!libvirt::is_refusal(why.code())) throw Surprise(why.words());
+            if (access_ == Access::write) throw;
+        }
+        session_ = std::make_unique<Session>(sockets->reading, false, longest_);
+    }
+
+    std::chrono::milliseconds waited() const {
+        return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() -
+                                                                     began_);
+    }
+
+    /// The module's connection, made at first need.
+    Hypervisor& module() {
+        if (!module_) module_ = open_libvirt(uri_, access_, longest_);
+        return *module_;
+    }
+
+    Failure strange(const Trouble& why) const {
+        return libvirt::failure_of(Code::hypervisor,
+                                   "libvirt at " + uri_ + " answers as we do not expect: " + why.words(),
+                                   "unset BLOCKHOST_DRIVER to have its own library asked then");
+    }
+
+    /// Ends the session; the module has the rest, or the caller `told`.
+    void leave(const Trouble& why, const Failure& told) {
+        session_.reset();
+        if (unexpected_ == Unexpected::told) told.raise();
+        counter().add(why.words());
+    }
+    void leave(const Trouble& why) {
+        const bool ended = dynamic_cast<const Ended*>(&why) != nullptr;
+        leave(why, ended ? libvirt::connection_ended(why.doing(), why.words()) : strange(why));
+    }
+
+    /// No answer to this call, and none to later ones.
+    Error given_up(std::chrono::milliseconds span) {
+        session_.reset();
+        stuck_ = true;
+        return error_of(libvirt::unanswered(uri_, "nothing within " + in_seconds(span)));
+    }
+
+    // looking
+
+    /// What `look` says of the session, within `span`; where that cannot be, what `instead` says of the
+    /// module.
+    template<class Look, class Instead>
+    auto seen(Failure& f, std::chrono::milliseconds span, Look look, Instead instead) noexcept {
+        return guarded(f, [&] {
+            if (stuck_) throw error_of(libvirt::unanswered(uri_, "an earlier call was given up"));
+            if (session_) {
+                try {
+                    return look(*session_, Deadline::in(span));
+                } catch (const Silence&) {
+                    throw given_up(span);
+                } catch (const Refusal& why) {
+                    if (why.code() != libvirt::number::rpc)
+                        throw error_of(
+                            libvirt::refused(why.code(), why.doing(), libvirt::trimmed(why.words())));
+                    leave(why);
+                } catch (const Trouble& why) {
+                    leave(why);
+                }
+            }
+            return instead(module());
+        });
+    }
+
+    std::optional<PowerState> do_state(const std::string& name, Failure& f) noexcept override {
+        return seen(
+            f, look_span, [&](Session& s, const Deadline& end) { return rpc::state(s, name, end); },
+            [&](Hypervisor& m) { return m.state(name); });
+    }
+    std::optional<DomainView> do_find(const std::string& name, Failure& f) noexcept override {
+        return seen(
+            f, look_span, [&](Session& s, const Deadline& end) { return rpc::find(s, name, end); },
+            [&](Hypervisor& m) { return m.find(name); });
+    }
+    std::vector<std::string> do_other_definitions(const std::string& name, Failure& f) noexcept override {
+        return seen(
+            f, look_span,
+            [&](Session& s, const Deadline& end) { return rpc::other_definitions(s, name, end); },
+            [&](Hypervisor& m) { return m.other_definitions(name); });
+    }
+    std::vector<DomainState> do_states(Failure& f) noexcept override {
+        return seen(
+            f, look_span, [](Session& s, const Deadline& end) { return rpc::states(s, end); },
+            [](Hypervisor& m) { return m.states(); });
+    }
+    std::vector<DomainUse> do_uses(Failure& f) noexcept override {
+        return seen(
+            f, look_span, [](Session& s, const Deadline& end) { return rpc::uses(s, end); },
+            [](Hypervisor& m) { return m.uses(); });
+    }
+    HostView do_host(Failure& f) noexcept override {
+        return seen(
+            f, look_span, [](Session& s, const Deadline& end) { return rpc::host(s, end); },
+            [](Hypervisor& m) { return m.host(); });
+    }
+    std::vector<DomainStats> do_stats(const std::vector<std::string>& names, std::chrono::milliseconds limit,
+                                      Failure& f) noexcept override {
+        return seen(
+            f, limit, [&](Session& s, const Deadline& end) { return rpc::stats(s, names, end); },
+            [&](Hypervisor& m) { return m.stats(names, limit); });
+    }
+
+    /// A command is never sent twice: whoever got it may have carried it out.
+    std::string do_agent(const std::string& name, const std::string& command, int seconds,
+                         std::optional<std::chrono::milliseconds> limit, Failure& f) noexcept override {
+        const auto span =
+            limit.value_or(std::chrono::milliseconds(std::chrono::seconds(seconds) + agent_extra));
+        return seen(
+            f, span,
+            [&](Session& s, const Deadline& end) {
+                const std::string asking = libvirt::asking_agent(name);
+                try {
+                    return agents_.ask(s, name, command, seconds, end);
+                } catch (const Refusal& why) {
+                    const auto words = libvirt::trimmed(why.words());
+                    throw error_of(libvirt::agent_failure(libvirt::refused(why.code(), asking, words),
+                                                          why.code(), name, words));
+                } catch (const Silence&) {
+                    throw;
+                } catch (const Trouble& why) {
+                    if (why.doing() != asking) throw;
+                    const auto words = why.words();
+                    leave(why);
+                    throw error_of(libvirt::connection_ended(asking, words));
+                }
+            },
+            [&](Hypervisor& m) { return m.agent(name, command, seconds, limit); });
+    }
+
+    std::optional<PoolView> do_find_pool(const std::string& name, Failure& f) noexcept override {
+        return guarded(f, [&] { return module().find_pool(name); });
+    }
+    std::optional<VolumeView> do_find_volume(const std::string& path, Failure& f) noexcept override {
+        return guarded(f, [&] { return module().find_volume(path); });
+    }
+    Tuning do_tuning(const std::string& name, const TunedDevices&, TuningOf which,
+                     Failure& f) noexcept override {
+        return guarded(f, [&] { return module().tuning(name, which); });
+    }
+    void do_watch(const std::string& name, Failure& f) noexcept override {
+        guarded(f, [&] { module().watch(name); });
+    }
+    Wake do_wait(std::chrono::milliseconds span, Failure& f) noexcept override {
+        return guarded(f, [&] { return module().wait(span); });
+    }
+
+    // changing
+
+    void do_ensure_pool(const std::string& name, const std::string& xml, Failure& f) noexcept override {
+        guarded(f, [&] { module().ensure_pool(name, pool_target(xml)); });
+    }
+    void do_ensure_filter(const std::string& name, const std::string& xml, Failure& f) noexcept override {
+        guarded(f, [&] { module().ensure_filter(name, xml); });
+    }
+    VolumeView do_create_volume(const std::string& pool, const std::string& xml,
+                                Failure& f) noexcept override {
+        return guarded(f, [&] { return module().create_volume(pool, xml); });
+    }
+    void do_delete_volume(const std::string& path, Failure& f) noexcept override {
+        guarded(f, [&] { module().delete_volume(path); });
+    }
+    void do_define(const std::string& xml, Failure& f) noexcept override {
+        guarded(f, [&] { module().define(xml); });
+    }
+    void do_start(const std::string& name, Failure& f) noexcept override {
+        guarded(f, [&] { module().start(name); });
+    }
+    void do_start_transient(const std::string& xml, Failure& f) noexcept override {
+        guarded(f, [&] { module().start_transient(xml); });
+    }
+    void do_unpause(const std::string& name, Failure& f) noexcept override {
+        guarded(f, [&] { module().unpause(name); });
+    }
+    void do_shutdown(const std::string& name, Failure& f) noexcept override {
+        guarded(f, [&] { module().shutdown(name); });
+    }
+    void do_power_off(const std::string& name, Failure& f) noexcept override {
+        guarded(f, [&] { module().power_off(name); });
+    }
+    void do_undefine(const std::string& name, Failure& f) noexcept override {
+        guarded(f, [&] { module().undefine(name); });
+    }
+    void do_tune(const std::string& name, const TunedDevices&, Subsystem subsystem, const Tuning& wanted,
+                 TuningOf which, Failure& f) noexcept override {
+        guarded(f, [&] { module().tune(name, subsystem, wanted, which); });
+    }
+    void do_set_metadata(const std::string& name, const std::string& xml, Failure& f) noexcept override {
+        guarded(f, [&] { module().set_metadata(name, xml); });
+    }
+    void do_remove_pool(const std::string& name, Failure& f) noexcept override {
+        guarded(f, [&] { module().remove_pool(name); });
+    }
+    void do_remove_filter(const std::string& name, Failure& f) noexcept override {
+        guarded(f, [&] { module().remove_filter(name); });
+    }
+
+    const std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
+    const std::string uri_;
+    const Access access_;
+    const std::chrono::seconds longest_;
+    const Unexpected unexpected_;
+    std::unique_ptr<Session> session_; ///< null: the module has taken over, or a call was given up
+    bool stuck_ = false;
+    Agents agents_;
+    std::unique_ptr<Hypervisor> module_;
+};
+
+} // namespace
+} // namespace rpc
+
+std::unique_ptr<Hypervisor> open_rpc(const std::string& uri, Access access, std::chrono::seconds longest,
+                                     Unexpected unexpected) {
+    return std::make_unique<rpc::Driver>(uri, access, longest, unexpected);
+}
+
+Fallbacks rpc_fallbacks() {
+    return rpc::counter().read();
+}
+
+} // namespace blockhost

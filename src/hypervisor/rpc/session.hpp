@@ -1,0 +1,50 @@
+#pragma once
+/// One connection to the daemon, let in and open, on which calls are made one after another.
+
+#include "hypervisor/daemon.hpp"
+#include "hypervisor/rpc/message.hpp"
+#include "hypervisor/rpc/socket.hpp"
+
+#include <memory>
+
+namespace blockhost::rpc {
+
+/// What was answered.
+class Answer {
+  public:
+    explicit Answer(std::string packet) : packet_(std::move(packet)) {}
+    /// Over what the procedure has; good for as long as this is.
+    Reader reader() const {
+        Reader reader(packet_);
+        reader.skip(header_size);
+        return reader;
+    }
+
+  private:
+    std::string packet_;
+};
+
+class Session {
+  public:
+    /// Connects to `socket`, is let in, and opens QEMU's system driver. Throws Refusal when we may not,
+    /// Silence when nobody answers within 9 s, or 30 s where the daemon is only just being started, and in
+    /// either case within `longest`; else Ended or Surprise.
+    Session(const std::string& socket, bool write, std::chrono::milliseconds longest);
+
+    /// Makes one call. Every Trouble says that it came while `doing` that.
+    Answer call(const std::string& doing, Procedure procedure, const std::string& arguments,
+                const Deadline& deadline);
+
+  private:
+    Answer ask(Procedure procedure, const std::string& arguments, const Deadline& deadline);
+    void let_in();
+    std::string next_packet(const Deadline& deadline);
+
+    const std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
+    std::optional<libvirt::Wakening> wakening_; ///< until it is open
+    Deadline opening_;
+    Socket socket_;
+    std::uint32_t serial_ = 0;
+};
+
+} // namespace blockhost::rpc
