@@ -11,7 +11,8 @@
 
 namespace conformance {
 
-/// Chosen by BLOCKHOST_CONFORMANCE: "simulated" (also when unset), or a libvirt URI.
+/// Chosen by BLOCKHOST_CONFORMANCE: "simulated" (also when unset), a libvirt URI for the module, or "rpc" for
+/// the driver that looks at qemu:///system through libvirt's protocol, and never leaves a look to the module.
 enum class Driver { simulated, test, qemu };
 Driver driver();
 
