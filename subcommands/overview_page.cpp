@@ -21,6 +21,9 @@ constexpr std::array variables{
     Named{"BLOCKHOST_ROOT",
           "an absolute path that stands before every built-in path: an instance of its own"},
     Named{"BLOCKHOST_LIBVIRT_URI", "the libvirt to work with, instead of qemu:///system"},
+    Named{"BLOCKHOST_DRIVER",
+          "how to look at libvirt: rpc, by its protocol alone; libvirt, by its library alone; "
+          "not set, by the protocol, and by the library where libvirt answers unexpectedly"},
     Named{"BLOCKHOST_DEV",
           "1: where no login template is installed, take the one in ./cloud-init/templates; never as root"},
     Named{"JOURNAL_STREAM",

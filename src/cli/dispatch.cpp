@@ -8,6 +8,7 @@
 #include "cli/describe.hpp"
 #include "cli/help.hpp"
 #include "cli/printer.hpp"
+#include "hypervisor/rpc/driver.hpp"
 #include "model/names.hpp"
 
 #include <algorithm>
@@ -115,9 +116,7 @@ int run_row(const Command& command, Printer& printer) {
     return status;
 }
 
-int run_command(const Command& command, std::FILE* out, std::FILE* err) {
-    Printer printer = Printer::for_streams(out, err, command.row.talk_prefix);
-    printer.log_to(journal_of(command, err));
+int run_to_its_end(const Command& command, Printer& printer) {
     try {
         return run_row(command, printer);
     } catch (const Error& error) {
@@ -125,6 +124,16 @@ int run_command(const Command& command, std::FILE* out, std::FILE* err) {
     } catch (const std::exception& error) {
         return fail(command, printer, Error(Code::internal, error.what(), "please report it"));
     }
+}
+
+int run_command(const Command& command, std::FILE* out, std::FILE* err) {
+    Printer printer = Printer::for_streams(out, err, command.row.talk_prefix);
+    printer.log_to(journal_of(command, err));
+    const int status = run_to_its_end(command, printer);
+    if (const auto fallbacks = rpc_fallbacks(); fallbacks.count > 0)
+        printer.trace("libvirt's library was asked instead of its protocol, " +
+                      std::to_string(fallbacks.count) + " time(s); last since " + fallbacks.last_reason);
+    return status;
 }
 
 Error unknown_verb(const std::string& word) {

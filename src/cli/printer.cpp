@@ -95,6 +95,10 @@ void Printer::detail(std::string_view text) {
     draw_live_line();
 }
 
+void Printer::trace(std::string_view text) {
+    logged(Priority::debug, text);
+}
+
 void Printer::draw_live_line() {
     auto seconds = std::chrono::duration_cast<std::chrono::seconds>(clock_() - stage_began_).count();
     std::string clock = seconds > 0 ? " (" + std::to_string(seconds) + " s)" : "";

@@ -41,6 +41,8 @@ class Printer : public Talk {
     // line each.
     void stage(std::string_view text) override;
     void detail(std::string_view text) override;
+    /// For the journal alone, at the level of debugging: what nobody else wants to hear of.
+    void trace(std::string_view text);
     /// A text of several lines keeps them, each with the prefix.
     void warn(std::string_view text) override;
     /// A line of talk as it is, without the prefix: the usage line.

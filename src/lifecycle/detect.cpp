@@ -8,6 +8,7 @@
 #include "host/capability.hpp"
 #include "host/libvirt_installation.hpp"
 #include "hypervisor/load.hpp"
+#include "hypervisor/rpc/driver.hpp"
 #include "hypervisor/start_veto.hpp"
 
 #include <algorithm>
@@ -64,6 +65,16 @@ Finding socket_of_daemon() {
     return missing("no libvirt daemon has a socket here",
                    std::string("start it: systemctl start libvirtd; where there is none: ") +
                        install_libvirt);
+}
+
+/// How libvirt is looked at: see rpc/driver.hpp. What only its library can do works either way.
+Finding connection(bool driver_works) {
+    if (!driver_works) return missing("not tried", "see above");
+    open_direct(libvirt_uri(), Access::read);
+    const auto fallbacks = rpc_fallbacks();
+    return present(fallbacks.count == 0
+                       ? "libvirt answers"
+                       : fmt::format("libvirt answers its own library alone: {}", fallbacks.last_reason));
 }
 
 /// Everything below db.yaml is said in one way when that cannot be read.
@@ -148,6 +159,7 @@ std::vector<Finding> look_at_host(const Paths& paths, Reality reality, bool driv
     const bool simulated = reality == Reality::simulated;
     std::vector<Finding> findings;
     std::optional<DbConfig> config;
+    if (!simulated) findings.push_back(look("connection", [&] { return connection(driver_works); }));
     findings.push_back(look("configuration", [&] {
         config = read_db_config(paths);
         return present(paths.db_yaml().string());

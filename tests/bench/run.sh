@@ -4,8 +4,10 @@
 #
 #   tests/bench/run.sh [BUILD-FOLDER]     default: build, made by tests/run.sh; ROUNDS pairs each (default 200)
 #
-# lvx.c: a minimal client on libvirt.so. rawstate.c: a static client that speaks libvirt's RPC itself. metrics_py.py: an
-# interpreter and one virsh per question. Changing one of them is changing the bar. fleet.py measures metrics --all.
+# lvx.c: a minimal client on libvirt.so. rawstate.c: a static client that speaks libvirt's RPC itself; rawmetrics.c,
+# rawlist.c and rawstats.c (raw.h): the same for what metrics and list ask. metrics_py.py: an interpreter and one virsh per
+# question. Changing one of them is changing the bar. fleet.py measures metrics --all, many.py list and metrics --all where
+# there are hundreds of domains.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 tree=$(cd "$here/../.." && pwd)
@@ -37,6 +39,9 @@ cleanup() {
 make_yardsticks() {
     gcc -O2 -o "$work/lvx" "$here/yardsticks/lvx.c" -lvirt -lvirt-qemu
     gcc -O2 -static -o "$work/rawstate" "$here/yardsticks/rawstate.c"
+    for each in rawmetrics rawlist rawstats; do
+        gcc -O2 -Wall -Wextra -static -o "$work/$each" "$here/$each.c"
+    done
     gcc -O2 -o "$work/empty" "$here/empty.c"
     gcc -O2 -Wall -Wextra -o "$work/metrics" "$here/metrics.c" -lvirt -lvirt-qemu
     gcc -O2 -Wall -Wextra -o "$work/pairs" "$here/pairs.c"
@@ -77,12 +82,20 @@ say "measuring"
 broken=0
 pairs() { "$work/pairs" "$rounds" "$@" || { [ $? -eq 1 ] || fail "a measurement failed"; broken=1; }; }
 status=$build/symlinks/blockhost-vm-status
-pairs 1.3 "blockhost-vm-status" "$status" "$vm" -- "lvx state" "$work/lvx" state "$vm"
+pairs 3 "blockhost-vm-status" "$status" "$vm" -- "rawstate" "$work/rawstate" "$vm"
 metrics=$build/symlinks/blockhost-vm-metrics
-pairs 1.5 "blockhost-vm-metrics" "$metrics" "$vm" -- "the same calls in C" "$work/metrics" "$vm"
-rounds=$((rounds < 20 ? rounds : 20)) pairs 0 "blockhost-vm-metrics" "$metrics" "$vm" \
-    -- "metrics_py.py" "$here/yardsticks/metrics_py.py" "$vm"
+"$metrics" "$vm" >/dev/null # which has the guest's slow values for a minute
+pairs 1.3 "blockhost-vm-metrics" "$metrics" "$vm" -- "rawmetrics" "$work/rawmetrics" "$vm"
+pairs 1.5 "blockhost-vm-list" "$build/symlinks/blockhost-vm-list" -- "rawlist" "$work/rawlist"
+pairs 3 "blockhost-libvirt --version" "$build/blockhost-libvirt" --version -- "an empty C program" "$work/empty"
 pairs 5 "blockhost-libvirt --help" "$build/blockhost-libvirt" --help -- "an empty C program" "$work/empty"
-pairs 0 "blockhost-vm-status" "$status" "$vm" -- "rawstate" "$work/rawstate" "$vm"
+pairs 0 "blockhost-vm-status" "$status" "$vm" -- "lvx state" "$work/lvx" state "$vm"
+pairs 0 "blockhost-vm-metrics" "$metrics" "$vm" -- "the same calls on libvirt.so" "$work/metrics" "$vm"
+rounds=$((rounds < 20 ? rounds : 20))
+pairs 0 "blockhost-vm-metrics" "$metrics" "$vm" -- "metrics_py.py" "$here/yardsticks/metrics_py.py" "$vm"
 pairs 0 "blockhost-vm-status" "$status" "$vm" -- "virsh domstate" "$(command -v virsh)" -c qemu:///system domstate "$vm"
+# libvirt's library still does what changes, and every look where it is told to
+export BLOCKHOST_DRIVER=libvirt
+pairs 1.3 "blockhost-vm-status, library" "$status" "$vm" -- "lvx state" "$work/lvx" state "$vm"
+pairs 1.5 "blockhost-vm-metrics, library" "$metrics" "$vm" -- "the same calls on libvirt.so" "$work/metrics" "$vm"
 exit "$broken"

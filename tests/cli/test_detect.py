@@ -113,7 +113,7 @@ def test_explain_says_each_thing_in_a_line_and_the_links_status_is_the_same(host
         lines = run.stdout.splitlines()
         assert all(line.startswith(("ok      ", "missing ")) for line in lines)
         assert [line[8:].split(":")[0] for line in lines] == [
-            "driver module", "libvirt client", "daemon socket", "configuration", "virtualization", "bridge",
+            "driver module", "libvirt client", "daemon socket", "connection", "configuration", "virtualization", "bridge",
             "storage pool", "template", "start veto"]
 
 

@@ -12,9 +12,7 @@
 #include <thread>
 #include <unistd.h>
 
-using namespace blockhost;
-using namespace blockhost::rpc;
-
+namespace blockhost::rpc {
 namespace {
 
 constexpr auto patience = std::chrono::seconds(20);
@@ -89,7 +87,7 @@ void figures(std::string_view bytes) {
     });
 }
 
-void rpc(std::string_view input) {
+void daemons_words(std::string_view input) {
     const char kind = fuzz::take_selector(input);
     const Reader reader(input);
     switch (kind) {
@@ -121,5 +119,6 @@ void rpc(std::string_view input) {
 }
 
 } // namespace
+} // namespace blockhost::rpc
 
-FUZZ_TARGET(rpc)
+FUZZ_TARGET(blockhost::rpc::daemons_words)

@@ -57,6 +57,8 @@ class Machine:
         self.env = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": "/root", "BLOCKHOST_ROOT": str(self.root),
                     "BLOCKHOST_LIBVIRT_URI": self.uri}
         self.foreign = f"foreign-{self.tag}"
+        if "BLOCKHOST_DRIVER" in os.environ:  # the suite may be run with either driver
+            self.env["BLOCKHOST_DRIVER"] = os.environ["BLOCKHOST_DRIVER"]
         try:
             self.configure(kind, ipv6)
         except BaseException:

@@ -1,0 +1,120 @@
+"""Looking at real guests through libvirt's protocol and through its library: the same is seen, by the same users."""
+
+import json
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+
+import pytest
+from machine import BINARY, TREE, sh
+
+sys.path.insert(0, str(TREE / "tests/cli"))
+from strange_daemon import ALL_STATS, STATE, Daemon  # noqa: E402
+
+RUNS, OFF = "read-001", "read-002"
+DRIVERS = ("rpc", "libvirt")
+MOVING = {"cpu_percent", "memory_used_mb", "disk_read_iops", "disk_write_iops", "disk_read_bytes_sec", "net_connections",
+          "disk_write_bytes_sec", "net_rx_bytes_sec", "net_tx_bytes_sec", "uptime_seconds", "disk_used_mb"}
+
+
+@pytest.fixture(scope="module")
+def pair(whole_module):
+    for name in (RUNS, OFF):
+        run = whole_module.create(name)
+        assert run.returncode == 0, run.stderr
+    assert whole_module.run("kill", OFF).returncode == 0
+    yield whole_module
+    whole_module.wipe()
+
+
+def outputs(machine, *words):
+    """What each driver makes of that command: exit status, stdout and stderr."""
+    seen = {}
+    for driver in DRIVERS:
+        run = subprocess.run(machine.command(*words), env=machine.env | {"BLOCKHOST_DRIVER": driver}, text=True,
+                             capture_output=True, stdin=subprocess.DEVNULL, cwd=machine.root)
+        seen[driver] = (run.returncode, run.stdout, run.stderr)
+    return seen
+
+
+@pytest.mark.parametrize("words", [("status", RUNS), ("status", OFF), ("status", "nobody"), ("list",), ("list", "--json"),
+                                   ("guest-exec", RUNS, "echo here; exit 3"), ("guest-exec", OFF, "true"),
+                                   ("destroy", RUNS, "--dry-run"), ("throttle", OFF, "--show")])
+def test_both_say_the_same(pair, words):
+    seen = outputs(pair, *words)
+    assert seen["rpc"] == seen["libvirt"]
+    assert "Traceback" not in seen["rpc"][2]
+
+
+@pytest.mark.parametrize("words", [("metrics", RUNS), ("metrics", OFF), ("metrics", "--all")])
+def test_both_measure_the_same(pair, words):
+    rows = {}
+    for driver, (status, out, err) in outputs(pair, *words).items():
+        assert status == 0 and err == "", err
+        rows[driver] = [{key: value for key, value in row.items() if key not in MOVING}
+                        for row in (json.loads(out) if "--all" in words else [json.loads(out)])]
+    assert rows["rpc"] == rows["libvirt"]
+    assert rows["rpc"][0]["guest_agent_responsive"] is (OFF not in words)
+
+
+def test_looking_loads_no_libvirt_and_changing_does(pair):
+    for words, loads in ((("status", RUNS), False), (("list",), False), (("metrics", RUNS), False),
+                         (("metrics", "--all"), False), (("guest-exec", RUNS, "true"), False), (("start", OFF), True),
+                         (("kill", OFF), True)):
+        run = subprocess.run(pair.command(*words), env=pair.env | {"LD_DEBUG": "files"}, capture_output=True, text=True)
+        assert run.returncode == 0
+        assert ("libvirt.so.0" in run.stderr) is loads, words
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_who_may_only_look_looks_through_the_other_socket(pair, driver):
+    """The read-write socket is hidden from this one, as it is from users outside group libvirt."""
+    script = (f"mkdir /run/hide && cp -a {BINARY} {BINARY.parent}/hypervisor-libvirt.so /run/hide/ && chmod -R a+rX /run/hide && "
+              "chmod 0700 /run/libvirt/libvirt-sock && "
+              f"exec setpriv --reuid 65534 --regid 65534 --clear-groups /run/hide/blockhost-libvirt status {RUNS}")
+    # a /run of its own, in which the sockets are links to the shared ones' inodes, would lose them: bind them one by one
+    hide = ("mkdir -p /tmp/bh-run.$$ && mount -t tmpfs none /tmp/bh-run.$$ && mkdir /tmp/bh-run.$$/libvirt && "
+            "touch /tmp/bh-run.$$/libvirt/libvirt-sock-ro && "
+            "mount --bind /run/libvirt/libvirt-sock-ro /tmp/bh-run.$$/libvirt/libvirt-sock-ro && "
+            "python3 -c \"import socket,sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])\" "
+            "/tmp/bh-run.$$/libvirt/libvirt-sock && mount --move /tmp/bh-run.$$ /run && rmdir /tmp/bh-run.$$ && ")
+    run = sh("unshare", "-m", "--propagation", "private", "sh", "-c", hide + script, check=False,
+             env={"PATH": os.environ["PATH"], "BLOCKHOST_DRIVER": driver})
+    assert run.stdout == "active\n", run.stderr
+
+
+def pass_on(connection):
+    """Hands a caller over to the real daemon."""
+    real = socket.socket(socket.AF_UNIX)
+    real.connect("/run/libvirt/libvirt-sock")
+
+    def copy(source, target):
+        try:
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+    threading.Thread(target=copy, args=(real, connection), daemon=True).start()
+    copy(connection, real)
+
+
+@pytest.mark.parametrize("words, call, expected", [(("status", RUNS), STATE, "active\n"), (("list",), ALL_STATS, RUNS),
+                                                   (("metrics", RUNS), ALL_STATS, '"state": "running"')])
+def test_what_a_strange_daemon_does_not_tell_the_library_does(pair, words, call, expected):
+    """Silently: the daemon garbles one answer to us, and speaks well to the library."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="bh-reading-"))
+    server = Daemon(folder / "sock", {call: lambda talk: talk.send(b"garbage" * 10)}, pass_on)
+    try:
+        run = subprocess.run(pair.command(*words), capture_output=True, text=True, stdin=subprocess.DEVNULL,
+                             env=pair.env | {"BLOCKHOST_LIBVIRT_URI": f"qemu+unix:///system?socket={server.path}"})
+        assert run.returncode == 0 and expected in run.stdout, run.stderr
+        assert run.stderr == "" and server.callers == 2
+    finally:
+        server.close()
+        shutil.rmtree(folder)
