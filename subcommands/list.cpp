@@ -6,7 +6,10 @@
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
+#include <exception>
+#include <filesystem>
 #include <map>
+#include <system_error>
 
 namespace blockhost::subcommands {
 
@@ -16,20 +19,47 @@ struct Line {
     std::string name, status, ip, created;
 };
 
-/// The live state of every domain by name; nothing when libvirt could not be asked.
-std::optional<std::map<std::string, PowerState>> live_states(const cli::Call& call) {
-    try {
-        std::map<std::string, PowerState> states;
-        for (const DomainState& domain : open_observer(call)->states()) states[domain.name] = domain.state;
-        return states;
-    } catch (const std::exception& error) {
-        call.printer.warn(std::string("showing what the VM database says: ") + error.what());
-        return std::nullopt;
+/// By domain.
+using States = std::map<std::string, PowerState>;
+
+/// The question for every domain's state. Where the database is large it is asked before that is read, so
+/// that libvirt is at work meanwhile; a small one may be empty, and then nobody is asked.
+class Question {
+  public:
+    Question(const cli::Call& call, const Registry& registry) : call_(call) {
+        constexpr std::uintmax_t large = 4096;
+        std::error_code absent;
+        const auto size = std::filesystem::file_size(registry.file(), absent);
+        if (absent || size < large) return;
+        try {
+            observer_ = open_observer(call_);
+            observer_->expect_states();
+        } catch (...) {
+            failure_ = std::current_exception();
+        }
     }
-}
+    /// Nothing when libvirt could not be asked, which is said.
+    std::optional<States> answer() {
+        try {
+            if (failure_) std::rethrow_exception(failure_);
+            if (!observer_) observer_ = open_observer(call_);
+            States states;
+            for (const DomainState& domain : observer_->states()) states[domain.name] = domain.state;
+            return states;
+        } catch (const std::exception& error) {
+            call_.printer.warn(std::string("showing what the VM database says: ") + error.what());
+            return std::nullopt;
+        }
+    }
+
+  private:
+    const cli::Call& call_;
+    std::unique_ptr<Observer> observer_;
+    std::exception_ptr failure_;
+};
 
 /// A destroyed record wins; else the live state; without one, what the record says.
-std::string status_of(const VmRecord& record, const std::optional<std::map<std::string, PowerState>>& live) {
+std::string status_of(const VmRecord& record, const std::optional<States>& live) {
     if (record.status == RecordStatus::destroyed || !live) return std::string(to_string(record.status));
     const auto domain = live->find(record.name.str());
     return domain == live->end() ? "destroyed" : std::string(contract_status(domain->second));
@@ -44,9 +74,11 @@ std::string date_of(const VmRecord& record) {
 std::vector<Line> lines_of(const cli::Call& call) {
     std::vector<Line> lines;
     try {
-        const auto records = readable_records(call);
+        const Registry registry = registry_of(call);
+        Question question(call, registry);
+        const auto records = readable_records(call, registry);
         if (records.empty()) return lines;
-        const auto live = live_states(call);
+        const auto live = question.answer();
         for (const VmRecord& record : records)
             lines.push_back({record.name.str(), status_of(record, live), record.ip ? record.ip->str() : "",
                              date_of(record)});

@@ -83,8 +83,12 @@ Registry registry_of(const cli::Call& call) {
 }
 
 std::vector<VmRecord> readable_records(const cli::Call& call) {
+    return readable_records(call, registry_of(call));
+}
+
+std::vector<VmRecord> readable_records(const cli::Call& call, const Registry& registry) {
     std::vector<std::string> bad;
-    auto records = registry_of(call).read().records(&bad);
+    auto records = registry.read().records(&bad);
     if (!bad.empty())
         call.printer.warn("left out: " + std::to_string(bad.size()) +
                           " unreadable record(s), the first is '" + bad.front() + "'");

@@ -52,6 +52,7 @@ std::optional<VmName> name_or_all(const cli::Call& call, std::string_view verb, 
 Registry registry_of(const cli::Call& call);
 /// Its records; those that cannot be read are left out, with one warning.
 std::vector<VmRecord> readable_records(const cli::Call& call);
+std::vector<VmRecord> readable_records(const cli::Call& call, const Registry& registry);
 
 /// Throws Error{denied} for anybody else; `what` begins the sentence.
 void require_root(std::string_view what);

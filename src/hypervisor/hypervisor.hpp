@@ -93,6 +93,9 @@ class Observer {
     std::vector<DomainState> states() {
         return raised<std::vector<DomainState>>([&](Failure& f) { return do_states(f); });
     }
+    /// A hint that states() comes next: where it can, libvirt is put to work already. Whatever goes wrong
+    /// shows in states().
+    void expect_states() { do_expect_states(); }
     /// What every domain, running or not, may take.
     std::vector<DomainUse> uses() {
         return raised<std::vector<DomainUse>>([&](Failure& f) { return do_uses(f); });
@@ -158,6 +161,7 @@ class Observer {
     virtual std::optional<DomainView> do_find(const std::string& name, Failure& f) noexcept = 0;
     virtual std::vector<std::string> do_other_definitions(const std::string& name, Failure& f) noexcept = 0;
     virtual std::vector<DomainState> do_states(Failure& f) noexcept = 0;
+    virtual void do_expect_states() noexcept {}
     virtual std::vector<DomainUse> do_uses(Failure& f) noexcept = 0;
     virtual std::optional<PoolView> do_find_pool(const std::string& name, Failure& f) noexcept = 0;
     virtual std::optional<VolumeView> do_find_volume(const std::string& path, Failure& f) noexcept = 0;

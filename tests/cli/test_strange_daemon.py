@@ -1,6 +1,7 @@
 """A daemon that answers as nobody expects: each strangeness is told from the others, ends in time, and leaves the look
 to libvirt's own library, once, unless BLOCKHOST_DRIVER=rpc says that it shall be told."""
 
+import json
 import pathlib
 import shutil
 import struct
@@ -175,6 +176,25 @@ def test_a_database_is_still_listed_where_the_daemon_is_strange(host, daemon):
     run = host.run("list", BLOCKHOST_DRIVER="rpc")
     assert run.returncode == 0 and run.stdout.splitlines()[1].split("\t")[:2] == ["web", "active"]
     assert "longer than the protocol permits" in run.stderr
+
+
+def test_a_large_database_is_read_while_the_daemon_is_at_work(host, daemon):
+    """The daemon is asked before the database is read, and its strangeness is still met in the answer."""
+    records = {f"web-{n:03d}": {"vm_name": f"web-{n:03d}", "status": "suspended", "vmid": n} for n in range(200)}
+    records["web"] = {"vm_name": "web", "status": "suspended", "vmid": 999}
+    state = host.folder / "root/var/lib/blockhost"
+    state.mkdir(parents=True)
+    (state / "vms.json").write_text(json.dumps({"vms": records, "next_vmid": 1000, "allocated_ips": []}))
+    server = daemon()
+    run = host.run("list", BLOCKHOST_DRIVER="rpc")
+    assert run.returncode == 0 and run.stderr == "" and server.calls == [AUTH_LIST, OPEN, ALL_STATS]
+    lines = dict(line.split("\t")[:2] for line in run.stdout.splitlines()[1:])
+    assert len(lines) == 201 and lines.pop("web") == "active" and set(lines.values()) == {"destroyed"}
+    server.strange[ALL_STATS] = hang_up
+    server.callers = 0
+    run = host.run("list", BLOCKHOST_DRIVER="rpc")
+    assert run.returncode == 0 and "showing what the VM database says" in run.stderr and "End of file" in run.stderr
+    assert set(dict(line.split("\t")[:2] for line in run.stdout.splitlines()[1:]).values()) == {"suspended"}
 
 
 @pytest.mark.parametrize("strangeness", [hang_up, raw(b"garbage" * 10), payload(text("reply")[:-4])])

@@ -51,6 +51,27 @@ TEST_CASE("figures of the domains named are those, however many, and no others")
     CHECK(find(every, names.back()));
 }
 
+TEST_CASE("whoever says that the states come next may ask something else first, or them twice") {
+    Stage stage;
+    const auto name = defined(stage, "hinted");
+    auto& asked = stage.hypervisor();
+    const auto is_told = [&] {
+        const auto all = asked.states();
+        return std::any_of(all.begin(), all.end(), [&](const DomainState& each) {
+            return each.name == name && each.state == PowerState::off;
+        });
+    };
+    asked.expect_states();
+    CHECK(is_told());
+    CHECK(is_told());
+    asked.expect_states();
+    CHECK(asked.state(name) == PowerState::off);
+    CHECK(is_told());
+    asked.expect_states();
+    asked.expect_states();
+    CHECK(is_told());
+}
+
 TEST_CASE("a domain that is off has its state and its uuid, and no run") {
     Stage stage;
     const auto name = stage.name("off");

@@ -80,6 +80,7 @@ class RootAgentDriver final : public Hypervisor {
     std::vector<DomainState> do_states(Failure& f) noexcept override {
         return guarded(f, [&] { return looks_->states(); });
     }
+    void do_expect_states() noexcept override { looks_->expect_states(); }
     std::vector<DomainUse> do_uses(Failure& f) noexcept override {
         return guarded(f, [&] { return looks_->uses(); });
     }

@@ -78,14 +78,13 @@ std::vector<Domain> of_names(Session& session, std::vector<std::string> names, c
     return found;
 }
 
-/// The bulk call of `asked`, or of all when that is empty.
-Answer bulk(Session& session, const std::string& doing, const std::vector<Domain>& asked, unsigned groups,
-            unsigned flags, const Deadline& deadline) {
+/// The arguments of the bulk call of `asked`, or of all when that is empty.
+std::string bulk(const std::vector<Domain>& asked, unsigned groups, unsigned flags) {
     Writer arguments;
     arguments.number(static_cast<std::uint32_t>(asked.size()));
     for (const Domain& domain : asked) arguments << domain;
     arguments.number(groups).number(flags);
-    return session.call(doing, connect_get_all_domain_stats, arguments.bytes(), deadline);
+    return arguments.bytes();
 }
 
 /// Our mark in a domain's definition; empty when there is none.
@@ -159,8 +158,15 @@ std::vector<std::string> other_definitions(Session& session, const std::string& 
     return found;
 }
 
+void expect_states(Session& session, const Deadline& deadline) {
+    session.begin(connect_get_all_domain_stats, bulk({}, libvirt::state_group, 0), deadline);
+}
+
 std::vector<DomainState> states(Session& session, const Deadline& deadline) {
-    return stats_states(bulk(session, "list the domains", {}, libvirt::state_group, 0, deadline).reader());
+    return stats_states(session
+                            .call("list the domains", connect_get_all_domain_stats,
+                                  bulk({}, libvirt::state_group, 0), deadline)
+                            .reader());
 }
 
 std::vector<DomainUse> uses(Session& session, const Deadline& deadline) {
@@ -185,9 +191,10 @@ std::vector<DomainStats> stats(Session& session, const std::vector<std::string>&
     const auto asked = of_names(session, names, deadline);
     if (asked.empty() && !names.empty()) return {};
     const auto ask = [&](unsigned flags) {
-        return stats_figures(
-            bulk(session, "read the figures of the domains", asked, libvirt::figure_groups, flags, deadline)
-                .reader());
+        return stats_figures(session
+                                 .call("read the figures of the domains", connect_get_all_domain_stats,
+                                       bulk(asked, libvirt::figure_groups, flags), deadline)
+                                 .reader());
     };
     try {
         return ask(libvirt::stats_nowait);

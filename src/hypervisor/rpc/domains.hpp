@@ -15,6 +15,8 @@ std::optional<DomainView> find(Session& session, const std::string& name, const 
 std::vector<std::string> other_definitions(Session& session, const std::string& name,
                                            const Deadline& deadline);
 std::vector<DomainState> states(Session& session, const Deadline& deadline);
+/// Asks for the states, which the next states() then fetches.
+void expect_states(Session& session, const Deadline& deadline);
 std::vector<DomainUse> uses(Session& session, const Deadline& deadline);
 HostView host(Session& session, const Deadline& deadline);
 std::vector<DomainStats> stats(Session& session, const std::vector<std::string>& names,

@@ -177,6 +177,13 @@ class Driver final : public Hypervisor {
             f, look_span, [](Session& s, const Deadline& end) { return rpc::states(s, end); },
             [](Hypervisor& m) { return m.states(); });
     }
+    void do_expect_states() noexcept override {
+        if (!session_) return;
+        try {
+            rpc::expect_states(*session_, Deadline::in(look_span));
+        } catch (const std::exception&) { // a session that ended says so again
+        }
+    }
     std::vector<DomainUse> do_uses(Failure& f) noexcept override {
         return seen(
             f, look_span, [](Session& s, const Deadline& end) { return rpc::uses(s, end); },

@@ -16,6 +16,7 @@ inline constexpr std::uint32_t protocol_version = 1;
 struct Procedure {
     Program program = Program::remote;
     std::int32_t number = 0;
+    bool operator==(const Procedure&) const = default;
 };
 
 /// remote_protocol.x, enum remote_procedure: REMOTE_PROC_… of the same name.

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <fcntl.h>
+#include <utility>
 
 namespace blockhost::rpc {
 namespace {
@@ -57,12 +58,37 @@ Answer Session::call(const std::string& doing, Procedure procedure, const std::s
     }
 }
 
+void Session::begin(Procedure procedure, const std::string& arguments, const Deadline& deadline) {
+    pass_over(deadline);
+    begun_ = sent(procedure, arguments, deadline);
+}
+
+void Session::pass_over(const Deadline& deadline) {
+    const auto begun = std::exchange(begun_, std::nullopt);
+    if (!begun) return;
+    try {
+        answer_to(*begun, deadline);
+    } catch (const Refusal&) { // nobody wants to know any more
+    }
+}
+
 Answer Session::ask(Procedure procedure, const std::string& arguments, const Deadline& deadline) {
-    const std::uint32_t serial = serial_++;
-    socket_.send(packet_of(procedure, serial, arguments), deadline);
+    if (begun_ && begun_->procedure == procedure && begun_->arguments == arguments)
+        return answer_to(*std::exchange(begun_, std::nullopt), deadline);
+    pass_over(deadline);
+    return answer_to(sent(procedure, arguments, deadline), deadline);
+}
+
+Session::Pending Session::sent(Procedure procedure, const std::string& arguments, const Deadline& deadline) {
+    Pending call{procedure, serial_++, arguments};
+    socket_.send(packet_of(procedure, call.serial, arguments), deadline);
+    return call;
+}
+
+Answer Session::answer_to(const Pending& call, const Deadline& deadline) {
     for (;;) {
         auto packet = next_packet(deadline);
-        if (is_answer(packet, procedure, serial)) return Answer(std::move(packet));
+        if (is_answer(packet, call.procedure, call.serial)) return Answer(std::move(packet));
     }
 }
 

@@ -31,11 +31,25 @@ class Session {
     /// either case within `longest`; else Ended or Surprise.
     Session(const std::string& socket, bool write, std::chrono::milliseconds longest);
 
+    /// Sends a call without waiting for its answer, which the next call() of the same procedure with the same
+    /// arguments gets; any other call passes it over.
+    void begin(Procedure procedure, const std::string& arguments, const Deadline& deadline);
+
     /// Makes one call. Every Trouble says that it came while `doing` that.
     Answer call(const std::string& doing, Procedure procedure, const std::string& arguments,
                 const Deadline& deadline);
 
   private:
+    /// A call that was sent.
+    struct Pending {
+        Procedure procedure;
+        std::uint32_t serial = 0;
+        std::string arguments;
+    };
+    Pending sent(Procedure procedure, const std::string& arguments, const Deadline& deadline);
+    Answer answer_to(const Pending& call, const Deadline& deadline);
+    /// Takes the answer to a call that was begun, so that the next answer is to the next call.
+    void pass_over(const Deadline& deadline);
     Answer ask(Procedure procedure, const std::string& arguments, const Deadline& deadline);
     void let_in();
     std::string next_packet(const Deadline& deadline);
@@ -45,6 +59,7 @@ class Session {
     Deadline opening_;
     Socket socket_;
     std::uint32_t serial_ = 0;
+    std::optional<Pending> begun_;
 };
 
 } // namespace blockhost::rpc
