@@ -203,7 +203,7 @@ def test_an_agents_command_is_never_sent_twice(host, daemon, strangeness):
     server = daemon({AGENT: strangeness})
     run = host.run("metrics", "web")
     assert run.returncode == 0 and '"guest_agent_responsive": false' in run.stdout, (run.stdout, run.stderr)
-    assert server.calls.count(AGENT) == 1
+    assert server.calls.count(AGENT) == 1 and server.callers == 1
 
 
 def test_a_driver_that_there_is_not_is_a_mistake_in_the_configuration(host, daemon):
