@@ -51,7 +51,13 @@ std::string Agents::ask_known(Session& session, Known& known, const std::string&
     }
     Writer arguments;
     (arguments << known.domain).text(command).number(seconds).number(0u);
-    return agent_reply(session.call(doing, domain_agent_command, arguments.bytes(), deadline).reader());
+    const Answer answer = session.call(doing, domain_agent_command, arguments.bytes(), deadline);
+    try {
+        return agent_reply(answer.reader());
+    } catch (Surprise& why) { // the agent was asked all the same
+        why.set_doing(doing);
+        throw;
+    }
 }
 
 void Agents::restore(Session& session, const Deadline& deadline) noexcept {
