@@ -15,8 +15,9 @@ struct Sockets {
     std::string writing, reading;
 };
 /// The local sockets that a connection to QEMU's system daemon at `uri` uses: the one named there (socket=…,
-/// for both), else virtqemud's where there is one, else libvirtd's, as libvirt's own library chooses. Nothing
-/// for every other kind of uri; such a one may lead anywhere.
+/// for both), else virtqemud's where there is one, else libvirtd's, as libvirt's own library chooses (unless
+/// its remote_mode says otherwise, which leads to the same domains by way of virtproxyd). Nothing for every
+/// other kind of uri; such a one may lead anywhere.
 std::optional<Sockets> local_sockets(const std::string& uri);
 
 /// Whether PID 1 made that socket listen, as systemd does for a daemon it will start at the first connect.

@@ -67,6 +67,10 @@ bool is_refusal(int code) {
            code == number::access_denied;
 }
 
+bool means_none(int code) {
+    return code == number::no_domain || code == number::no_metadata || code == number::no_support;
+}
+
 Code code_of(int code) {
     switch (code) {
     case number::no_domain:

@@ -26,6 +26,9 @@ inline constexpr unsigned stats_nowait = 1u << 29;
 inline constexpr const char* look_hint = "look at `systemctl status libvirtd` and `journalctl -u libvirtd`";
 
 bool is_refusal(int libvirt_code);
+/// Whether a question about a domain was refused because there is nothing to tell: no such domain (any more),
+/// nothing of that kind in it, or in any of that driver's. Every other refusal leaves the question open.
+bool means_none(int libvirt_code);
 Code code_of(int libvirt_code);
 
 /// What a virDomainState is to us, and libvirt's reason for it as `virsh domstate --reason` words it.
@@ -49,6 +52,13 @@ std::string asking_agent(const std::string& name);
 
 /// libvirt's words, without the newline that those of programs it ran end in.
 std::string trimmed(std::string words);
+
+/// How long a look may take, and what an agent's command may take beyond its own limit: libvirt greets the
+/// agent before it passes a command on, each with a time limit of its own.
+inline constexpr std::chrono::seconds look_span(10), agent_extra(10);
+
+/// Up to here looking names up one by one is cheaper than listing every domain of the host.
+inline constexpr std::size_t few_names = 4;
 
 /// Of libvirt's own greeting of an agent, in seconds, whatever a command's limit; a shorter limit shortens
 /// it.

@@ -8,8 +8,9 @@ import struct
 import threading
 
 REMOTE, QEMU, KEEPALIVE = 0x20008086, 0x20008087, 0x6b656570
-AUTH_LIST, OPEN, LOOK_UP, STATE, AGENT, ALL_STATS = (REMOTE, 66), (REMOTE, 1), (REMOTE, 23), (REMOTE, 212), (QEMU, 3), (REMOTE, 344)
-XML, PERSISTENT, GREETING = (REMOTE, 14), (REMOTE, 151), (REMOTE, 420)
+AUTH_LIST, OPEN, CLOSE = (REMOTE, 66), (REMOTE, 1), (REMOTE, 2)
+LOOK_UP, STATE, INFO, XML, PERSISTENT, ACTIVE, SAVED, METADATA = ((REMOTE, n) for n in (23, 212, 16, 14, 151, 150, 183, 265))
+LIST, ALL_STATS, GREETING, AGENT = (REMOTE, 273), (REMOTE, 344), (REMOTE, 420), (QEMU, 3)
 REPLY, MESSAGE = 1, 2
 UUID = bytes(range(16))
 
@@ -36,9 +37,15 @@ DOMAIN = text("web") + UUID + struct.pack(">i", 1)
 ANSWERS = {
     AUTH_LIST: struct.pack(">Ii", 1, 0),
     OPEN: b"",
+    CLOSE: b"",
     LOOK_UP: DOMAIN,
     STATE: struct.pack(">ii", 1, 1),
     PERSISTENT: struct.pack(">i", 1),
+    ACTIVE: struct.pack(">i", 0),
+    SAVED: struct.pack(">i", 0),
+    INFO: struct.pack(">iQQiQ", 1, 4096, 4096, 1, 0),
+    METADATA: text("<vm/>"),
+    LIST: struct.pack(">I", 1) + DOMAIN + struct.pack(">I", 1),
     XML: text("<domain type='qemu'><name>web</name></domain>"),
     GREETING: struct.pack(">i", 0),
     AGENT: present('{"return":{}}'),

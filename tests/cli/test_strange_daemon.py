@@ -11,10 +11,10 @@ import time
 
 import pytest
 from host import Host
-from strange_daemon import (AGENT, ALL_STATS, ANSWERS, AUTH_LIST, DOMAIN, KEEPALIVE, LOOK_UP, MESSAGE, OPEN, QEMU, REMOTE,
-                            STATE, Daemon, error, packet, text)
+from strange_daemon import (ACTIVE, AGENT, ALL_STATS, ANSWERS, AUTH_LIST, CLOSE, DOMAIN, KEEPALIVE, LIST, LOOK_UP, MESSAGE,
+                            METADATA, OPEN, PERSISTENT, QEMU, REMOTE, SAVED, STATE, Daemon, error, packet, text)
 
-NO_DOMAIN, RPC, AGENT_UNRESPONSIVE, OPERATION_DENIED = 42, 39, 86, 29
+NO_DOMAIN, RPC, OPERATION_DENIED, INTERNAL, NO_METADATA, NO_SUPPORT = 42, 39, 29, 1, 80, 3
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_a_daemon_that_behaves_is_asked_by_one_caller_for_no_more_than_is_needed
     server = daemon()
     run = host.run("status", "web")
     assert (run.stdout, run.stderr) == ("active\n", "")
-    assert server.callers == 1 and server.calls == [AUTH_LIST, OPEN, LOOK_UP, STATE]
+    assert server.callers == 1 and server.calls == [AUTH_LIST, OPEN, LOOK_UP, STATE, CLOSE]
 
 
 def test_events_and_keepalive_in_between_are_passed_over(host, daemon):
@@ -146,6 +146,58 @@ def test_a_refusal_has_libvirts_words_and_nobody_else_is_asked(host, daemon):
     run = host.run("status", "web")
     assert run.stdout == "unknown\n" and server.callers == 1
     assert "libvirt cannot tell the state of domain web: you may not" in run.stderr and "group libvirt" in run.stderr
+
+
+def refusal(code):
+    return lambda talk: talk.answer(error(code, "not now"), status=1)
+
+
+@pytest.fixture
+def templates(host):
+    (host.folder / "root/var/lib/blockhost/templates").mkdir(parents=True)
+
+
+@pytest.mark.parametrize("words, call, doing", [
+    (("gc",), METADATA, "read the mark of domain web"),
+    (("templates",), PERSISTENT, "show the definition of domain web"),
+    (("templates",), ACTIVE, "describe domain web"),
+    (("templates",), SAVED, "describe domain web")])
+def test_a_question_that_is_refused_stays_open(host, daemon, templates, words, call, doing):
+    """A refused mark is not "no mark", a refused answer is not "no": else what is in use would count as free."""
+    server = daemon({call: refusal(INTERNAL)})
+    run = host.run(*words)
+    assert f"libvirt cannot {doing}: not now" in run.stderr, run.stderr
+    assert server.callers == 1
+
+
+@pytest.mark.parametrize("words, call, code", [(("gc",), METADATA, NO_METADATA), (("gc",), METADATA, NO_DOMAIN),
+                                               (("templates",), ACTIVE, NO_DOMAIN), (("templates",), SAVED, NO_SUPPORT)])
+def test_a_refusal_that_says_there_is_none_is_an_answer(host, daemon, templates, words, call, code):
+    daemon({call: refusal(code)})
+    run = host.run(*words)
+    assert run.returncode == 0 and "libvirt" not in run.stderr, run.stderr
+
+
+def test_the_protocol_alone_stays_alone_after_a_surprise(host, daemon, templates):
+    """Where a look at a domain fails, `templates` looks once more whether it is still there."""
+    server = daemon({PERSISTENT: raw(b"garbage" * 10)})
+    run = host.run("templates", BLOCKHOST_DRIVER="rpc", LD_DEBUG="files")
+    assert "impossible length" in run.stderr and "libvirt.so.0" not in run.stderr
+    assert server.callers == 1
+
+
+def test_where_nothing_listens_no_library_is_needed_to_say_so(host):
+    run = host.run("status", "web", LD_DEBUG="files", BLOCKHOST_LIBVIRT_URI="qemu:///system?socket=/nowhere/sock")
+    assert run.stdout == "unknown\n" and "libvirt.so.0" not in run.stderr
+    assert "Failed to connect socket to '/nowhere/sock': No such file or directory" in run.stderr
+
+
+def test_nothing_is_asked_after_a_call_that_nobody_answered(host, daemon, templates):
+    server = daemon({PERSISTENT: lambda talk: None})
+    began = time.monotonic()
+    run = host.run("templates",)
+    assert "does not answer: an earlier call was given up" in run.stderr
+    assert time.monotonic() - began < 13 and server.callers == 1 and server.calls[-1] == PERSISTENT
 
 
 def test_one_that_always_talks_and_never_answers_is_given_up_in_time(host, daemon):
@@ -187,7 +239,7 @@ def test_a_large_database_is_read_while_the_daemon_is_at_work(host, daemon):
     (state / "vms.json").write_text(json.dumps({"vms": records, "next_vmid": 1000, "allocated_ips": []}))
     server = daemon()
     run = host.run("list", BLOCKHOST_DRIVER="rpc")
-    assert run.returncode == 0 and run.stderr == "" and server.calls == [AUTH_LIST, OPEN, ALL_STATS]
+    assert run.returncode == 0 and run.stderr == "" and server.calls == [AUTH_LIST, OPEN, ALL_STATS, CLOSE]
     lines = dict(line.split("\t")[:2] for line in run.stdout.splitlines()[1:])
     assert len(lines) == 201 and lines.pop("web") == "active" and set(lines.values()) == {"destroyed"}
     server.strange[ALL_STATS] = hang_up

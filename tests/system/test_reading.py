@@ -106,6 +106,16 @@ def test_who_may_only_look_looks_through_the_other_socket(look_only, driver):
         assert (run.stdout, run.stderr) == (f"{word}\n", "")
 
 
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_who_may_not_even_look_is_told_so(look_only, driver):
+    daemon, folder = look_only
+    (folder / "shut").mkdir(mode=0o700, exist_ok=True)
+    run = daemon.run("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", folder / "blockhost-libvirt", "status",
+                     "seen", env={"BLOCKHOST_DRIVER": driver,
+                                  "BLOCKHOST_LIBVIRT_URI": f"qemu:///system?socket={folder / 'shut/sock'}"})
+    assert run.stdout == "unknown\n" and "refuses us" in run.stderr and "member of group libvirt" in run.stderr
+
+
 def pass_on(connection):
     """Hands a caller over to the real daemon."""
     real = socket.socket(socket.AF_UNIX)

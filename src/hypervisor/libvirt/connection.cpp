@@ -33,6 +33,8 @@ void prepare_library() {
 
 /// The daemon's socket that `uri` leads to; empty where it is not a local one of QEMU's.
 std::string socket_of(const std::string& uri) {
+    if (const auto at = uri.find("socket="); at != uri.npos)
+        return uri.substr(at + 7, uri.find('&', at) - at - 7);
     const auto sockets = local_sockets(uri);
     return sockets ? sockets->writing : "";
 }

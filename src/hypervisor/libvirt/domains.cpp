@@ -101,9 +101,13 @@ std::vector<std::string> other_definitions(virConnectPtr connection, const std::
         else if (last_code() != VIR_ERR_NO_DOMAIN)
             throw last_failure(connection, "show what domain " + name + " runs with");
     };
-    if (virDomainIsPersistent(domain.get()) == 1 && virDomainIsActive(domain.get()) == 1)
+    const auto is = [&](int answer) {
+        if (answer < 0 && !means_none(last_code())) throw last_failure(connection, "describe domain " + name);
+        return answer == 1;
+    };
+    if (is(virDomainIsPersistent(domain.get())) && is(virDomainIsActive(domain.get())))
         take(Text(virDomainGetXMLDesc(domain.get(), 0)));
-    if (virDomainHasManagedSaveImage(domain.get(), 0) == 1)
+    if (is(virDomainHasManagedSaveImage(domain.get(), 0)))
         take(Text(virDomainManagedSaveGetXMLDesc(domain.get(), 0)));
     return found;
 }
@@ -138,6 +142,9 @@ std::vector<DomainUse> uses(virConnectPtr connection) {
             throw last_failure(connection, std::string("describe domain ") + virDomainGetName(domain.get()));
         }
         Text mark(virDomainGetMetadata(domain.get(), VIR_DOMAIN_METADATA_ELEMENT, metadata_namespace, 0));
+        if (!mark && !means_none(last_code()))
+            throw last_failure(connection,
+                               std::string("read the mark of domain ") + virDomainGetName(domain.get()));
         all.push_back({virDomainGetName(domain.get()), info.maxMem / 1024, mark ? mark.get() : ""});
     }
     return all;

@@ -15,6 +15,7 @@
 #include "hypervisor/libvirt/figures.hpp"
 #include "hypervisor/libvirt/storage.hpp"
 #include "hypervisor/libvirt/tuning.hpp"
+#include "hypervisor/meanings.hpp"
 
 #include <type_traits>
 
@@ -23,10 +24,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto look_span = 10s;
 constexpr auto change_span = 120s;
-/// libvirt greets the agent before it passes a command on, each with a time limit of its own.
-constexpr auto agent_extra = 10s;
 
 class Driver final : public Hypervisor {
   public:

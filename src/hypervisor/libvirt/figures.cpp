@@ -10,8 +10,6 @@
 namespace blockhost::libvirt::figures {
 namespace {
 
-/// Up to here looking names up one by one is cheaper than listing every domain of the host.
-constexpr std::size_t few_names = 4;
 /// The records of one bulk call.
 class Records {
   public:

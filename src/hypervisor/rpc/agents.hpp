@@ -8,7 +8,7 @@
 namespace blockhost::rpc {
 
 /// How libvirt's greeting of an agent is bounded, and what that costs others, is said in libvirt/agent.hpp,
-/// which does the same.
+/// which does the same. A connection that broke leaves the greetings it set.
 class Agents {
   public:
     /// One command and its reply; `seconds` bounds greeting and answer, each. Throws a Trouble, whose `doing`

@@ -12,9 +12,6 @@ namespace {
 
 namespace number = libvirt::number;
 
-/// Up to here looking names up one by one is cheaper than listing every domain of the host.
-constexpr std::size_t few_names = 4;
-
 std::string of(const Domain& domain) {
     Writer writer;
     writer << domain;
@@ -48,11 +45,15 @@ std::optional<RawState> raw_state_of(Session& session, const Domain& domain, con
     });
 }
 
-/// Of the procedures that tell yes or no; one that libvirt refuses is no.
-bool is(Session& session, Procedure procedure, const std::string& arguments, const Deadline& deadline) {
+/// Of the procedures that tell yes or no; a domain that is gone, and a driver that knows no such thing, is
+/// no.
+bool is(Session& session, Procedure procedure, const std::string& name, const std::string& arguments,
+        const Deadline& deadline) {
     try {
-        return one_number(session.call("describe a domain", procedure, arguments, deadline).reader()) == 1;
-    } catch (const Refusal&) {
+        return one_number(session.call("describe domain " + name, procedure, arguments, deadline).reader()) ==
+               1;
+    } catch (const Refusal& why) {
+        if (!libvirt::means_none(why.code())) throw;
         return false;
     }
 }
@@ -67,7 +68,7 @@ std::vector<Domain> all_domains(Session& session, const Deadline& deadline) {
 /// Domains of those names; names without a domain are left out.
 std::vector<Domain> of_names(Session& session, std::vector<std::string> names, const Deadline& deadline) {
     std::vector<Domain> found;
-    if (names.size() <= few_names) {
+    if (names.size() <= libvirt::few_names) {
         for (const std::string& name : names)
             if (auto domain = look_up(session, name, deadline)) found.push_back(std::move(*domain));
         return found;
@@ -92,10 +93,12 @@ std::string mark_of(Session& session, const Domain& domain, const Deadline& dead
     Writer arguments;
     (arguments << domain).number(metadata_element).present(metadata_namespace).number(0u);
     try {
-        return one_text(
-            session.call("read the mark of a domain", domain_get_metadata, arguments.bytes(), deadline)
-                .reader());
-    } catch (const Refusal&) {
+        return one_text(session
+                            .call("read the mark of domain " + domain.name, domain_get_metadata,
+                                  arguments.bytes(), deadline)
+                            .reader());
+    } catch (const Refusal& why) {
+        if (!libvirt::means_none(why.code())) throw;
         return {};
     }
 }
@@ -150,10 +153,10 @@ std::vector<std::string> other_definitions(Session& session, const std::string& 
         });
         if (xml) found.push_back(std::move(*xml));
     };
-    if (is(session, domain_is_persistent, of(*domain), deadline) &&
-        is(session, domain_is_active, of(*domain), deadline))
+    if (is(session, domain_is_persistent, name, of(*domain), deadline) &&
+        is(session, domain_is_active, name, of(*domain), deadline))
         take(domain_get_xml_desc);
-    if (is(session, domain_has_managed_save_image, of(*domain, 0u), deadline))
+    if (is(session, domain_has_managed_save_image, name, of(*domain, 0u), deadline))
         take(domain_managed_save_get_xml_desc);
     return found;
 }

@@ -7,6 +7,7 @@
 #include "hypervisor/meanings.hpp"
 #include "hypervisor/rpc/agents.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <mutex>
 
@@ -16,10 +17,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto look_span = 10s;
+using libvirt::look_span;
+
 constexpr auto restore_span = 2s;
-/// libvirt greets the agent before it passes a command on, each with a time limit of its own.
-constexpr auto agent_extra = 10s;
 
 /// Of all drivers of this process: threads have one each.
 class Counter {
@@ -52,6 +52,9 @@ std::string in_seconds(std::chrono::milliseconds span) {
     return std::to_string(std::chrono::duration_cast<std::chrono::seconds>(span).count()) + " s";
 }
 
+/// One session, and the module's connection from its first need on. After a call that nobody answered neither
+/// is asked anything more: libvirt may still carry it out, so that what a later look showed would not be the
+/// last word.
 class Driver final : public Hypervisor {
   public:
     Driver(std::string uri, Access access, std::chrono::seconds longest, Unexpected unexpected)
@@ -61,38 +64,43 @@ class Driver final : public Hypervisor {
         } catch (const Silence&) {
             throw error_of(libvirt::unanswered(uri_, "no connection within " + in_seconds(waited())));
         } catch (const Refusal& why) {
-            throw error_of(libvirt::not_opened(uri_, why.code(), false, why.words()));
+            if (libvirt::is_refusal(why.code()))
+                throw error_of(libvirt::not_opened(uri_, why.code(), false, why.words()));
+            leave(why, strange(why));
         } catch (const Ended& why) {
-            leave(why, libvirt::not_opened(uri_, 0, false, why.words()));
+            const Failure told = libvirt::not_opened(uri_, 0, is_shut(why), why.words());
+            if (why.error_number() != 0) throw error_of(told);
+            leave(why, told);
         } catch (const Surprise& why) {
             leave(why, strange(why));
         }
-        if (!session_) module();
+        if (!session_) module(longest_);
     }
 
     ~Driver() override {
-        if (session_) agents_.restore(*session_, Deadline::in(restore_span));
+        if (session_ && !given_up_) agents_.restore(*session_, Deadline::in(restore_span));
     }
 
   private:
     // connections
+
+    static bool is_shut(const Ended& why) {
+        return why.error_number() == EACCES || why.error_number() == EPERM;
+    }
 
     /// The read-write socket where we may use it; the other where we only want to look.
     void open() {
         const auto sockets = libvirt::local_sockets(uri_);
         if (!sockets) throw Surprise("it is not on a socket of this host");
         try {
-            session_ = std::make_unique<Session>(sockets->writing, true, longest_);
+            session_ = std::make_unique<Session>(sockets->writing, true, began_, longest_);
             return;
         } catch (const Ended& why) {
-            const bool shut = why.error_number() == EACCES || why.error_number() == EPERM;
-            if (!shut) throw;
-            if (access_ == Access::write) throw error_of(libvirt::not_opened(uri_, 0, true, why.words()));
+            if (!is_shut(why) || access_ == Access::write) throw;
         } catch (const Refusal& why) {
-            if (!libvirt::is_refusal(why.code())) throw Surprise(why.words());
-            if (access_ == Access::write) throw;
+            if (!libvirt::is_refusal(why.code()) || access_ == Access::write) throw;
         }
-        session_ = std::make_unique<Session>(sockets->reading, false, longest_);
+        session_ = std::make_unique<Session>(sockets->reading, false, began_, longest_);
     }
 
     std::chrono::milliseconds waited() const {
@@ -100,9 +108,20 @@ class Driver final : public Hypervisor {
                                                                      began_);
     }
 
-    /// The module's connection, made at first need.
-    Hypervisor& module() {
-        if (!module_) module_ = open_libvirt(uri_, access_, longest_);
+    /// The module's connection, made at first need and within `longest`. One that could not be made is not
+    /// tried again.
+    Hypervisor& module(std::chrono::milliseconds longest) {
+        if (no_module_) throw *no_module_;
+        if (!module_) {
+            try {
+                const auto seconds = std::chrono::ceil<std::chrono::seconds>(longest);
+                module_ =
+                    open_libvirt(uri_, access_, std::clamp<std::chrono::seconds>(seconds, 1s, longest_));
+            } catch (const Error& why) {
+                no_module_ = why;
+                throw;
+            }
+        }
         return *module_;
     }
 
@@ -112,10 +131,13 @@ class Driver final : public Hypervisor {
                                    "unset BLOCKHOST_DRIVER to have its own library asked then");
     }
 
-    /// Ends the session; the module has the rest, or the caller `told`.
+    /// Ends the session; the module has the rest, or each look is `told` why there is none.
     void leave(const Trouble& why, const Failure& told) {
         session_.reset();
-        if (unexpected_ == Unexpected::told) told.raise();
+        if (unexpected_ == Unexpected::told) {
+            told_ = told;
+            told.raise();
+        }
         counter().add(why.words());
     }
     void leave(const Trouble& why) {
@@ -123,26 +145,38 @@ class Driver final : public Hypervisor {
         leave(why, ended ? libvirt::connection_ended(why.doing(), why.words()) : strange(why));
     }
 
-    /// No answer to this call, and none to later ones.
-    Error given_up(std::chrono::milliseconds span) {
-        session_.reset();
-        stuck_ = true;
-        return error_of(libvirt::unanswered(uri_, "nothing within " + in_seconds(span)));
+    // asking
+
+    template<class Call>
+    auto answered(Failure& f, Call call) noexcept {
+        return guarded(f, [&] {
+            if (given_up_) throw error_of(libvirt::unanswered(uri_, "an earlier call was given up"));
+            try {
+                return call();
+            } catch (const Error& why) {
+                given_up_ = why.code() == Code::no_answer;
+                throw;
+            }
+        });
     }
 
-    // looking
+    /// What the module does.
+    template<class Call>
+    auto done(Failure& f, Call call) noexcept {
+        return answered(f, [&] { return call(module(longest_)); });
+    }
 
     /// What `look` says of the session, within `span`; where that cannot be, what `instead` says of the
-    /// module.
+    /// module, given what is left of it.
     template<class Look, class Instead>
     auto seen(Failure& f, std::chrono::milliseconds span, Look look, Instead instead) noexcept {
-        return guarded(f, [&] {
-            if (stuck_) throw error_of(libvirt::unanswered(uri_, "an earlier call was given up"));
+        return answered(f, [&] {
+            const auto end = Deadline::in(span);
             if (session_) {
                 try {
-                    return look(*session_, Deadline::in(span));
+                    return look(*session_, end);
                 } catch (const Silence&) {
-                    throw given_up(span);
+                    throw error_of(libvirt::unanswered(uri_, "nothing within " + in_seconds(span)));
                 } catch (const Refusal& why) {
                     if (why.code() != libvirt::number::rpc)
                         throw error_of(
@@ -152,60 +186,64 @@ class Driver final : public Hypervisor {
                     leave(why);
                 }
             }
-            return instead(module());
+            if (told_) told_->raise();
+            Hypervisor& other = module(end.left());
+            return instead(other, end.left());
         });
     }
 
     std::optional<PowerState> do_state(const std::string& name, Failure& f) noexcept override {
         return seen(
             f, look_span, [&](Session& s, const Deadline& end) { return rpc::state(s, name, end); },
-            [&](Hypervisor& m) { return m.state(name); });
+            [&](Hypervisor& m, auto) { return m.state(name); });
     }
     std::optional<DomainView> do_find(const std::string& name, Failure& f) noexcept override {
         return seen(
             f, look_span, [&](Session& s, const Deadline& end) { return rpc::find(s, name, end); },
-            [&](Hypervisor& m) { return m.find(name); });
+            [&](Hypervisor& m, auto) { return m.find(name); });
     }
     std::vector<std::string> do_other_definitions(const std::string& name, Failure& f) noexcept override {
         return seen(
             f, look_span,
             [&](Session& s, const Deadline& end) { return rpc::other_definitions(s, name, end); },
-            [&](Hypervisor& m) { return m.other_definitions(name); });
+            [&](Hypervisor& m, auto) { return m.other_definitions(name); });
     }
     std::vector<DomainState> do_states(Failure& f) noexcept override {
         return seen(
             f, look_span, [](Session& s, const Deadline& end) { return rpc::states(s, end); },
-            [](Hypervisor& m) { return m.states(); });
+            [](Hypervisor& m, auto) { return m.states(); });
     }
     void do_expect_states() noexcept override {
-        if (!session_) return;
+        if (!session_ || given_up_) return;
         try {
             rpc::expect_states(*session_, Deadline::in(look_span));
+        } catch (const Silence&) {
+            given_up_ = true;
         } catch (const std::exception&) { // a session that ended says so again
         }
     }
     std::vector<DomainUse> do_uses(Failure& f) noexcept override {
         return seen(
             f, look_span, [](Session& s, const Deadline& end) { return rpc::uses(s, end); },
-            [](Hypervisor& m) { return m.uses(); });
+            [](Hypervisor& m, auto) { return m.uses(); });
     }
     HostView do_host(Failure& f) noexcept override {
         return seen(
             f, look_span, [](Session& s, const Deadline& end) { return rpc::host(s, end); },
-            [](Hypervisor& m) { return m.host(); });
+            [](Hypervisor& m, auto) { return m.host(); });
     }
     std::vector<DomainStats> do_stats(const std::vector<std::string>& names, std::chrono::milliseconds limit,
                                       Failure& f) noexcept override {
         return seen(
             f, limit, [&](Session& s, const Deadline& end) { return rpc::stats(s, names, end); },
-            [&](Hypervisor& m) { return m.stats(names, limit); });
+            [&](Hypervisor& m, auto left) { return m.stats(names, left); });
     }
 
     /// A command is never sent twice: whoever got it may have carried it out.
     std::string do_agent(const std::string& name, const std::string& command, int seconds,
                          std::optional<std::chrono::milliseconds> limit, Failure& f) noexcept override {
         const auto span =
-            limit.value_or(std::chrono::milliseconds(std::chrono::seconds(seconds) + agent_extra));
+            limit.value_or(std::chrono::milliseconds(std::chrono::seconds(seconds) + libvirt::agent_extra));
         return seen(
             f, span,
             [&](Session& s, const Deadline& end) {
@@ -225,74 +263,74 @@ class Driver final : public Hypervisor {
                     throw error_of(libvirt::connection_ended(asking, words));
                 }
             },
-            [&](Hypervisor& m) { return m.agent(name, command, seconds, limit); });
+            [&](Hypervisor& m, auto left) { return m.agent(name, command, seconds, left); });
     }
 
     std::optional<PoolView> do_find_pool(const std::string& name, Failure& f) noexcept override {
-        return guarded(f, [&] { return module().find_pool(name); });
+        return done(f, [&](Hypervisor& m) { return m.find_pool(name); });
     }
     std::optional<VolumeView> do_find_volume(const std::string& path, Failure& f) noexcept override {
-        return guarded(f, [&] { return module().find_volume(path); });
+        return done(f, [&](Hypervisor& m) { return m.find_volume(path); });
     }
     Tuning do_tuning(const std::string& name, const TunedDevices&, TuningOf which,
                      Failure& f) noexcept override {
-        return guarded(f, [&] { return module().tuning(name, which); });
+        return done(f, [&](Hypervisor& m) { return m.tuning(name, which); });
     }
     void do_watch(const std::string& name, Failure& f) noexcept override {
-        guarded(f, [&] { module().watch(name); });
+        done(f, [&](Hypervisor& m) { m.watch(name); });
     }
     Wake do_wait(std::chrono::milliseconds span, Failure& f) noexcept override {
-        return guarded(f, [&] { return module().wait(span); });
+        return done(f, [&](Hypervisor& m) { return m.wait(span); });
     }
 
     // changing
 
     void do_ensure_pool(const std::string& name, const std::string& xml, Failure& f) noexcept override {
-        guarded(f, [&] { module().ensure_pool(name, pool_target(xml)); });
+        done(f, [&](Hypervisor& m) { m.ensure_pool(name, pool_target(xml)); });
     }
     void do_ensure_filter(const std::string& name, const std::string& xml, Failure& f) noexcept override {
-        guarded(f, [&] { module().ensure_filter(name, xml); });
+        done(f, [&](Hypervisor& m) { m.ensure_filter(name, xml); });
     }
     VolumeView do_create_volume(const std::string& pool, const std::string& xml,
                                 Failure& f) noexcept override {
-        return guarded(f, [&] { return module().create_volume(pool, xml); });
+        return done(f, [&](Hypervisor& m) { return m.create_volume(pool, xml); });
     }
     void do_delete_volume(const std::string& path, Failure& f) noexcept override {
-        guarded(f, [&] { module().delete_volume(path); });
+        done(f, [&](Hypervisor& m) { m.delete_volume(path); });
     }
     void do_define(const std::string& xml, Failure& f) noexcept override {
-        guarded(f, [&] { module().define(xml); });
+        done(f, [&](Hypervisor& m) { m.define(xml); });
     }
     void do_start(const std::string& name, Failure& f) noexcept override {
-        guarded(f, [&] { module().start(name); });
+        done(f, [&](Hypervisor& m) { m.start(name); });
     }
     void do_start_transient(const std::string& xml, Failure& f) noexcept override {
-        guarded(f, [&] { module().start_transient(xml); });
+        done(f, [&](Hypervisor& m) { m.start_transient(xml); });
     }
     void do_unpause(const std::string& name, Failure& f) noexcept override {
-        guarded(f, [&] { module().unpause(name); });
+        done(f, [&](Hypervisor& m) { m.unpause(name); });
     }
     void do_shutdown(const std::string& name, Failure& f) noexcept override {
-        guarded(f, [&] { module().shutdown(name); });
+        done(f, [&](Hypervisor& m) { m.shutdown(name); });
     }
     void do_power_off(const std::string& name, Failure& f) noexcept override {
-        guarded(f, [&] { module().power_off(name); });
+        done(f, [&](Hypervisor& m) { m.power_off(name); });
     }
     void do_undefine(const std::string& name, Failure& f) noexcept override {
-        guarded(f, [&] { module().undefine(name); });
+        done(f, [&](Hypervisor& m) { m.undefine(name); });
     }
     void do_tune(const std::string& name, const TunedDevices&, Subsystem subsystem, const Tuning& wanted,
                  TuningOf which, Failure& f) noexcept override {
-        guarded(f, [&] { module().tune(name, subsystem, wanted, which); });
+        done(f, [&](Hypervisor& m) { m.tune(name, subsystem, wanted, which); });
     }
     void do_set_metadata(const std::string& name, const std::string& xml, Failure& f) noexcept override {
-        guarded(f, [&] { module().set_metadata(name, xml); });
+        done(f, [&](Hypervisor& m) { m.set_metadata(name, xml); });
     }
     void do_remove_pool(const std::string& name, Failure& f) noexcept override {
-        guarded(f, [&] { module().remove_pool(name); });
+        done(f, [&](Hypervisor& m) { m.remove_pool(name); });
     }
     void do_remove_filter(const std::string& name, Failure& f) noexcept override {
-        guarded(f, [&] { module().remove_filter(name); });
+        done(f, [&](Hypervisor& m) { m.remove_filter(name); });
     }
 
     const std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
@@ -300,10 +338,12 @@ class Driver final : public Hypervisor {
     const Access access_;
     const std::chrono::seconds longest_;
     const Unexpected unexpected_;
-    std::unique_ptr<Session> session_; ///< null: the module has taken over, or a call was given up
-    bool stuck_ = false;
+    std::unique_ptr<Session> session_; ///< null: it was left
     Agents agents_;
     std::unique_ptr<Hypervisor> module_;
+    std::optional<Error> no_module_; ///< why there is none
+    std::optional<Failure> told_;    ///< why there are no looks, where the module may not be asked
+    bool given_up_ = false;
 };
 
 } // namespace

@@ -21,6 +21,7 @@ struct Procedure {
 
 /// remote_protocol.x, enum remote_procedure: REMOTE_PROC_… of the same name.
 inline constexpr Procedure connect_open{Program::remote, 1};
+inline constexpr Procedure connect_close{Program::remote, 2};
 inline constexpr Procedure node_get_info{Program::remote, 6};
 inline constexpr Procedure domain_get_xml_desc{Program::remote, 14};
 inline constexpr Procedure domain_get_info{Program::remote, 16};
@@ -41,8 +42,8 @@ inline constexpr Procedure domain_agent_set_response_timeout{Program::remote, 42
 inline constexpr Procedure domain_agent_command{Program::qemu, 3};
 
 /// remote_protocol.x: what a list may have (REMOTE_DOMAIN_LIST_MAX; REMOTE_CONNECT_GET_ALL_DOMAIN_STATS_MAX,
-/// of which we take four times as many; REMOTE_AUTH_TYPE_LIST_MAX).
-inline constexpr std::size_t most_domains = 16384, most_parameters = 16384, most_auth_types = 20;
+/// 4096 in older releases; REMOTE_AUTH_TYPE_LIST_MAX).
+inline constexpr std::size_t most_domains = 16384, most_parameters = 262144, most_auth_types = 20;
 
 /// remote_protocol.x, enum remote_auth_type.
 enum class Auth : std::int32_t { none = 0, sasl = 1, polkit = 2 };

@@ -6,7 +6,6 @@
 #include "hypervisor/rpc/answers.hpp"
 
 #include <algorithm>
-#include <fcntl.h>
 #include <utility>
 
 namespace blockhost::rpc {
@@ -14,22 +13,34 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// Where there is a terminal, libvirt's library asks there for the password that polkit wants.
-bool has_terminal() {
-    return static_cast<bool>(Fd(::open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY)));
+constexpr auto leave_span = 1s;
+
+/// What is left of `span` since `began`.
+Deadline since(std::chrono::steady_clock::time_point began, std::chrono::milliseconds span) {
+    return Deadline::in(std::chrono::duration_cast<std::chrono::milliseconds>(
+        began + span - std::chrono::steady_clock::now()));
 }
 
 } // namespace
 
-Session::Session(const std::string& socket, bool write, std::chrono::milliseconds longest)
-    : wakening_(std::in_place, socket, began_, longest),
-      opening_(Deadline::in(std::min<std::chrono::milliseconds>(libvirt::patience, longest))),
+Session::Session(const std::string& socket, bool write, std::chrono::steady_clock::time_point began,
+                 std::chrono::milliseconds longest)
+    : wakening_(std::in_place, socket, began, longest),
+      opening_(since(began, std::min<std::chrono::milliseconds>(libvirt::patience, longest))),
       socket_(socket, opening_) {
     let_in();
     Writer arguments;
     arguments.present("qemu:///system").number(write ? 0u : open_read_only);
     ask(connect_open, arguments.bytes(), opening_).reader().expect_end();
     wakening_.reset();
+}
+
+Session::~Session() {
+    if (due_ > 0) return;
+    try {
+        ask(connect_close, {}, Deadline::in(leave_span));
+    } catch (const std::exception&) { // gone is gone
+    }
 }
 
 void Session::let_in() {
@@ -39,13 +50,7 @@ void Session::let_in() {
     };
     if (offers(Auth::none)) return;
     if (!offers(Auth::polkit)) throw Surprise("it wants an authentication that only libvirt's library knows");
-    try {
-        one_number(ask(auth_polkit, {}, opening_).reader());
-    } catch (const Refusal& why) {
-        if (why.code() == libvirt::number::auth_unavailable && has_terminal())
-            throw Surprise("it wants a password, for which libvirt's library asks");
-        throw;
-    }
+    one_number(ask(auth_polkit, {}, opening_).reader());
 }
 
 Answer Session::call(const std::string& doing, Procedure procedure, const std::string& arguments,
@@ -81,14 +86,23 @@ Answer Session::ask(Procedure procedure, const std::string& arguments, const Dea
 
 Session::Pending Session::sent(Procedure procedure, const std::string& arguments, const Deadline& deadline) {
     Pending call{procedure, serial_++, arguments};
-    socket_.send(packet_of(procedure, call.serial, arguments), deadline);
+    const auto packet = packet_of(procedure, call.serial, arguments);
+    ++due_;
+    socket_.send(packet, deadline);
     return call;
 }
 
 Answer Session::answer_to(const Pending& call, const Deadline& deadline) {
     for (;;) {
         auto packet = next_packet(deadline);
-        if (is_answer(packet, call.procedure, call.serial)) return Answer(std::move(packet));
+        try {
+            if (!is_answer(packet, call.procedure, call.serial)) continue;
+        } catch (const Refusal&) {
+            --due_;
+            throw;
+        }
+        --due_;
+        return Answer(std::move(packet));
     }
 }
 

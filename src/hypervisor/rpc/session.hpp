@@ -27,9 +27,13 @@ class Answer {
 class Session {
   public:
     /// Connects to `socket`, is let in, and opens QEMU's system driver. Throws Refusal when we may not,
-    /// Silence when nobody answers within 9 s, or 30 s where the daemon is only just being started, and in
-    /// either case within `longest`; else Ended or Surprise.
-    Session(const std::string& socket, bool write, std::chrono::milliseconds longest);
+    /// Silence when nobody answers within 9 s of `began`, or 30 s where the daemon is only just being
+    /// started, and in either case within `longest`; else Ended or Surprise.
+    Session(const std::string& socket, bool write, std::chrono::steady_clock::time_point began,
+            std::chrono::milliseconds longest);
+    /// Takes its leave, so that the daemon logs no connection that broke; where an answer is still due, it
+    /// just goes.
+    ~Session();
 
     /// Sends a call without waiting for its answer, which the next call() of the same procedure with the same
     /// arguments gets; any other call passes it over.
@@ -54,12 +58,12 @@ class Session {
     void let_in();
     std::string next_packet(const Deadline& deadline);
 
-    const std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
     std::optional<libvirt::Wakening> wakening_; ///< until it is open
     Deadline opening_;
     Socket socket_;
     std::uint32_t serial_ = 0;
     std::optional<Pending> begun_;
+    std::size_t due_ = 0; ///< calls without an answer
 };
 
 } // namespace blockhost::rpc
