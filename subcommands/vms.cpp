@@ -1,6 +1,6 @@
 /// __vms: the VMs' names, for completion. Loads nothing, and is silent about whatever stands in its way.
 
-#include "registry/names.hpp"
+#include "registry/registry.hpp"
 #include "subcommands/verbs.hpp"
 
 namespace blockhost::subcommands {
@@ -11,21 +11,17 @@ bool fits(RecordStatus status, std::string_view wanted) {
     return wanted == "live" ? status != RecordStatus::destroyed : wanted == to_string(status);
 }
 
-std::vector<std::pair<std::string, RecordStatus>> names_of(const cli::Call& call) {
+std::vector<std::pair<VmName, RecordStatus>> names_of(const cli::Call& call) {
     const DbConfig config = read_db_config(call.paths);
     const auto file = call.mock ? mock_database(call.paths) : config.db_file;
-    if (auto names = names_at_a_glance(file)) return std::move(*names);
-    std::vector<std::pair<std::string, RecordStatus>> names;
-    for (const VmRecord& record : Registry(file).read().records())
-        names.emplace_back(record.name.str(), record.status);
-    return names;
+    return Registry(file).read().statuses();
 }
 
 int run(cli::Call& call) {
     std::string names;
     try {
         for (const auto& [name, status] : names_of(call))
-            if (fits(status, call.arguments.operands().front())) names += name + "\n";
+            if (fits(status, call.arguments.operands().front())) names += name.str() + "\n";
     } catch (const std::exception&) {
         return 0; // somebody pressed Tab: no place for complaints
     }

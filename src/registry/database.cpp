@@ -152,23 +152,25 @@ VmRecord read_record(const VmName& name, const JsonTree& record) {
                      std::string(repair_hint));
     };
     if (!record.is_object()) throw bad("is not an object");
-    record.members(); // most of them are looked at
-    const std::string status_text = text_in(record, "status");
+    static constexpr std::array<std::string_view, 9> keys{"status",     "ip_address", "ipv6_address",
+                                                          "created_at", "expires_at", "suspended_at",
+                                                          "owner",      "username",   "network_mode"};
+    auto [status_text, ip, ipv6, created, expires, suspended, owner, username, network_mode] =
+        record.texts(keys);
     const auto status = record_status(status_text);
     if (!status) throw bad("has the unknown status \"" + text::printable(status_text, 40) + "\"");
-    const auto instant = [&](std::string_view key) { return parse_instant(text_in(record, key)); };
     return {.name = name,
             .status = *status,
-            .ip = address_in<Ipv4>(record),
-            .ipv6 = address_in<Ipv6>(record),
-            .ip_text = text_in(record, "ip_address"),
-            .created_text = text_in(record, "created_at"),
-            .created_at = instant("created_at"),
-            .expires_at = instant("expires_at"),
-            .suspended_at = instant("suspended_at"),
-            .owner = text_in(record, "owner"),
-            .username = text_in(record, "username"),
-            .network_mode = text_in(record, "network_mode")};
+            .ip = Ipv4::try_parse(ip),
+            .ipv6 = Ipv6::try_parse(ipv6),
+            .ip_text = std::move(ip),
+            .created_text = created,
+            .created_at = parse_instant(created),
+            .expires_at = parse_instant(expires),
+            .suspended_at = parse_instant(suspended),
+            .owner = std::move(owner),
+            .username = std::move(username),
+            .network_mode = std::move(network_mode)};
 }
 
 Ipv4 choose_ipv4(const Database& database, const Ipv4Pool& pool, const std::vector<Ipv4>& taken) {
@@ -235,6 +237,18 @@ std::vector<VmRecord> Database::records(std::vector<std::string>* bad) const {
         } catch (const Error&) {
             if (bad) bad->push_back(text::printable(key));
         }
+    }
+    return all;
+}
+
+std::vector<std::pair<VmName, RecordStatus>> Database::statuses() const {
+    std::vector<std::pair<VmName, RecordStatus>> all;
+    const JsonTree* vms = tree_.get("vms");
+    for (const auto& [key, record] : vms_of(tree_)) {
+        if (vms->get(key) != &record) continue; // a duplicate that does not count
+        const auto name = VmName::try_parse(key);
+        const auto status = record_status(text_in(record, "status"));
+        if (name && status) all.emplace_back(*name, *status);
     }
     return all;
 }

@@ -429,25 +429,21 @@ class JsonTreeParser {
         }
     }
 
-    /// Of an object whose text has been checked: a member's value, the last of its duplicates.
-    std::optional<JsonTree> member(std::string_view key) {
-        std::optional<std::string_view> found;
+    /// Of an object whose text has been checked: calls `take` with each member's key, as spelled, and its
+    /// value's text.
+    template<class Take>
+    void each_member(Take take) {
         at_ = 1;
         for (skip_blanks(); peek() != '}'; skip_blanks()) {
             if (peek() == ',') ++at_, skip_blanks();
             const std::string_view spelling = string_spelling();
-            const bool same = spelling.find('\\') == spelling.npos
-                                  ? spelling == key
-                                  : unescape(spelling, LoneSurrogates::keep) == key;
             skip_blanks();
             ++at_;
             skip_blanks();
             const std::size_t start = at_;
             skip_value();
-            if (same) found = text_.substr(start, at_ - start);
+            take(spelling, text_.substr(start, at_ - start));
         }
-        if (!found) return std::nullopt;
-        return JsonTreeParser(document_, *found, level_ + 1, 0).document();
     }
 
   private:
@@ -721,11 +717,43 @@ JsonTree::Children& JsonTree::changing() {
     return *children_;
 }
 
+namespace {
+
+bool is_spelling_of(std::string_view spelling, std::string_view key) {
+    return spelling.find('\\') == spelling.npos ? spelling == key
+                                                : unescape(spelling, LoneSurrogates::keep) == key;
+}
+
+} // namespace
+
 std::optional<JsonTree> JsonTree::peek(std::string_view key) const {
-    if (kind_ == Kind::object && !children_)
-        return JsonTreeParser(raw_->document, raw_->text, raw_->level, 0).member(key);
-    const JsonTree* found = get(key);
-    return found ? std::optional(*found) : std::nullopt;
+    if (kind_ != Kind::object || children_) {
+        const JsonTree* found = get(key);
+        return found ? std::optional(*found) : std::nullopt;
+    }
+    std::optional<std::string_view> last;
+    JsonTreeParser(raw_->document, raw_->text, raw_->level, 0)
+        .each_member([&](std::string_view spelling, std::string_view value) {
+            if (is_spelling_of(spelling, key)) last = value;
+        });
+    if (!last) return std::nullopt;
+    return JsonTreeParser(raw_->document, *last, raw_->level + 1, 0).document();
+}
+
+void JsonTree::read_texts(std::span<const std::string_view> keys, std::span<std::string> found) const {
+    if (kind_ != Kind::object || children_) {
+        for (std::size_t i = 0; i < keys.size(); ++i)
+            if (const JsonTree* value = get(keys[i])) found[i] = value->as_string().value_or("");
+        return;
+    }
+    JsonTreeParser(raw_->document, raw_->text, raw_->level, 0)
+        .each_member([&](std::string_view spelling, std::string_view value) {
+            for (std::size_t i = 0; i < keys.size(); ++i)
+                if (is_spelling_of(spelling, keys[i]))
+                    found[i] = value.front() == '"'
+                                   ? unescape(value.substr(1, value.size() - 2), LoneSurrogates::replace)
+                                   : "";
+        });
 }
 
 } // namespace blockhost

@@ -8,9 +8,11 @@
 /// place in the text, and refuses NaN, Infinity, lone surrogates and exponents beyond an int, so everything
 /// but commas and brackets would have to be scanned here before it could run.
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -70,6 +72,14 @@ class JsonTree {
     /// A copy of a member's value, as get(); of an object that nobody has looked into it is found in the
     /// text, which is quicker for a member or two.
     std::optional<JsonTree> peek(std::string_view key) const;
+    /// The values of those members as as_string() has them, "" where there is none: one pass over an object
+    /// that nobody has looked into.
+    template<std::size_t count>
+    std::array<std::string, count> texts(const std::array<std::string_view, count>& keys) const {
+        std::array<std::string, count> found;
+        read_texts(keys, found);
+        return found;
+    }
     /// Replaces the member's value in its place (of duplicates the one that counts), or appends it. Objects
     /// only.
     JsonTree& set(std::string_view key, JsonTree value);
@@ -92,6 +102,7 @@ class JsonTree {
     const Children& children() const; ///< made of the text where nobody has looked before
     Children& changing();             ///< the text is no longer what is here
     std::optional<std::size_t> position(std::string_view key) const;
+    void read_texts(std::span<const std::string_view> keys, std::span<std::string> found) const;
     void write_to(std::string& out, std::size_t level) const;
     std::size_t likely_size() const;
 

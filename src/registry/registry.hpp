@@ -49,6 +49,9 @@ class Database {
     /// made printable. A date that cannot be read is left empty and makes no record bad.
     std::vector<VmRecord> records(std::vector<std::string>* bad = nullptr) const;
 
+    /// Name and status of the same records: much less to read.
+    std::vector<std::pair<VmName, RecordStatus>> statuses() const;
+
     bool holds(const Ipv4& ip) const; ///< in allocated_ips, or in a record that is not destroyed
     bool holds(const Ipv6& ip) const;
 

@@ -1,7 +1,6 @@
-/// The VM database: JsonTree, Database over it, and the names at a glance.
+/// The VM database: JsonTree, and Database over it.
 
 #include "base/text.hpp"
-#include "registry/names.hpp"
 #include "registry/registry.hpp"
 #include "tests/fuzz/fuzz.hpp"
 
@@ -102,22 +101,6 @@ void add(Database database) {
     fuzz::check(database.remove_exactly(record.name, addresses.ip, created), "what was added can be removed");
 }
 
-void glance(const std::optional<JsonTree>& tree, std::string_view text) {
-    static fuzz::MemoryFile file;
-    file.set(text);
-    const auto names = names_at_a_glance(file.path());
-    if (!names || !tree || !is_without_duplicates(*tree)) return;
-    std::vector<std::pair<std::string, RecordStatus>> all;
-    const bool read = fuzz::answered([&] {
-        for (const VmRecord& record : Database(*tree).records())
-            all.emplace_back(record.name.str(), record.status);
-    });
-    if (read)
-        fuzz::check(*names == all, "a glance shows the names that the VM database has");
-    else
-        fuzz::check(names->empty(), "a glance shows no name of what is no VM database");
-}
-
 /// So that nothing is copied from the text.
 void take_apart(JsonTree& tree) {
     if (tree.is_array())
@@ -130,7 +113,6 @@ void take_apart(JsonTree& tree) {
 void registry(std::string_view text) {
     std::optional<JsonTree> tree;
     fuzz::answered([&] { tree = JsonTree::parse(std::string(text)); });
-    glance(tree, text);
     if (!tree) return;
     const std::string written = tree->write();
     fuzz::check(compact(written) == compact(text), "each token keeps its spelling and its place");
@@ -142,6 +124,9 @@ void registry(std::string_view text) {
         const Database database(*tree);
         std::vector<std::string> bad;
         const auto records = database.records(&bad);
+        std::vector<std::pair<VmName, RecordStatus>> statuses;
+        for (const VmRecord& record : records) statuses.emplace_back(record.name, record.status);
+        fuzz::check(database.statuses() == statuses, "names and statuses are the records'");
         for (std::size_t i = 0; i < std::min(records.size(), looked_at); ++i)
             fuzz::answered([&] { change(database, records[i].name); });
         fuzz::answered([&] { (void)database.newest_event(); });

@@ -188,6 +188,27 @@ TEST_CASE("Bad records are named and hide no good one") {
     CHECK(code_of([&] { db.find(VmName("list")); }) == Code::registry);
 }
 
+TEST_CASE("Names and statuses are those of the records that can be read") {
+    const Database database(JsonTree::parse(R"({"vms": {
+        "web-1": {"status": "active", "tags": ["status", {"status": "destroyed"}], "status_note": "suspended"},
+        "web-2": {"deep": {"status": "active"}, "x": NaN, "status": "suspended", "y": null},
+        "twice": {"status": "active"}, "old": {"status": "destroyed", "z": true},
+        "a b": {"status": "active"}, "odd": {"status": "unheard-of"}, "none": {}, "number": {"status": 3},
+        "list": {"status": ["active"]}, "esc\u0061pe": {"st\u0061tus": "acti\u0076e"}, "text": "active",
+        "twice": {"status": "active", "status": "suspended"}},
+        "others": {"not-a-vm": {"status": "active"}}})"));
+    const std::vector<std::pair<VmName, RecordStatus>> wanted{{VmName("web-1"), RecordStatus::active},
+                                                              {VmName("web-2"), RecordStatus::suspended},
+                                                              {VmName("old"), RecordStatus::destroyed},
+                                                              {VmName("escape"), RecordStatus::active},
+                                                              {VmName("twice"), RecordStatus::suspended}};
+    CHECK(database.statuses() == wanted);
+    std::vector<std::pair<VmName, RecordStatus>> read;
+    for (const VmRecord& record : database.records()) read.emplace_back(record.name, record.status);
+    CHECK(read == wanted);
+    CHECK(Database(JsonTree::parse(R"({"allocated_ips": []})")).statuses().empty());
+}
+
 TEST_CASE("A record that stands twice in the file is one record: the last") {
     const Database db =
         database(R"({"vms": {"a": )" + record("active", "10.0.0.1") + R"(, "b": )" +

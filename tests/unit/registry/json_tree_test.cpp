@@ -461,3 +461,15 @@ TEST_CASE("A member is found in the text as by looking into it") {
     CHECK(record.peek("x")->as_int() == 3);
     CHECK_FALSE(JsonTree::parse("[1]").peek("x"));
 }
+
+TEST_CASE("Several texts are found in one pass as by looking for each") {
+    const JsonTree tree = JsonTree::parse(
+        R"({"a": {"r": {"x": "1", "y": "}\u00e9\"", "n": 3, "x": "2", "\u007a": "z", "l": ["x"], "y2": "\ud800"}}})");
+    const JsonTree record = *tree.get("a")->peek("r");
+    constexpr std::array<std::string_view, 7> keys{"y", "x", "n", "z", "l", "absent", "y2"};
+    const std::array<std::string, 7> wanted{"}\u00e9\"", "2", "", "z", "", "", "\uFFFD"};
+    CHECK(record.texts(keys) == wanted);
+    record.members(); // now somebody has looked
+    CHECK(record.texts(keys) == wanted);
+    CHECK(JsonTree::parse("[1]").texts(keys) == std::array<std::string, 7>{});
+}
