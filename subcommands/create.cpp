@@ -7,6 +7,7 @@
 #include "subcommands/verbs.hpp"
 
 #include <boost/json/object.hpp>
+#include <fmt/format.h>
 #include <limits>
 
 namespace blockhost::subcommands {
@@ -76,6 +77,45 @@ void print_result(cli::Printer& printer, const CreateResult& result) {
     printer.flush_answer();
 }
 
+/// Tells at its end where the time went: the journal always, stderr when that is asked for.
+class Timings {
+  public:
+    Timings(const cli::Call& call, World& world) : call_(call), world_(world) {}
+    Timings(const Timings&) = delete;
+    Timings& operator=(const Timings&) = delete;
+    ~Timings() {
+        world_.stages.end();
+        std::string line = "timings:";
+        for (const StageTime& stage : world_.stages.ended())
+            line += fmt::format(" {} {:.1f} ms;", stage.name, in_ms(stage.took));
+        call_.printer.trace(line);
+        if (call_.arguments.has("timings")) print_table();
+    }
+
+  private:
+    static double in_ms(std::chrono::microseconds span) {
+        return std::chrono::duration<double, std::milli>(span).count();
+    }
+    void print_row(const StageTime& stage) {
+        call_.printer.say(fmt::format("{:<22} {:>10.1f} {:>10.1f} {:>10.1f}", stage.name, in_ms(stage.took),
+                                      in_ms(stage.asking), in_ms(stage.took - stage.asking)));
+    }
+    void print_table() {
+        call_.printer.say(fmt::format("{:<22} {:>10} {:>10} {:>10}", "stage", "ms", "libvirt", "own"));
+        StageTime running{.name = "until the domain runs"};
+        bool runs = false;
+        for (const StageTime& stage : world_.stages.ended()) {
+            print_row(stage);
+            runs |= stage.name == "await-guest";
+            if (!runs) running.took += stage.took, running.asking += stage.asking;
+        }
+        print_row(running);
+    }
+
+    const cli::Call& call_;
+    World& world_;
+};
+
 int run(cli::Call& call) {
     const CreateRequest request = request_from(call);
     if (!call.arguments.has("apply")) {
@@ -84,6 +124,7 @@ int run(cli::Call& call) {
         return 0;
     }
     World world = open_world(call, Intent::change);
+    const Timings timings(call, world);
     create(world, request, [&](const CreateResult& result) { print_result(call.printer, result); });
     return 0;
 }
@@ -176,6 +217,7 @@ cli::Row create_row() {
                  .min = 1,
                  .max = 3600,
                  .help = "how long the guest may take to be ready"},
+                {.name = "timings", .help = "show on stderr where the time went, stage by stage"},
                 {.name = "skip-mint", .help = "of earlier generations", .standing = Standing::ignored},
                 {.name = "no-mint", .help = "of earlier generations", .standing = Standing::ignored},
                 {.name = "user-signature",

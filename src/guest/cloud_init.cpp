@@ -313,8 +313,9 @@ std::filesystem::path write_seed(const std::filesystem::path& cloud_init_folder,
     auto all = Folder::open_or_make(cloud_init_folder, 0711);
     clear_away(all, name.str());
     auto own = all.make_sub(name.str(), 0700);
-    own.replace("user-data", seed.user_data, {.mode = secret, .uid = {}, .gid = {}});
-    own.replace("network-config", seed.network_config, {.mode = 0640, .uid = {}, .gid = {}});
+    // for people; the image, which is synced, has them too
+    own.replace_unsynced("user-data", seed.user_data, {.mode = secret, .uid = {}, .gid = {}});
+    own.replace_unsynced("network-config", seed.network_config, {.mode = 0640, .uid = {}, .gid = {}});
     (image == SeedImage::iso ? write_iso_image : write_stand_in)(own, seed, seed_file);
     open_to_qemu(own);
     return own.path() / seed_file;

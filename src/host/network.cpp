@@ -45,18 +45,18 @@ std::string ip_program() {
     throw Error(Code::io, "the program ip is not installed", "apt-get install iproute2");
 }
 
-ProcessResult run_ip(std::vector<std::string> arguments) {
+ProcessResult run_ip(std::vector<std::string> arguments, std::string input = {}) {
     return run({.program = ip_program(),
                 .arguments = std::move(arguments),
                 .environment = {},
-                .input = {},
+                .input = std::move(input),
                 .deadline = 10s});
 }
 
 /// Changes something with `ip`; the reason when that fails, else nothing.
-std::optional<std::string> change_with_ip(std::vector<std::string> arguments) {
+std::optional<std::string> change_with_ip(std::vector<std::string> arguments, std::string input = {}) {
     try {
-        auto result = run_ip(std::move(arguments));
+        auto result = run_ip(std::move(arguments), std::move(input));
         if (result.ok()) return std::nullopt;
         if (result.timed_out) return "ip did not end within 10 s";
         return text::printable(text::trim(result.err));
@@ -88,10 +88,24 @@ void note(std::vector<std::string>& failures, Change change, const std::string& 
     failures.push_back(sentence(change, what, bridge, *reason));
 }
 
-std::optional<std::string> change_route_as_root(Change change, const Ipv6& address,
-                                                const std::string& bridge) {
-    const char* verb = change == Change::set ? "replace" : "del";
-    return change_with_ip({"-6", "route", verb, address.str() + "/128", "dev", bridge});
+/// Something that `ip` shall set, in its words, and how a person calls it.
+struct Wish {
+    std::string what;
+    std::vector<std::string> words;
+};
+
+/// All by one run of `ip`; where that fails each by itself, which tells what failed.
+void set_with_ip(std::vector<std::string>& failures, const std::string& bridge,
+                 const std::vector<Wish>& wishes) {
+    std::string batch;
+    for (const Wish& wish : wishes) batch += text::join(wish.words, " ") + "\n";
+    if (!change_with_ip({"-batch", "-"}, batch)) return;
+    for (const Wish& wish : wishes)
+        note(failures, Change::set, wish.what, bridge, change_with_ip(wish.words));
+}
+
+std::string route_to(const Ipv6& address) {
+    return "the route to " + address.str();
 }
 
 /// Our own step of the root agent's, which does all of it as root (lifecycle/root_actions.hpp): what could
@@ -137,35 +151,40 @@ std::optional<std::string> change_route_by_agent(Change change, const Ipv6& addr
     }
 }
 
-void change_route(std::vector<std::string>& failures, Change change, const Ipv6& address,
-                  const std::string& bridge, const fs::path& agent_socket) {
-    const std::string what = "the route to " + address.str();
-    if (geteuid() == 0)
-        return note(failures, change, what, bridge, change_route_as_root(change, address, bridge));
+void ask_agent_for_route(std::vector<std::string>& failures, Change change, const Ipv6& address,
+                         const std::string& bridge, const fs::path& agent_socket) {
     if (auto reason = change_route_by_agent(change, address, bridge, agent_socket))
-        failures.push_back(sentence(change, what, bridge, *reason));
+        failures.push_back(sentence(change, route_to(address), bridge, *reason));
 }
 
 std::string neighbour_of(const std::string& address) {
     return "the permanent neighbour entry of " + address;
 }
 
-void set_neighbour(std::vector<std::string>& failures, const char* family, const std::string& address,
-                   const Placement& placement) {
-    if (geteuid() != 0) {
-        failures.push_back(sentence(Change::set, neighbour_of(address), placement.bridge, "that needs root"));
-        return;
-    }
-    auto reason = change_with_ip({family, "neigh", "replace", address, "lladdr", placement.mac.str(), "dev",
-                                  placement.bridge, "nud", "permanent"});
-    note(failures, Change::set, neighbour_of(address), placement.bridge, reason);
+std::string needs_root(Change change, const std::string& address, const std::string& bridge) {
+    return sentence(change, neighbour_of(address), bridge, "that needs root");
+}
+
+/// Route and neighbour entries of a VM, for root to set.
+std::vector<Wish> wishes_for(const Placement& placement) {
+    std::vector<Wish> wishes;
+    const auto neighbour = [&](const std::string& address) {
+        wishes.push_back({neighbour_of(address),
+                          {"neigh", "replace", address, "lladdr", placement.mac.str(), "dev",
+                           placement.bridge, "nud", "permanent"}});
+    };
+    if (placement.ipv6)
+        wishes.push_back({route_to(*placement.ipv6),
+                          {"route", "replace", placement.ipv6->str() + "/128", "dev", placement.bridge}});
+    neighbour(placement.ip.str());
+    if (placement.ipv6) neighbour(placement.ipv6->str());
+    return wishes;
 }
 
 /// A bridge that takes its address from its ports gets another one as ports come and go, and then the kernel
 /// drops all its neighbour entries, permanent ones too (neigh_changeaddr). Giving it the address it has fixes
 /// that address (linux/netdevice.h, NET_ADDR_SET).
 void fix_bridge_address(std::vector<std::string>& failures, const std::string& bridge) {
-    if (geteuid() != 0) return;
     const fs::path folder = fs::path("/sys/class/net") / bridge;
     const auto assigned = files::read(folder / "addr_assign_type"), address = files::read(folder / "address");
     constexpr std::string_view set_by_user = "3";
@@ -218,7 +237,7 @@ void remove_neighbour(std::vector<std::string>& failures, const char* family, co
         return note(failures, Change::remove, neighbour_of(address), bridge, reason);
     }
     if (has_neighbour(family, address, bridge))
-        failures.push_back(sentence(Change::remove, neighbour_of(address), bridge, "that needs root"));
+        failures.push_back(needs_root(Change::remove, address, bridge));
 }
 
 } // namespace
@@ -255,13 +274,20 @@ std::vector<std::string> KernelNetwork::place(const VmName& vm, const Placement&
         if (auto done = by_our_step(Change::set, vm, with, paths_.root_agent_socket())) return *done;
     }
     std::vector<std::string> failures;
-    fix_bridge_address(failures, placement.bridge);
-    if (placement.ipv6)
-        change_route(failures, Change::set, *placement.ipv6, placement.bridge, paths_.root_agent_socket());
-    set_neighbour(failures, "-4", placement.ip.str(), placement);
-    if (placement.ipv6) set_neighbour(failures, "-6", placement.ipv6->str(), placement);
-    if (geteuid() == 0)
+    if (geteuid() == 0) {
+        fix_bridge_address(failures, placement.bridge);
+        set_with_ip(failures, placement.bridge, wishes_for(placement));
         if (const auto port = port_of(placement.bridge, placement.mac)) guard(failures, *port);
+        return failures;
+    }
+    const auto need_root = [&](const std::string& address) {
+        failures.push_back(needs_root(Change::set, address, placement.bridge));
+    };
+    if (placement.ipv6)
+        ask_agent_for_route(failures, Change::set, *placement.ipv6, placement.bridge,
+                            paths_.root_agent_socket());
+    need_root(placement.ip.str());
+    if (placement.ipv6) need_root(placement.ipv6->str());
     return failures;
 }
 
@@ -287,7 +313,11 @@ std::vector<std::string> KernelNetwork::unplace(const VmName& vm, const std::str
         if (auto done = by_our_step(Change::remove, vm, with, paths_.root_agent_socket())) return *done;
     }
     std::vector<std::string> failures;
-    if (ipv6) change_route(failures, Change::remove, *ipv6, bridge, paths_.root_agent_socket());
+    if (ipv6 && geteuid() != 0)
+        ask_agent_for_route(failures, Change::remove, *ipv6, bridge, paths_.root_agent_socket());
+    else if (ipv6)
+        note(failures, Change::remove, route_to(*ipv6), bridge,
+             change_with_ip({"-6", "route", "del", ipv6->str() + "/128", "dev", bridge}));
     if (ip) remove_neighbour(failures, "-4", ip->str(), bridge);
     if (ipv6) remove_neighbour(failures, "-6", ipv6->str(), bridge);
     return failures;

@@ -72,6 +72,37 @@ struct HostView {
 /// What a wait ended with.
 enum class Wake { lifecycle, agent_connected, agent_disconnected, timeout };
 
+/// How long this thread has spent in calls of the interfaces below. A call that makes others counts once.
+class AskingTime {
+  public:
+    AskingTime() { ++depth; }
+    ~AskingTime() {
+        if (--depth == 0) spent += std::chrono::steady_clock::now() - began_;
+    }
+    AskingTime(const AskingTime&) = delete;
+    AskingTime& operator=(const AskingTime&) = delete;
+    static inline thread_local std::chrono::nanoseconds spent{};
+
+    /// Time within a call that does not count.
+    class Pause {
+      public:
+        Pause() = default;
+        Pause(const Pause&) = delete;
+        Pause& operator=(const Pause&) = delete;
+        ~Pause() { spent -= std::chrono::steady_clock::now() - began_; }
+
+      private:
+        const std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
+    };
+
+  private:
+    static inline thread_local int depth = 0;
+    const std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
+};
+inline std::chrono::nanoseconds time_asking() {
+    return AskingTime::spent;
+}
+
 /// Looking. No call changes anything; each has a deadline (10 s at most before Error{no_answer}).
 class Observer {
   public:
@@ -144,6 +175,7 @@ class Observer {
     TunedDevices devices_of(const std::string& name);
     template<class T, class Call>
     static T raised(Call call) {
+        const AskingTime counted;
         Failure f;
         T result = call(f);
         f.raise();
@@ -151,6 +183,7 @@ class Observer {
     }
     template<class Call>
     static void raised_void(Call call) {
+        const AskingTime counted;
         Failure f;
         call(f);
         f.raise();

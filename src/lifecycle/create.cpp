@@ -157,7 +157,7 @@ void prepare_console(CreateOperation& op) {
     allow_start(op.world, op.name()); // marks that an earlier VM of that name may have left
     keep_off_no_more(op.world, op.name());
     const Folder folder = Folder::open_or_make(op.world.paths.consoles, 0711);
-    folder.replace(op.console().filename().string(), "", {.mode = 0640, .uid = {}, .gid = {}});
+    folder.replace_unsynced(op.console().filename().string(), "", {.mode = 0640, .uid = {}, .gid = {}});
 }
 
 void remove_console(CreateOperation& op) {
@@ -169,12 +169,12 @@ void remove_console(CreateOperation& op) {
 /// What the disk stands on is noted before the disk is asked for: libvirt may make it after our death.
 void create_volume(CreateOperation& op) {
     Hypervisor& hypervisor = op.world.hypervisor();
-    hypervisor.ensure_pool(op.world.pool, op.world.storage.string());
     const VmRequest& vm = op.making->request.vm;
     const FileLock kept =
         hold_templates(op.world.paths, FileLock::Mode::shared, Deadline::in(60s), op.making->interruption);
     const std::string image = template_for(op.world, vm).string();
     op.entry.note({{template_note, image}});
+    hypervisor.ensure_pool(op.world.pool, op.world.storage.string());
     hypervisor.create_volume(
         op.world.pool, render_volume(op.volume(), static_cast<std::uint64_t>(vm.disk_gib) * gib, image));
 }
@@ -289,10 +289,10 @@ void deliver(CreateOperation& op) {
 }
 
 constexpr std::array<Step<CreateOperation>, 10> steps{{
-    {"reserve-addresses", "reserving addresses", reserve_addresses, release_addresses},
+    {"reserve-addresses", "reserving addresses", reserve_addresses, release_addresses, Late::nothing, true},
     {"write-seed", "writing the cloud-init seed", write_seed, remove_seed},
     {"prepare-console", "preparing the console log", prepare_console, remove_console},
-    {"create-volume", "creating the disk", create_volume, delete_volume, Late::volume},
+    {"create-volume", "creating the disk", create_volume, delete_volume, Late::volume, true},
     {"set-routes", "setting routes and neighbour entries", set_routes, remove_routes},
     {"define-domain", "defining the domain", define_domain, remove_domain, Late::domain},
     {"start-domain", "starting the domain", start_domain, remove_domain, Late::running},
@@ -416,7 +416,7 @@ void create(World& world, const CreateRequest& request,
     admit(world, request, op);
     world.interruption = &interruption;
     try {
-        run_forward<CreateOperation>(steps, op, entry, interruption, world.talk);
+        run_forward<CreateOperation>(steps, op, entry, interruption, world);
         entry.end();
         world.interruption = nullptr;
     } catch (const Error& error) {

@@ -198,7 +198,7 @@ void run(DestroyOperation& op, JournalEntry& entry) {
     Interruption never;
     never.ignore_from_now();
     try {
-        run_forward<DestroyOperation>(steps, op, entry, never, op.world.talk);
+        run_forward<DestroyOperation>(steps, op, entry, never, op.world);
     } catch (const Spared&) {
         op.world.talk.warn(op.name.str() + " was extended meanwhile; it is not destroyed");
         if (std::find(entry.started().begin(), entry.started().end(), "undefine") != entry.started().end())

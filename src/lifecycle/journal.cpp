@@ -152,23 +152,23 @@ void JournalEntry::begin(const OperationId& operation, const std::string& verb,
     fault::point("journal.begin.after");
 }
 
-void JournalEntry::append(const bj::object& line) {
+void JournalEntry::append(const bj::object& line, Synced synced) {
     const std::string text = bj::serialize(line) + "\n";
     fault::point("journal.append");
     if (pwrite(lock_->fd(), text.data(), text.size(), end_) != static_cast<ssize_t>(text.size()))
         throw errno_error("cannot write journal entry", file_of(name_), errno);
-    files::sync(lock_->fd(), file_of(name_));
+    if (synced == Synced::now) files::sync(lock_->fd(), file_of(name_));
     fault::point("journal.append.after");
     end_ += static_cast<off_t>(text.size());
 }
 
-void JournalEntry::step_started(std::string_view step) {
+void JournalEntry::step_started(std::string_view step, Synced synced) {
     started_.emplace_back(step);
-    append({{"start", step}, {"at", format_instant(now())}});
+    append({{"start", step}, {"at", format_instant(now())}}, synced);
 }
 
 void JournalEntry::step_done(std::string_view step) {
-    append({{"done", step}});
+    append({{"done", step}, {"at", format_instant(now())}}, Synced::with_the_next);
 }
 void JournalEntry::note(const bj::object& notes) {
     append({{"note", notes}});

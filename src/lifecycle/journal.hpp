@@ -2,11 +2,11 @@
 /// The journal: one file per VM with an operation under way, and the lock that proves its owner alive.
 ///
 /// `<journal>/<name>.journal` starts with one fixed-width line ("give-up 0"), which another operation may
-/// turn to 1; JSON lines follow: the header, then one line before a step starts, after it is done, when
-/// rolling back begins, after a step is undone, and when all is over; each is synced before the next thing
-/// happens. Whoever works on the VM holds a flock(2) on the file; a free lock on a file with a header means
-/// that its owner died. Closing removes the file. The folder is outside text for root (the blockhost user can
-/// write it): names, never paths.
+/// turn to 1; JSON lines follow: the header, then one line before a step starts, when it has learned
+/// something, after it is done, and when all is over; each is synced before the next thing happens, "done"
+/// together with the line behind it. Whoever works on the VM holds a flock(2) on the file; a free lock on a
+/// file with a header means that its owner died. Closing removes the file. The folder is outside text for
+/// root (the blockhost user can write it): names, never paths.
 
 #include "base/files.hpp"
 #include "base/interrupt.hpp"
@@ -62,7 +62,9 @@ class JournalEntry {
 
     /// Writes the header of a new operation. The entry must be clean (or closed by end()).
     void begin(const OperationId& operation, const std::string& verb, const boost::json::object& parameters);
-    void step_started(std::string_view step);
+    /// When what was written is on the disk: at once, or together with the line behind it.
+    enum class Synced { now, with_the_next };
+    void step_started(std::string_view step, Synced synced = Synced::now);
     void step_done(std::string_view step);
 
     void note(const boost::json::object& notes);
@@ -84,7 +86,7 @@ class JournalEntry {
   private:
     friend class Journal;
     JournalEntry(const Journal& journal, VmName name, FileLock lock);
-    void append(const boost::json::object& line);
+    void append(const boost::json::object& line, Synced synced = Synced::now);
     void reset();
 
     const Journal* journal_;

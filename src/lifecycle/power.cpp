@@ -140,7 +140,7 @@ WishEnd carry_out(World& world, const VmName& name, Verb verb, Journal::Manner m
     PowerOperation op{world, seen, interruption, patience};
     entry.begin(OperationId::make(world.instance), std::string(to_string(verb)), {});
     try {
-        run_forward<PowerOperation>(plan_of(verdict.plan), op, entry, interruption, world.talk);
+        run_forward<PowerOperation>(plan_of(verdict.plan), op, entry, interruption, world);
     } catch (const Error&) {
         if (verb != Verb::start) forget_wish_of_running(op);
         entry.end();

@@ -91,7 +91,7 @@ class ProvisioningLock::Presence {
     void name_a_live_one(const Folder& run, const Folder& presences) {
         const auto named = run.read(lock_file, 64);
         if (named && is_present(presences, std::string(text::trim(*named)))) return;
-        run.replace(lock_file, own_pid(), {.mode = 0644, .uid = {}, .gid = {}});
+        run.replace_unsynced(lock_file, own_pid(), {.mode = 0644, .uid = {}, .gid = {}});
     }
 
     void leave(const Folder& run) {
@@ -101,7 +101,7 @@ class ProvisioningLock::Presence {
         presence_.reset();
         for (const std::string& other : presences->names()) {
             if (is_present(*presences, other)) {
-                run.replace(lock_file, other, {.mode = 0644, .uid = {}, .gid = {}});
+                run.replace_unsynced(lock_file, other, {.mode = 0644, .uid = {}, .gid = {}});
                 return;
             }
             presences->remove(other);

@@ -77,7 +77,7 @@ void settle_failure(ResumeOperation& op, JournalEntry& entry, const Error& reaso
 
 void run(ResumeOperation& op, JournalEntry& entry, const Interruption& interruption) {
     try {
-        run_forward<ResumeOperation>(steps, op, entry, interruption, op.world.talk);
+        run_forward<ResumeOperation>(steps, op, entry, interruption, op.world);
     } catch (const Error& error) {
         settle_failure(op, entry, error);
         throw;

@@ -3,8 +3,7 @@
 
 #include "base/fault.hpp"
 #include "base/interrupt.hpp"
-#include "base/talk.hpp"
-#include "lifecycle/journal.hpp"
+#include "lifecycle/world.hpp"
 
 #include <algorithm>
 #include <span>
@@ -24,19 +23,23 @@ struct Step {
     void (*apply)(Operation&);
     void (*revert)(Operation&) = nullptr; ///< nothing for a step that makes nothing
     Late late = Late::nothing;
+    bool notes_first = false; ///< before it does anything it writes a note, which syncs its start too
 };
 
-/// Applies every step in order, journaled; interruptions are looked at before each.
+/// Applies every step in order, journaled and timed; interruptions are looked at before each.
 template<class Operation>
 void run_forward(std::span<const Step<Operation>> steps, Operation& operation, JournalEntry& entry,
-                 const Interruption& interruption, Talk& talk) {
+                 const Interruption& interruption, World& world) {
     for (const Step<Operation>& step : steps) {
         interruption.check();
-        entry.step_started(step.name);
-        talk.stage(step.text);
+        world.stages.begin(step.name);
+        entry.step_started(step.name, step.notes_first ? JournalEntry::Synced::with_the_next
+                                                       : JournalEntry::Synced::now);
+        world.talk.stage(step.text);
         step.apply(operation);
         entry.step_done(step.name);
     }
+    world.stages.begin("finish");
 }
 
 /// Reverts, last first, every step that was started. Nothing is written to the journal: a full disk must not

@@ -139,7 +139,7 @@ constexpr std::array<Step<SuspendOperation>, 5> steps{{
 /// Whoever asked a suspension to give up kills or destroys the VM next: nobody need finish it.
 void run(SuspendOperation& op, JournalEntry& entry) {
     try {
-        run_forward<SuspendOperation>(steps, op, entry, op.interruption, op.world.talk);
+        run_forward<SuspendOperation>(steps, op, entry, op.interruption, op.world);
     } catch (const Error&) {
         if (op.interruption.reason() != Interruption::Reason::asked_to_give_up) throw;
         if (!op.marked) allow_start(op.world, op.name());

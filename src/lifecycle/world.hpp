@@ -7,6 +7,7 @@
 #include "hypervisor/domain_xml.hpp"
 #include "hypervisor/hypervisor.hpp"
 #include "lifecycle/journal.hpp"
+#include "lifecycle/stages.hpp"
 #include "lifecycle/state.hpp"
 #include "registry/registry.hpp"
 
@@ -36,6 +37,8 @@ class World {
     std::string pool;              ///< the pool's name in libvirt
     std::filesystem::path storage; ///< its folder
     std::unique_ptr<host::Network> network;
+    /// Of the operation under way, and what came before it in this process.
+    Stages stages{"prepare"};
     /// How long after its caller's death a hypervisor's call may still take effect.
     std::chrono::milliseconds late_window;
 

@@ -1,12 +1,12 @@
 /* Times two programs in turns, A B A B, and prints median, least and most of each and of their ratio pair by
- * pair.
+ * pair, as one JSON object.
  *
- * usage: pairs ROUNDS LIMIT NAME-A PROGRAM-A [ARGUMENT...] -- NAME-B PROGRAM-B [ARGUMENT...]
+ * usage: pairs ROUNDS PROGRAM-A [ARGUMENT...] -- PROGRAM-B [ARGUMENT...]
  *
- * A run's time goes from before posix_spawn to after wait4, with stdin and stdout on /dev/null. LIMIT bounds
- * the median ratio A/B: above it the exit status is 1; 0 is no limit. A program that fails ends the
- * measurement with exit status 2. The ratio of neighbours, not of medians: this kind of host has slow and
- * fast minutes. */
+ * Wall time goes from before posix_spawn to after wait4, with stdin on /dev/null and the output thrown away;
+ * CPU time and peak memory are the kernel's account of that child. A program that fails ends the measurement
+ * with exit status 2. The ratio of neighbours, not of medians: this kind of host has slow and fast minutes.
+ */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <spawn.h>
@@ -22,9 +22,9 @@ extern char** environ;
 enum { warm_up = 5 };
 
 struct contender {
-    const char* name;
     char** words; /* program and arguments, null-terminated */
-    double* milliseconds;
+    double *wall_ms, *cpu_ms;
+    long peak_kib;
 };
 
 static double now_ms(void) {
@@ -33,7 +33,11 @@ static double now_ms(void) {
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
 }
 
-static double run_ms(const struct contender* contender, posix_spawn_file_actions_t* quiet) {
+static double ms_of(struct timeval t) {
+    return (double)t.tv_sec * 1e3 + (double)t.tv_usec * 1e-3;
+}
+
+static void run(struct contender* contender, size_t round, posix_spawn_file_actions_t* quiet) {
     pid_t child;
     int status;
     struct rusage usage;
@@ -44,10 +48,12 @@ static double run_ms(const struct contender* contender, posix_spawn_file_actions
         exit(2);
     }
     if (wait4(child, &status, 0, &usage) != child || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-        fprintf(stderr, "pairs: %s failed (wait status %d)\n", contender->name, status);
+        fprintf(stderr, "pairs: %s failed (wait status %d)\n", contender->words[0], status);
         exit(2);
     }
-    return now_ms() - began;
+    contender->wall_ms[round] = now_ms() - began;
+    contender->cpu_ms[round] = ms_of(usage.ru_utime) + ms_of(usage.ru_stime);
+    if (usage.ru_maxrss > contender->peak_kib) contender->peak_kib = usage.ru_maxrss;
 }
 
 static int by_size(const void* left, const void* right) {
@@ -55,47 +61,62 @@ static int by_size(const void* left, const void* right) {
     return (a > b) - (a < b);
 }
 
-static double print_row(const char* name, double* values, size_t count, const char* unit) {
+static void print_values(const char* name, double* values, size_t count) {
     qsort(values, count, sizeof *values, by_size);
     double median = count % 2 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
-    printf("  %-28s median %7.3f%s  min %7.3f%s  max %7.3f%s\n", name, median, unit, values[0], unit,
-           values[count - 1], unit);
-    return median;
+    printf("\"%s\": [%.4f, %.4f, %.4f]", name, median, values[0], values[count - 1]);
+}
+
+static void print_contender(const char* name, struct contender* contender, size_t rounds) {
+    printf("\"%s\": {", name);
+    print_values("wall_ms", contender->wall_ms, rounds);
+    printf(", ");
+    print_values("cpu_ms", contender->cpu_ms, rounds);
+    printf(", \"peak_kib\": %ld}, ", contender->peak_kib);
+}
+
+static struct contender contender_of(char** words, size_t rounds) {
+    struct contender made = {words, calloc(rounds, sizeof(double)), calloc(rounds, sizeof(double)), 0};
+    if (!made.wall_ms || !made.cpu_ms) exit(2);
+    return made;
 }
 
 int main(int count, char** word) {
-    int separator = 4;
+    int separator = 2;
     while (separator < count && strcmp(word[separator], "--") != 0) ++separator;
-    if (separator < 5 || separator + 2 >= count) {
-        fputs("usage: pairs ROUNDS LIMIT NAME-A PROGRAM-A [ARGUMENT...] -- NAME-B PROGRAM-B [ARGUMENT...]\n",
-              stderr);
+    size_t rounds = count > 1 ? strtoul(word[1], NULL, 10) : 0;
+    if (separator < 3 || separator + 1 >= count || rounds < warm_up) {
+        fputs(
+            "usage: pairs ROUNDS PROGRAM-A [ARGUMENT...] -- PROGRAM-B [ARGUMENT...]   (5 ROUNDS at least)\n",
+            stderr);
         return 2;
     }
-    size_t rounds = strtoul(word[1], NULL, 10);
-    double limit = strtod(word[2], NULL);
-    if (rounds == 0) return 2;
     word[separator] = NULL;
-    struct contender a = {word[3], word + 4, calloc(rounds, sizeof(double))};
-    struct contender b = {word[separator + 1], word + separator + 2, calloc(rounds, sizeof(double))};
-    double* ratios = calloc(rounds, sizeof(double));
+    struct contender a = contender_of(word + 2, rounds), b = contender_of(word + separator + 1, rounds);
+    double *wall = calloc(rounds, sizeof(double)), *cpu = calloc(rounds, sizeof(double));
     posix_spawn_file_actions_t quiet;
-    if (!a.milliseconds || !b.milliseconds || !ratios || posix_spawn_file_actions_init(&quiet) != 0) return 2;
+    if (!wall || !cpu || posix_spawn_file_actions_init(&quiet) != 0) return 2;
     posix_spawn_file_actions_addopen(&quiet, 0, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&quiet, 1, "/dev/null", O_WRONLY, 0);
+    posix_spawn_file_actions_addopen(&quiet, 2, "/dev/null", O_WRONLY, 0);
 
-    for (int i = 0; i < warm_up; ++i) {
-        run_ms(&a, &quiet);
-        run_ms(&b, &quiet);
+    for (size_t i = 0; i < warm_up; ++i) {
+        run(&a, i, &quiet);
+        run(&b, i, &quiet);
     }
     for (size_t i = 0; i < rounds; ++i) {
-        a.milliseconds[i] = run_ms(&a, &quiet);
-        b.milliseconds[i] = run_ms(&b, &quiet);
-        ratios[i] = a.milliseconds[i] / b.milliseconds[i];
+        run(&a, i, &quiet);
+        run(&b, i, &quiet);
+        wall[i] = a.wall_ms[i] / b.wall_ms[i];
+        cpu[i] = b.cpu_ms[i] > 0 ? a.cpu_ms[i] / b.cpu_ms[i] : 0;
     }
-    printf("%s against %s, %zu pairs\n", a.name, b.name, rounds);
-    print_row(a.name, a.milliseconds, rounds, " ms");
-    print_row(b.name, b.milliseconds, rounds, " ms");
-    double ratio = print_row("ratio, pair by pair", ratios, rounds, "   ");
-    if (limit > 0) printf("  at most %.2f wanted: %s\n", limit, ratio <= limit ? "kept" : "BROKEN");
-    return limit > 0 && ratio > limit;
+    printf("{\"rounds\": %zu, ", rounds);
+    print_contender("a", &a, rounds);
+    print_contender("b", &b, rounds);
+    printf("\"ratio\": {");
+    print_values("wall", wall, rounds);
+    printf(", ");
+    print_values("cpu", cpu, rounds);
+    printf("}}\n");
+    return 0;
 }

@@ -113,6 +113,7 @@ class Driver final : public Hypervisor {
     Hypervisor& module(std::chrono::milliseconds longest) {
         if (no_module_) throw *no_module_;
         if (!module_) {
+            const AskingTime::Pause ours; // it is loading that takes long
             try {
                 const auto seconds = std::chrono::ceil<std::chrono::seconds>(longest);
                 module_ =
