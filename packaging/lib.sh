@@ -13,7 +13,8 @@ packages_for() {
         case $purpose in
             build)
                 printf '%s\n' g++ gcc meson ninja-build pkg-config ccache libvirt-dev libboost1.81-dev libboost-json1.81-dev \
-                    libyaml-cpp-dev libpugixml-dev libfmt-dev libisofs-dev libcurl4-openssl-dev libmd-dev
+                    libyaml-cpp-dev libpugixml-dev libfmt-dev libisofs-dev libcurl4-openssl-dev libmd-dev \
+                    libsecp256k1-dev
                 ;;
             libvirt)
                 printf '%s\n' libvirt-daemon-system libvirt-daemon-config-nwfilter libvirt-clients qemu-system-x86 \

@@ -25,7 +25,9 @@ class Receiver {
 
 struct Request {
     std::string url;
-    std::vector<std::string> headers; ///< "Name: value"
+    std::vector<std::string> headers;     ///< "Name: value"
+    std::optional<std::string> body = {}; ///< what is posted; nothing: a GET
+    Schemes schemes = Schemes::https;
 };
 
 struct Outcome {

@@ -47,6 +47,12 @@ struct Watch {
 std::string get(const std::string& url, const Manner& manner, std::size_t max,
                 const std::function<void()>& check);
 
+/// POSTs a JSON text and returns the body of the answer, over plain http too; follows no redirect. Retries as
+/// download does, so that `body` must bear being carried out twice. Messages name scheme, host and port
+/// alone. Throws as get does.
+std::string post_json(const std::string& url, const std::string& body, const Manner& manner, std::size_t max,
+                      const std::function<void()>& check);
+
 /// Downloads into `folder` as `name` (mode 0644), durably, replacing what has that name; returns its size.
 /// While under way the bytes are in `<name>.partial`, and in `<name>.partial.json` what tells the remote file
 /// from others; a later call for the same URL goes on from there if the server still has the same file, and

@@ -150,8 +150,8 @@ void Errand::check() {
     if (watch_.check) watch_.check();
     if (!deadline_.passed()) return;
     throw Error(Code::no_answer,
-                shown(url) + " did not arrive within " + std::to_string(manner.deadline.count()) +
-                    " s (attempt " + std::to_string(attempts) + ")",
+                name + (body ? " did not answer within " : " did not arrive within ") +
+                    std::to_string(manner.deadline.count()) + " s (attempt " + std::to_string(attempts) + ")",
                 "check the network and try again later");
 }
 
@@ -185,7 +185,14 @@ Turn ask(Errand& errand, const std::string& url) {
     const std::uint64_t from = errand.trusts_ranges ? resume_at(origin, errand.store.size()) : 0;
     errand.check();
     Exchange exchange(errand, from);
-    Outcome outcome = attempt({url, headers_for(origin, from)}, errand.manner, exchange);
+    Request request{url, headers_for(origin, from)};
+    if (errand.body) {
+        request.headers.insert(request.headers.end(),
+                               {"Content-Type: application/json", "Accept: application/json", "Expect:"});
+        request.body = errand.body;
+        request.schemes = Schemes::http_too;
+    }
+    Outcome outcome = attempt(request, errand.manner, exchange);
     return exchange.turn(outcome);
 }
 

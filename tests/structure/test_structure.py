@@ -15,7 +15,7 @@ BINARY = BUILD / "blockhost-libvirt"
 FLOORS = {
     "base": 0, "model": 1, "config": 2,
     "registry": 3, "hypervisor": 3, "guest": 3, "host": 3, "http": 3,
-    "lifecycle": 4, "image": 4, "cli": 5, "subcommands": 6,
+    "lifecycle": 4, "image": 4, "chain": 4, "cli": 5, "subcommands": 6,
 }
 
 # The contract's table of names, typed in by hand.
