@@ -33,6 +33,10 @@ packages_for() {
             browser) printf '%s\n' chromium chromium-driver python3-selenium python3-flask ;;
             fuzz) printf '%s\n' clang libclang-rt-14-dev ;;
             login) printf '%s\n' openssh-client ;;
+            chain)
+                # Node.js by other means than Debian's has npm in it.
+                command -v npm >/dev/null || printf '%s\n' npm
+                ;;
             deb) printf '%s\n' debhelper dpkg-dev ;;
             package) printf '%s\n' lintian man-db mmdebstrap ;;
             *) fail "no packages are known for $purpose" ;;
