@@ -23,11 +23,14 @@ namespace {
 
 constexpr std::size_t key_digits = 64, longest_file = 128;
 
+struct Destroy {
+    void operator()(secp256k1_context* context) const { secp256k1_context_destroy(context); }
+};
 /// Made outside of the vault: it lives on the heap, and holds nothing of the key.
-using Context = std::unique_ptr<secp256k1_context, decltype(&secp256k1_context_destroy)>;
+using Context = std::unique_ptr<secp256k1_context, Destroy>;
 Context context() {
     constexpr unsigned any = SECP256K1_CONTEXT_SIGN; // later versions ignore the purpose
-    Context made(secp256k1_context_create(any), secp256k1_context_destroy);
+    Context made(secp256k1_context_create(any));
     if (!made) throw Error(Code::internal, "libsecp256k1 makes no context");
     return made;
 }

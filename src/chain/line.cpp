@@ -1,6 +1,7 @@
 // How long a node may take, and how often it is asked.
 #include "chain/line.hpp"
 
+#include "base/time.hpp"
 #include "http/client.hpp"
 #include "http/rules.hpp"
 

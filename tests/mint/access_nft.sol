@@ -18,7 +18,7 @@ contract AccessNft {
     function behave(uint256 given) external { mood = given; }
     function beginAt(uint256 given) external { firstId = given; }
 
-    function give(address to, bytes calldata encrypted, string memory secret) internal {
+    function give(address to, bytes memory encrypted, string memory secret) internal {
         require(msg.sender == minter, "only the minter mints");
         require(mood != 2, "not today");
         if (mood == 3) revert Refused(7);
@@ -39,10 +39,10 @@ contract Current is AccessNft {
 
 contract Legacy is AccessNft {
     constructor(address given) AccessNft(given) {}
-    function mint(address to, bytes calldata encrypted, string calldata secret, string calldata message,
-                  string calldata image, string calldata words, uint256 kind) external {
-        require(keccak256(bytes(message)) == keccak256("IYKYK") && bytes(image).length == 0 && bytes(words).length == 0
-            && kind == 0, "other arguments than the older provisioner's");
+    function mint(address to, bytes memory encrypted, string memory secret, string memory message, string memory image,
+                  string memory words, uint256 kind) external {
+        require(keccak256(bytes(message)) == keccak256("IYKYK"), "another message than the older provisioner's");
+        require(bytes(image).length == 0 && bytes(words).length == 0 && kind == 0, "other arguments than its");
         give(to, encrypted, secret);
     }
 }

@@ -10,4 +10,5 @@ const answer = JSON.parse(solc.compile(JSON.stringify({
 })));
 for (const error of answer.errors ?? []) console.error(error.formattedMessage);
 const contracts = Object.entries(answer.contracts?.source ?? {});
+if (contracts.length === 0) process.exit(1);
 console.log(JSON.stringify(Object.fromEntries(contracts.map(([name, made]) => [name, made.evm.bytecode.object]))));

@@ -103,7 +103,11 @@ class Chain:
 
     def transact(self, **transaction):
         sent = self.ask("eth_sendTransaction", {"from": self.dev, "gas": hex(5_000_000)} | transaction)
-        return self.ask("eth_getTransactionReceipt", sent)
+        deadline = time.monotonic() + 20
+        while not (receipt := self.ask("eth_getTransactionReceipt", sent)):
+            assert time.monotonic() < deadline, "nobody mines"
+            time.sleep(0.005)
+        return receipt
 
     def mine(self, blocks=1):
         self.ask("anvil_mine", hex(blocks))
