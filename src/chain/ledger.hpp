@@ -84,8 +84,7 @@ class Ledger {
     LedgerLock take_account(std::uint64_t chain_id, const Address& account, const Deadline& deadline,
                             const WaitCheck& check) const;
 
-    /// What the two files of an identity say. One that was told to its caller, and died before `close` was
-    /// done, has no open entry any more.
+    /// What the two files of an identity say.
     std::optional<MintEntry> open_entry(const std::string& identity) const;
     std::optional<MintEnd> last_end(const std::string& identity) const;
     /// Every open entry of the account, by rising nonce.
@@ -93,6 +92,7 @@ class Ledger {
 
     /// The caller holds the identity.
     void write(const MintEntry& entry) const;
+    /// Removing the open entry is what ends a mint; who dies before that is continued.
     void close(const std::string& identity, const MintEnd& end) const;
 
   private:
