@@ -89,10 +89,12 @@ class Minting {
   private:
     bool tell_earlier(const std::function<void(const Minted&)>& hand_over) const;
     MintEntry sign() const;
+    void send_first(const MintEntry& entry) const;
     void send_others(const std::vector<MintEntry>& open) const;
     U256 token_of(const Receipt& receipt) const;
     U256 token_by_supply(const Receipt& receipt) const;
-    [[noreturn]] void end_reverted(const MintEntry& entry, const Receipt& receipt) const;
+    Error end_displaced(const MintEntry& entry) const;
+    Error end_reverted(const MintEntry& entry, const Pursuit::Mined& mined) const;
 
     const MintTools& tools_;
     const MintOrder& order_;
@@ -107,29 +109,28 @@ void Minting::run(const std::function<void(const Minted&)>& hand_over) {
     std::optional<MintEntry> entry = ledger_.open_entry(name_);
     if (!entry && tell_earlier(hand_over)) return;
     Minted::How how = entry ? Minted::How::continued : Minted::How::now;
-    if (entry)
+    if (entry) {
         tools_.talk.stage(fmt::format("continuing transaction {} of {}", hex(entry->hash),
                                       format_instant(entry->signed_at)));
+        std::vector<MintEntry> before = ledger_.open_of(identity_.chain_id, entry->account);
+        std::erase_if(before, [&](const MintEntry& other) { return other.nonce >= entry->nonce; });
+        send_others(before);
+    }
     for (int round = 1;; ++round) {
-        const auto begin = entry ? Pursuit::Begin::looking : Pursuit::Begin::sending;
         if (!entry) entry = sign();
-        const auto receipt =
-            Pursuit(tools_.node, *entry, patience_, tools_.talk, tools_.interruption).run(begin);
-        if (receipt) {
-            if (!receipt->succeeded) end_reverted(*entry, *receipt);
-            const Minted minted{how, identity_, token_of(*receipt), entry->hash, receipt->block};
+        const auto mined = Pursuit(tools_.node, *entry, patience_, tools_.talk, tools_.interruption).run();
+        if (mined && mined->receipt.succeeded) {
+            const Receipt& receipt = mined->receipt;
+            const Minted minted{how, identity_, token_of(receipt), entry->hash, receipt.block};
             hand_over(minted);
-            ledger_.close(name_, {MintEnd::How::minted, entry->hash, minted.token, receipt->block});
+            ledger_.close(name_, {MintEnd::How::minted, entry->hash, minted.token, receipt.block});
             return;
         }
-        ledger_.close(name_, {MintEnd::How::displaced, entry->hash, 0, 0});
-        const std::string what =
-            fmt::format("transaction {} cannot be mined any more: something else used nonce {} of {}",
-                        hex(entry->hash), entry->nonce, entry->account.str());
-        if (round == most_rounds)
-            throw Error(Code::chain, what,
-                        "let nothing else use the key, and call again: nothing was minted");
-        tools_.talk.warn(what + "; signing another");
+        const Error failed = mined ? end_reverted(*entry, *mined) : end_displaced(*entry);
+        const bool is_over = !mined || mined->depth >= settled_depth;
+        const bool was_told = !mined || how == Minted::How::continued;
+        if (round == most_rounds || !is_over || !was_told) throw failed;
+        tools_.talk.warn(failed.message() + "; signing another");
         entry.reset();
         how = Minted::How::now;
     }
@@ -143,8 +144,8 @@ bool Minting::tell_earlier(const std::function<void(const Minted&)>& hand_over) 
     return true;
 }
 
-/// Chooses a nonce that no other process of ours can choose, and has the signed transaction on disk before
-/// anybody else may choose.
+/// Chooses a nonce that no other process of ours can choose, and has the signed transaction on disk, and
+/// sent, before anybody else may choose.
 MintEntry Minting::sign() const {
     tools_.talk.stage("preparing the transaction");
     MintPlan plan = plan_without_nonce(tools_, order_, identity_);
@@ -165,7 +166,20 @@ MintEntry Minting::sign() const {
     entry.hash = keccak256(entry.raw);
     ledger_.write(entry);
     tools_.talk.stage(fmt::format("sending transaction {} (nonce {})", hex(entry.hash), entry.nonce));
+    send_first(entry);
     return entry;
+}
+
+/// Whether it arrived, where that is not told, the pursuit finds out.
+void Minting::send_first(const MintEntry& entry) const {
+    try {
+        send(tools_.node, entry);
+    } catch (const SendRefused&) {
+        throw;
+    } catch (const Error& error) {
+        if (error.code() == Code::interrupted) throw;
+        tools_.talk.warn(error.message() + "; looking whether it has the transaction");
+    }
 }
 
 /// A nonce above one that a dead process signed and never sent would wait for it forever. Those of living
@@ -215,7 +229,18 @@ U256 Minting::token_by_supply(const Receipt& receipt) const {
     }
 }
 
-void Minting::end_reverted(const MintEntry& entry, const Receipt& receipt) const {
+/// One that cannot be mined any more.
+Error Minting::end_displaced(const MintEntry& entry) const {
+    ledger_.close(name_, {MintEnd::How::displaced, entry.hash, 0, 0});
+    return Error(Code::chain,
+                 fmt::format("transaction {} cannot be mined any more: something else used nonce {} of {}",
+                             hex(entry.hash), entry.nonce, entry.account.str()),
+                 "let nothing else use the key, and call again: nothing was minted");
+}
+
+/// Stays open until its block is settled: in another block it might succeed.
+Error Minting::end_reverted(const MintEntry& entry, const Pursuit::Mined& mined) const {
+    const Receipt& receipt = mined.receipt;
     std::string reason = "for a reason that the node does not tell";
     try {
         tools_.node.call(call_of(identity_, entry.account), at_block(receipt.block));
@@ -224,9 +249,14 @@ void Minting::end_reverted(const MintEntry& entry, const Receipt& receipt) const
     } catch (const Error& error) {
         if (error.code() == Code::interrupted) throw;
     }
-    ledger_.close(name_, {MintEnd::How::reverted, entry.hash, 0, receipt.block});
-    throw Error(Code::chain, fmt::format("the contract reverted transaction {}: {}", hex(entry.hash), reason),
-                "nothing was minted, though the fee is spent; the next call is a new mint");
+    const bool is_over = mined.depth >= settled_depth;
+    if (is_over) ledger_.close(name_, {MintEnd::How::reverted, entry.hash, 0, receipt.block});
+    return Error(
+        Code::chain, fmt::format("the contract reverted transaction {}: {}", hex(entry.hash), reason),
+        is_over ? "nothing was minted, though the fee is spent; the next call is a new mint"
+                : fmt::format("nothing was minted, though the fee is spent; once {} blocks are mined, a "
+                              "call is a new mint",
+                              settled_depth));
 }
 
 } // namespace

@@ -13,8 +13,6 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds first_pause(100), longest_pause(2000), look_far_every(1000);
 constexpr milliseconds check_every(100);
-/// So deep a block is final for all that counts here, and every node knows it.
-constexpr std::uint64_t deep = 12;
 constexpr int looks_to_be_sure = 3;
 
 /// Both amounts; without them where the node does not tell.
@@ -60,12 +58,10 @@ void send(Node& node, const MintEntry& entry) {
     }
 }
 
-std::optional<Receipt> Pursuit::run(Begin begin) {
-    milliseconds pause = first_pause;
-    for (bool sends = begin == Begin::sending;; sends = false) {
+std::optional<Pursuit::Mined> Pursuit::run() {
+    for (milliseconds pause = first_pause;; pause = std::min(pause * 2, longest_pause)) {
         try {
-            if (sends) send(node_, entry_);
-            if (auto end = look()) return end->receipt;
+            if (auto end = look()) return end->mined;
             trouble_.clear();
         } catch (const SendRefused&) {
             throw;
@@ -76,7 +72,6 @@ std::optional<Receipt> Pursuit::run(Begin begin) {
         for (auto over = Deadline::in(std::min(pause, patience_.deadline.left())); !over.passed();
              std::this_thread::sleep_for(std::min(check_every, over.left())))
             interruption_.check();
-        pause = std::min(pause * 2, longest_pause);
     }
 }
 
@@ -99,7 +94,7 @@ std::optional<Pursuit::End> Pursuit::judge(const Receipt& receipt) {
     seen_ = receipt;
     const std::uint64_t head = node_.block_number();
     const std::uint64_t depth = head < receipt.block ? 0 : head - receipt.block + 1;
-    if (depth >= patience_.confirmations) return End{receipt};
+    if (depth >= patience_.confirmations) return End{Mined{receipt, depth}};
     talk_.detail(
         fmt::format("in block {}, {} of {} confirmations", receipt.block, depth, patience_.confirmations));
     return std::nullopt;
@@ -116,7 +111,8 @@ void Pursuit::note_absence() {
 /// Asked several times, since the nodes behind one name may be of different ages.
 bool Pursuit::is_displaced() {
     const std::uint64_t head = node_.block_number();
-    const bool passed = head >= deep && node_.nonce(entry_.account, at_block(head - deep)) > entry_.nonce;
+    const bool passed =
+        head >= settled_depth && node_.nonce(entry_.account, at_block(head - settled_depth)) > entry_.nonce;
     displaced_looks_ = passed ? displaced_looks_ + 1 : 0;
     return displaced_looks_ >= looks_to_be_sure;
 }
@@ -128,21 +124,26 @@ void Pursuit::note_trouble(const Error& error) {
 }
 
 void Pursuit::give_up() {
-    std::string why = trouble_;
-    try {
-        const std::uint64_t next = node_.nonce(entry_.account, "latest");
-        if (why.empty() && next < entry_.nonce)
-            why = fmt::format("it waits for the account's transaction {}, which is not mined", next);
-        if (why.empty() && next > entry_.nonce)
-            why = "another transaction took its nonce, not long enough ago to be sure";
-    } catch (const Error&) {
-        if (why.empty()) why = node_.name() + " does not answer";
-    }
-    if (seen_) why = "its block has too few confirmations";
     throw Error(Code::no_answer,
                 fmt::format("transaction {} (nonce {}) is not confirmed{}", hex(entry_.hash), entry_.nonce,
-                            why.empty() ? "" : ": " + why),
+                            why_not()),
                 "call again: the same transaction is looked for and sent again, never a second one");
+}
+
+/// ": " and why it is not confirmed; empty when nothing speaks against it.
+std::string Pursuit::why_not() {
+    if (seen_) return ": its block has too few confirmations";
+    if (!trouble_.empty()) return ": " + trouble_;
+    try {
+        const std::uint64_t next = node_.nonce(entry_.account, "latest");
+        if (next < entry_.nonce)
+            return fmt::format(": it waits for the account's transaction {}, which is not mined", next);
+        return next == entry_.nonce ? ""
+                                    : ": another transaction took its nonce, not long enough ago to be sure";
+    } catch (const Error& error) {
+        if (error.code() == Code::interrupted) throw;
+        return ": " + error.message();
+    }
 }
 
 } // namespace blockhost::chain

@@ -16,6 +16,9 @@ class SendRefused : public Error {
     using Error::Error;
 };
 
+/// So deep a block is final for all that counts here, and every node knows it.
+inline constexpr std::uint64_t settled_depth = 12;
+
 /// How patiently a transaction is followed.
 struct Patience {
     std::uint64_t confirmations = 1; ///< blocks from its own on, that one included
@@ -30,15 +33,17 @@ class Pursuit {
             const Interruption& interruption)
         : node_(node), entry_(entry), patience_(patience), talk_(talk), interruption_(interruption) {}
 
-    /// Where an entry stands at the beginning: nobody has sent it yet, or that is not known.
-    enum class Begin { sending, looking };
-    /// Its receipt, deep enough; nothing when it can never be mined, since another transaction took its nonce
-    /// at least twelve blocks ago. Throws SendRefused, Error{no_answer} at the deadline, Error{interrupted}.
-    std::optional<Receipt> run(Begin begin);
+    struct Mined {
+        Receipt receipt;
+        std::uint64_t depth = 0; ///< blocks from its own on, that one included
+    };
+    /// Nothing when it can never be mined, since another transaction took its nonce in a block of
+    /// settled_depth. Throws SendRefused, Error{no_answer} at the deadline, Error{interrupted}.
+    std::optional<Mined> run();
 
   private:
     struct End {
-        std::optional<Receipt> receipt;
+        std::optional<Mined> mined;
     };
     std::optional<End> look();
     std::optional<End> judge(const Receipt& receipt);
@@ -46,6 +51,7 @@ class Pursuit {
     void note_absence();
     void note_trouble(const Error& error);
     [[noreturn]] void give_up();
+    std::string why_not();
 
     Node& node_;
     const MintEntry& entry_;

@@ -118,7 +118,7 @@ std::string shown(std::string_view url) {
 
 std::string shown_origin(std::string_view url) {
     std::string_view authority = authority_of(url);
-    if (authority.empty()) return shown(url);
+    if (authority.empty()) return "the URL";
     return shown(url.substr(0, static_cast<std::size_t>(authority.data() + authority.size() - url.data())));
 }
 

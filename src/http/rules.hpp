@@ -23,7 +23,8 @@ std::string objection_to(std::string_view url, Schemes schemes = Schemes::https)
 std::string shown(std::string_view url);
 /// Whether what is said to `url` and answered can be read and changed on its way: http to another host.
 bool is_unprotected(std::string_view url);
-/// Scheme, host and port of `url` alone: the path of an endpoint may be a secret too.
+/// Scheme, host and port of `url` alone, "the URL" where it has none: the path of an endpoint may be a secret
+/// too.
 std::string shown_origin(std::string_view url);
 
 /// Why an attempt brought nothing.

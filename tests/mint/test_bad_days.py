@@ -243,9 +243,28 @@ def test_a_transaction_that_is_reverted_says_why_and_is_history(host, proxy, cha
 
     proxy.once("eth_sendRawTransaction", change_mood_first)
     host.mint(WALLET).refuses("the contract reverted transaction 0x", ": not today", "nothing was minted")
-    assert host.open_entries() == [] and chain.nonce(host.account) == 1
+    assert chain.nonce(host.account) == 1
     host.nft.behave(0)
-    minted_once_after(host, chain, WALLET)
+    host.mint(WALLET).refuses("the contract reverted transaction 0x", "once 12 blocks are mined, a call is a new mint")
+    chain.mine(12)
+    host.configure(chain.url)
+    run = host.mint(WALLET)
+    assert run.token == 0 and "reverted transaction 0x" in run.err and "signing another" in run.err
+    assert host.nft.supply == 1 and host.open_entries() == []
+
+
+def test_a_reverted_transaction_that_is_deep_is_history(host, proxy, chain):
+    def change_mood_first(request, pass_on):
+        host.nft.behave(2)
+        return pass_on(request)
+
+    proxy.once("eth_sendRawTransaction", change_mood_first)
+    run = host.start(WALLET, "--confirmations", 13)
+    while chain.nonce(host.account) == 0:
+        assert run.poll() is None
+    chain.mine(13)
+    Run(run).refuses("the contract reverted transaction 0x", "the next call is a new mint")
+    assert len(proxy.sent) == 1 and host.open_entries() == []
 
 
 def test_a_receipt_without_the_event(host, chain):
@@ -383,6 +402,24 @@ def test_a_dead_neighbours_transaction_is_sent_before_ones_own(host, proxy, chai
     assert host.mint(WALLET).token == 1
     assert host.mint(other).token == 0
     assert host.nft.supply == 2 and chain.nonce(host.account) == 2
+
+
+def test_a_dead_neighbours_transaction_is_sent_before_one_that_waits_for_it(host, proxy, chain):
+    """The lower nonce's process died; the higher one's call came to its time, and is called again."""
+    chain.ask("evm_setAutomine", False)
+    proxy.on("eth_sendRawTransaction", lambda request, _: result(request, "0x" + "00" * 32))
+    other = random_wallet()
+    host.mint(other, "--timeout", 1).refuses("is not confirmed")
+    [entry] = host.open_entries()
+    aside = entry.rename(host.folder / "aside")
+    proxy.on("eth_getTransactionCount",
+             lambda request, pass_on: result(request, "0x1") if request["params"][1] == "pending" else pass_on(request))
+    host.mint(WALLET, "--timeout", 1).refuses("it waits for the account's transaction 0")
+    aside.rename(entry)
+    proxy.rules.clear()
+    chain.ask("evm_setAutomine", True)
+    assert host.mint(WALLET, "--timeout", 20).token == 1
+    assert host.nft.owner(0) == other
 
 
 def test_a_dead_neighbours_transaction_that_cannot_be_sent_is_named(host, proxy, chain):

@@ -1,6 +1,6 @@
-// Downloads by http::download, or prints by http::get, as tests/http asks; exits as the error table says.
-// Progress, size and errors are lines of JSON on stdout; stderr stays empty, so that a word there is
-// libcurl's.
+// Downloads by http::download, or prints by http::get or http::post_json, as tests/http asks; exits as the
+// error table says. Progress, size and errors are lines of JSON on stdout; stderr stays empty, so that a word
+// there is libcurl's.
 #include "base/error.hpp"
 #include "base/interrupt.hpp"
 #include "base/json.hpp"
@@ -72,6 +72,10 @@ void fetch(std::map<std::string, std::string>& options) {
     auto watch = watch_of(options);
     if (auto max = options.find("--get"); max != options.end()) {
         say({{"text", http::get(options["--url"], manner, std::stoul(max->second), watch.check)}});
+        return;
+    }
+    if (auto body = options.find("--post"); body != options.end()) {
+        say({{"text", http::post_json(options["--url"], body->second, manner, 1000, watch.check)}});
         return;
     }
     auto folder = Folder::open(options["--folder"]);
