@@ -143,12 +143,16 @@ TEST_CASE("the vault's memory is locked, in no core and in no child, and the pro
         flags = flags_of(key.data());
         meanwhile = prctl(PR_GET_DUMPABLE);
     });
+    CHECK(meanwhile == 0);
+    CHECK(prctl(PR_GET_DUMPABLE) == before);
+#ifdef __SANITIZE_ADDRESS__
+    WARN("SKIP: a sanitizer build keeps what is on the stack elsewhere");
+    return;
+#endif
     for (const char* flag : {" lo ", " dd ", " wf "}) {
         CAPTURE(flag, flags);
         CHECK(flags.find(flag) != std::string::npos);
     }
-    CHECK(meanwhile == 0);
-    CHECK(prctl(PR_GET_DUMPABLE) == before);
 }
 
 TEST_CASE("what is thrown in the vault comes out of it") {
