@@ -202,6 +202,7 @@ def test_fees_above_the_cap(host, proxy, chain):
 def test_too_little_money_is_told_with_the_amounts(host, chain):
     chain.fund(host.account, ETHER // 10**6)
     host.mint(WALLET).refuses(f"{host.account} has 0.000001 ETH, and the mint may cost up to 0.000", "send it some")
+    assert host.open_entries() == [], "nothing was signed"
     chain.fund(host.account)
     minted_once_after(host, chain, WALLET)
 
@@ -384,6 +385,21 @@ def test_a_nonce_that_was_used_is_believed_only_once_it_is_deep(host, proxy, cha
     host.configure(chain.url)
     assert host.mint(WALLET).token == 0
     assert host.nft.supply == 1
+
+
+def test_a_node_that_does_not_count_what_waits(host, proxy, chain):
+    chain.ask("evm_setAutomine", False)
+    proxy.on("eth_getTransactionCount", lambda request, pass_on: pass_on(request | {"params": [request["params"][0], "latest"]}))
+    first = host.start(WALLET)
+    while not proxy.sent:
+        assert first.poll() is None
+        time.sleep(0.01)
+    second = host.start(random_wallet())
+    while len(proxy.sent) < 2:
+        assert second.poll() is None
+        time.sleep(0.01)
+    chain.mine()
+    assert sorted([Run(first).token, Run(second).token]) == [0, 1]
 
 
 def test_a_nonce_gap_is_told(host, proxy, chain):

@@ -85,6 +85,12 @@ def test_only_the_http_module_speaks_to_libcurl():
     assert [str(p.relative_to(TREE)) for p in sources() if "<curl/" in p.read_text()] == ["src/http/module.cpp"]
 
 
+def test_only_one_file_knows_the_library_that_signs_and_only_the_chain_knows_the_key():
+    assert [str(p.relative_to(TREE)) for p in sources() if "<secp256k1" in p.read_text()] == ["src/chain/key.cpp"]
+    users = {floor_of(p) for p in sources() if any(name == "chain/key.hpp" for name, _ in included_folders(p))}
+    assert users == {"chain"}
+
+
 def test_the_process_runner_is_used_on_the_host_and_image_floors_only():
     allowed = {"base", "host", "image"}
     wrong = [str(p.relative_to(TREE)) for p in sources()
