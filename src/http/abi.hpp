@@ -24,6 +24,7 @@ struct blockhost_http_request {
     const char* body; ///< what is posted; null: a GET
     std::size_t body_size;
     int plain_allowed;   ///< http too, not https alone
+    int direct;          ///< past every proxy
     const char* ca_file; ///< null: the system's certificates
     const char* const* headers;
     std::size_t header_count;

@@ -76,6 +76,7 @@ Outcome attempt(const Request& request, const Manner& manner, Receiver& receiver
     plain.body = request.body ? request.body->c_str() : nullptr;
     plain.body_size = request.body ? request.body->size() : 0;
     plain.plain_allowed = request.schemes == Schemes::http_too ? 1 : 0;
+    plain.direct = request.direct ? 1 : 0;
     plain.ca_file = manner.ca_file.empty() ? nullptr : manner.ca_file.c_str();
     plain.headers = headers.data();
     plain.header_count = headers.size();

@@ -28,6 +28,7 @@ struct Request {
     std::vector<std::string> headers;     ///< "Name: value"
     std::optional<std::string> body = {}; ///< what is posted; nothing: a GET
     Schemes schemes = Schemes::https;
+    bool direct = false; ///< past every proxy
 };
 
 struct Outcome {

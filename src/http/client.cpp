@@ -44,6 +44,13 @@ std::optional<Failed> try_once(Errand& errand) {
     }
 }
 
+[[noreturn]] void give_up(const Errand& errand, const Failed& failed) {
+    if (!errand.body) throw error_of(errand.name, failed, errand.attempts);
+    const Error error = error_of(errand.name, failed, errand.attempts, Act::post);
+    if (failed.why == Why::status) throw Refused(error, failed.body);
+    throw error;
+}
+
 void run(Errand& errand) {
     for (;;) {
         ++errand.attempts;
@@ -51,7 +58,7 @@ void run(Errand& errand) {
         if (!failed) return;
         if (!worth_retrying(*failed) || errand.attempts >= errand.manner.attempts ||
             !errand.pause(pause_after(errand.attempts, errand.manner.pause)))
-            throw error_of(errand.name, *failed, errand.attempts, errand.body ? Act::post : Act::fetch);
+            give_up(errand, *failed);
     }
 }
 

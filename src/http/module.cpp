@@ -86,6 +86,7 @@ CURLcode set_request(CURL* easy, const blockhost_http_request& request, const cu
     settings.set(CURLOPT_CONNECTTIMEOUT_MS, request.connect_ms);
     settings.set(CURLOPT_NOSIGNAL, 1L);
     settings.set(CURLOPT_QUICK_EXIT, 1L); // else ending it waits for the resolver
+    if (request.direct) settings.set(CURLOPT_NOPROXY, "*");
     if (request.body == nullptr) return settings.result;
     settings.set(CURLOPT_POSTFIELDS, request.body);
     settings.set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body_size));

@@ -4,6 +4,7 @@
 #include "base/text.hpp"
 
 #include <algorithm>
+#include <arpa/inet.h>
 
 namespace blockhost::http {
 
@@ -122,11 +123,20 @@ std::string shown_origin(std::string_view url) {
     return shown(url.substr(0, static_cast<std::size_t>(authority.data() + authority.size() - url.data())));
 }
 
+bool is_loopback(std::string_view url) {
+    const std::string authority = text::lower(authority_of(url));
+    if (authority.find('@') != authority.npos) return false;
+    if (authority == "[::1]" || authority.starts_with("[::1]:")) return true;
+    const std::string host = authority.substr(0, authority.find(':'));
+    in_addr address{};
+    constexpr std::uint32_t first_byte = 0xff000000, loopback = 0x7f000000;
+    return host == "localhost" || (inet_pton(AF_INET, host.c_str(), &address) == 1 &&
+                                   (ntohl(address.s_addr) & first_byte) == loopback);
+}
+
 bool is_unprotected(std::string_view url) {
     if (!has_prefix(url, plain_scheme)) return false;
-    const std::string host = text::lower(authority_of(url));
-    return !host.starts_with("127.") && !host.starts_with("[::1]") &&
-           host.substr(0, host.find(':')) != "localhost";
+    return !is_loopback(url);
 }
 
 bool worth_retrying(const Failed& failed) {

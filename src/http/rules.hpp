@@ -21,6 +21,8 @@ std::string objection_to(std::string_view url, Schemes schemes = Schemes::https)
 
 /// `url` as messages show it: printable, without userinfo, query and fragment, which may be secrets.
 std::string shown(std::string_view url);
+/// Whether `url` leads to this very host: to localhost, an address of 127.0.0.0/8 in full, or [::1].
+bool is_loopback(std::string_view url);
 /// Whether what is said to `url` and answered can be read and changed on its way: http to another host.
 bool is_unprotected(std::string_view url);
 /// Scheme, host and port of `url` alone, "the URL" where it has none: the path of an endpoint may be a secret
@@ -45,7 +47,8 @@ enum class Why {
 struct Failed {
     Why why = Why::unusable;
     int status = 0;
-    std::string words; ///< evidence; outside text
+    std::string words;     ///< evidence; outside text
+    std::string body = {}; ///< of a status that a post got: what came with it; outside text
 };
 
 bool worth_retrying(const Failed& failed);

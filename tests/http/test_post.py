@@ -62,6 +62,27 @@ def test_failures_name_the_server_and_not_the_path(server, authority, behaviour,
     assert "secret" not in failed["message"] + failed["hint"]
 
 
+@pytest.mark.parametrize("length", [13, None, 99], ids=["sized", "until-the-end", "torn"])
+def test_what_comes_with_a_status_is_handed_on(server, authority, length):
+    server.serve("/rpc", b'{"error": {}}', status=400, headers={"Content-Length": length})
+    failed = post(server.url("/rpc"), authority)
+    assert failed["code"] == "io" and failed["body"] == '{"error": {}}' and "error" not in failed["message"]
+
+
+def test_what_comes_with_a_status_has_a_bound(server, authority):
+    server.serve("/rpc", b"x" * 100_000, status=500)
+    assert len(post(server.url("/rpc"), authority)["body"]) == 64 << 10
+
+
+def test_this_host_is_asked_past_every_proxy(authority):
+    with https_server.Server(authority, plain=True) as server:
+        server.serve("/rpc", b"{}")
+        url = server.url("/rpc", scheme="http")
+        for name in ("http_proxy", "all_proxy"):
+            assert post(url, authority, **{name: "http://127.0.0.1:1"}) == {"text": "{}"}
+    assert post("http://127.evil.invalid/", authority, http_proxy="http://127.0.0.1:1")["code"] == "no_answer"
+
+
 @pytest.mark.parametrize("url", ["ftp://h/secret", "https://user:secret@h/", "secret"])
 def test_urls_that_are_not_asked(authority, url):
     assert post(url, authority)["code"] == "invalid"

@@ -90,6 +90,12 @@ int main(int argc, char** argv) {
     auto options = options_of(argc, argv);
     try {
         fetch(options);
+    } catch (const http::Refused& error) {
+        say({{"code", row_of(error.code()).name},
+             {"message", error.message()},
+             {"hint", error.hint()},
+             {"body", error.body()}});
+        return row_of(error.code()).exit_status;
     } catch (const Error& error) {
         say({{"code", row_of(error.code()).name}, {"message", error.message()}, {"hint", error.hint()}});
         return row_of(error.code()).exit_status;

@@ -58,10 +58,13 @@ TEST_CASE("endpoints may be asked by http, and are shown without their path") {
 }
 
 TEST_CASE("http is unprotected but to this host") {
-    for (auto url : {"http://h/", "HTTP://10.0.0.1:8545", "http://localhost.example/", "http://"})
+    for (auto url :
+         {"http://h/", "HTTP://10.0.0.1:8545", "http://localhost.example/", "http://",
+          "http://127.evil.example/", "http://127.0.0.1.example", "http://127.1/", "http://128.0.0.1/",
+          "http://[::1].example/", "http://[::2]:1", "http://127.0.0.1:80@h/"})
         CHECK(is_unprotected(url));
     for (auto url : {"https://h/", "http://127.0.0.1:8545/", "http://localhost:8545", "http://LOCALHOST/",
-                     "http://[::1]:8545"})
+                     "http://[::1]:8545", "http://[::1]", "http://127.255.0.3"})
         CHECK_FALSE(is_unprotected(url));
 }
 
