@@ -109,7 +109,7 @@ Address account_of(const secp256k1_context* context, const SecretBytes& key) {
 } // namespace
 
 KeyKeepers key_keepers(const std::filesystem::path& state_folder) {
-    KeyKeepers keepers{{geteuid()}, {getegid()}};
+    KeyKeepers keepers{{geteuid()}, {}};
     struct stat found {};
     if (stat(state_folder.c_str(), &found) != 0) return keepers;
     keepers.owners.push_back(found.st_uid);

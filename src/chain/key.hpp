@@ -16,7 +16,8 @@ struct KeyKeepers {
     std::vector<uid_t> owners;
     std::vector<gid_t> groups;
 };
-/// Ourselves, and whom `state_folder` belongs to.
+/// Owners: ourselves, and whom `state_folder` belongs to. Groups: that folder's alone, since the caller's own
+/// may have anybody in it.
 KeyKeepers key_keepers(const std::filesystem::path& state_folder);
 
 using SecretBytes = std::array<std::uint8_t, 32>;

@@ -100,6 +100,22 @@ def test_a_mint_that_has_just_read_the_key_has_it_where_no_core_has_it(host, tmp
     assert tracer.communicate(timeout=20)[0].startswith("0\n")
 
 
+@pytest.mark.parametrize("which, leaves_one", [("key", False), ("configuration", True)])
+def test_a_mint_that_is_killed_while_it_has_the_key_leaves_no_core(host, tmp_path, which, leaves_one):
+    """And one that is killed before does, so that the search is one."""
+    if not re.fullmatch(r"core\.?(%p)?", pathlib.Path("/proc/sys/kernel/core_pattern").read_text().strip()):
+        pytest.skip("cores of this host do not go to the process's folder")
+    file, call = (host.key_file, "pread64") if which == "key" else (host.etc / "web3-defaults.yaml", "read")
+    run = host.mint(random_wallet(), before=[
+        "prlimit", "--core=unlimited", "strace", "-f", "-qq", "-o", str(tmp_path / "log"), "-P", str(file), "-e", f"trace={call}",
+        "-e", f"inject={call}:signal=ABRT:when=1"])
+    assert "killed by SIGABRT" in (tmp_path / "log").read_text(), run.err
+    cores = list(host.folder.glob("core*"))
+    assert bool(cores) == leaves_one
+    for path in cores + [path for path in host.root.rglob("*") if path.is_file() and path != host.key_file]:
+        assert found_in(path.read_bytes(), host.secret) == [], path
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs a look into another process's memory")
 def test_a_mint_that_waits_has_no_key_at_all(host, chain):
     """Before anything is signed, while the transaction is under way, and when it is done."""

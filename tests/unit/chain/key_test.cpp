@@ -126,6 +126,16 @@ TEST_CASE("files that others may read or change") {
     CHECK(group.refusal().starts_with("it is "));
 }
 
+TEST_CASE("a group that the caller alone is in may not read the key") {
+    if (geteuid() != 0) return;
+    const File file(digits(1), 0640);
+    REQUIRE(chown(file.path.c_str(), 0, 12345) == 0);
+    REQUIRE(setegid(12345) == 0);
+    const std::string refusal = file.refusal();
+    REQUIRE(setegid(0) == 0);
+    CHECK(refusal == "key can be read or changed by others (mode 0640)");
+}
+
 TEST_CASE("files that are no files") {
     TemporaryFolder folder;
     CHECK_THROWS_WITH(KeyFile(folder.path, key_keepers(folder.path)).account(),
