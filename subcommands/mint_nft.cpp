@@ -18,7 +18,6 @@ namespace {
 namespace bj = boost::json;
 
 constexpr std::string_view default_confirmations = "1", default_timeout = "600";
-constexpr std::uint64_t wei_a_gwei = 1'000'000'000;
 constexpr std::size_t longest_text = 64 << 10;
 
 chain::Bytes user_encrypted(const cli::Call& call) {
@@ -58,7 +57,7 @@ chain::MintOrder order_of(const cli::Call& call, const ChainConfig& config) {
     return {.contract = chain::Address::parse(config.nft_contract, "blockchain.nft_contract"),
             .call = mint_call(call),
             .chain_id = config.chain_id,
-            .fee_cap = chain::U256(gwei) * wei_a_gwei,
+            .fee_cap = chain::U256(gwei) * chain::wei_a_gwei,
             .confirmations = static_cast<std::uint64_t>(number(call, "confirmations", default_confirmations)),
             .patience = std::chrono::seconds(number(call, "timeout", default_timeout)),
             .again = call.arguments.has("once") ? chain::MintOrder::Again::same_answer
@@ -66,18 +65,18 @@ chain::MintOrder order_of(const cli::Call& call, const ChainConfig& config) {
 }
 
 bj::object plan_json(const chain::MintPlan& plan) {
-    const chain::Transaction transaction = plan.transaction();
+    const auto unless_signed = [&](bj::value value) { return plan.unfinished ? bj::value() : value; };
     return {{"status", "dry-run"},
             {"chain_id", plan.identity.chain_id},
             {"contract", plan.identity.contract.str()},
             {"recipient", plan.identity.recipient.str()},
             {"from", plan.account.str()},
             {"nonce", plan.nonce},
-            {"gas", plan.gas},
-            {"max_fee_per_gas", plan.fees.max.str()},
-            {"max_priority_fee_per_gas", plan.fees.priority.str()},
-            {"most_wei", transaction.most().str()},
-            {"data", chain::hex(transaction.data)},
+            {"gas", unless_signed(plan.gas)},
+            {"max_fee_per_gas", unless_signed(bj::value(plan.fees.max.str()))},
+            {"max_priority_fee_per_gas", unless_signed(bj::value(plan.fees.priority.str()))},
+            {"most_wei", plan.most.str()},
+            {"data", chain::hex(plan.identity.data)},
             {"continues", plan.unfinished ? bj::value(chain::hex(plan.unfinished->hash)) : nullptr}};
 }
 
@@ -87,16 +86,18 @@ void print_plan(const cli::Call& call, const chain::MintPlan& plan, std::string_
         return;
     }
     const auto say = [&](const std::string& line) { call.printer.answer("[DRY RUN] " + line); };
-    if (plan.unfinished)
-        say(fmt::format("Would continue: transaction {} (nonce {}), which an interrupted call signed",
-                        chain::hex(plan.unfinished->hash), plan.unfinished->nonce));
-    else
+    if (plan.unfinished) {
+        say(fmt::format("Would continue: transaction {}, which an interrupted call signed",
+                        chain::hex(plan.unfinished->hash)));
+        say(fmt::format("nonce {}: {} at most", plan.nonce, chain::ether(plan.most)));
+    } else {
         say(fmt::format("Would execute: {} at {} on chain {} for {}, from {}, key 0x***REDACTED***",
                         signature, plan.identity.contract.str(), plan.identity.chain_id,
                         plan.identity.recipient.str(), plan.account.str()));
-    say(fmt::format("nonce {}, {} gas at up to {} ({} of it priority): {} at most", plan.nonce, plan.gas,
-                    chain::gwei(plan.fees.max), chain::gwei(plan.fees.priority),
-                    chain::ether(plan.transaction().most())));
+        say(fmt::format("nonce {}, {} gas at up to {} ({} of it priority): {} at most", plan.nonce, plan.gas,
+                        chain::gwei(plan.fees.max), chain::gwei(plan.fees.priority),
+                        chain::ether(plan.most)));
+    }
     say("data " + chain::hex(plan.identity.data));
 }
 

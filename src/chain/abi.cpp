@@ -90,10 +90,6 @@ Bytes call(std::string_view signature, const std::vector<Argument>& arguments) {
     return data;
 }
 
-Hash topic(std::string_view signature) {
-    return keccak256(signature);
-}
-
 std::optional<U256> number_in(View answer) {
     if (answer.size() < word_size) return std::nullopt;
     return from_word(answer.first(word_size));

@@ -15,9 +15,6 @@ using Argument = std::variant<Address, U256, Bytes, std::string>;
 /// caller has made agree.
 Bytes call(std::string_view signature, const std::vector<Argument>& arguments);
 
-/// The topic of an event by its signature.
-Hash topic(std::string_view signature);
-
 /// A single word answered, of at least 32 bytes.
 std::optional<U256> number_in(View answer);
 std::optional<Address> address_in(View answer);

@@ -54,9 +54,23 @@ std::optional<Bytes> revert_data_in(const bj::value& error) {
                   revert_data_in(error));
 }
 
-bool is_id(const bj::value& answer, std::int64_t id) {
+/// Nothing where it is no object.
+std::optional<bj::value> answer_in(std::string_view text) {
+    boost::system::error_code failure;
+    bj::value answer = bj::parse(text, failure);
+    return failure || !answer.is_object() ? std::nullopt : std::optional(std::move(answer));
+}
+
+/// Nothing where there is none.
+const bj::value* error_in(const bj::value& answer) {
+    const bj::value* error = answer.get_object().if_contains("error");
+    return error && !error->is_null() ? error : nullptr;
+}
+
+bool is_to(const bj::value& answer, std::int64_t id) {
     const bj::value* found = answer.get_object().if_contains("id");
-    return found && found->is_int64() && found->get_int64() == id;
+    if (!found || found->is_null()) return error_in(answer) != nullptr;
+    return found->is_int64() && found->get_int64() == id;
 }
 
 Log log_in(const bj::value& value) {
@@ -91,20 +105,23 @@ bool Refusal::is_rate_limit() const {
 }
 
 bj::value result_in(std::string_view text, std::int64_t id, const std::string& node) {
-    boost::system::error_code failure;
-    bj::value answer = bj::parse(text, failure);
-    if (failure || !answer.is_object())
+    const auto answer = answer_in(text);
+    if (!answer)
         throw nonsense(fmt::format("{} speaks no JSON-RPC: its answer begins with \"{}\"", node,
                                    text::printable(text, longest_quoted)));
-    const bj::object& fields = answer.get_object();
-    const bj::value* error = fields.if_contains("error");
-    if (error && !error->is_null()) throw_refusal(*error, node);
-    if (!is_id(answer, id))
+    if (!is_to(*answer, id))
         throw nonsense(
             fmt::format("{} answers another question than the one that was asked (id {})", node, id));
-    const bj::value* result = fields.if_contains("result");
+    if (const bj::value* error = error_in(*answer)) throw_refusal(*error, node);
+    const bj::value* result = answer->get_object().if_contains("result");
     if (!result) throw nonsense(node + " answers with neither a result nor an error");
     return *result;
+}
+
+bool is_refusal(std::string_view text) {
+    const auto answer = answer_in(text);
+    const bj::value* error = answer ? error_in(*answer) : nullptr;
+    return error && error->is_object();
 }
 
 U256 quantity_in(const bj::value& value, std::string_view what) {
@@ -149,11 +166,19 @@ std::optional<Receipt> receipt_in(const bj::value& value) {
     return receipt;
 }
 
-std::optional<U256> base_fee_in(const bj::value& block) {
-    if (!block.is_object()) throw odd_field("the latest block");
-    const bj::value* fee = block.get_object().if_contains("baseFeePerGas");
-    if (!fee || fee->is_null()) return std::nullopt;
-    return quantity_in(*fee, "the base fee");
+std::optional<Block> block_in(const bj::value& value) {
+    if (value.is_null()) return std::nullopt;
+    Block block;
+    block.number = u64_in(member(value, "number", "a block's number"), "a block's number");
+    block.hash = hash_in(member(value, "hash", "a block's hash"), "a block's hash");
+    block.gas_limit = quantity_in(member(value, "gasLimit", "a block's gas limit"), "a block's gas limit");
+    const bj::value& transactions = member(value, "transactions", "a block's list of transactions");
+    if (!transactions.is_array()) throw odd_field("a block's list of transactions");
+    for (const bj::value& each : transactions.get_array())
+        block.transactions.push_back(hash_in(each, "a transaction in a block"));
+    const bj::value* fee = value.get_object().if_contains("baseFeePerGas");
+    if (fee && !fee->is_null()) block.base_fee = quantity_in(*fee, "the base fee");
+    return block;
 }
 
 } // namespace blockhost::chain

@@ -29,8 +29,11 @@ class Refusal : public Error {
     std::optional<Bytes> data_;
 };
 
-/// The result in an answer to request `id`. `node` is what messages call it. Throws Refusal.
+/// The result in an answer to request `id`. `node` is what messages call it. Throws Refusal. An error that
+/// names no request is taken for this one's (JSON-RPC 2.0, "Response object").
 boost::json::value result_in(std::string_view text, std::int64_t id, const std::string& node);
+/// Whether it is an answer with an error.
+bool is_refusal(std::string_view text);
 
 /// Fields of results; `what` is what the sentence names ("the nonce").
 U256 quantity_in(const boost::json::value& value, std::string_view what);
@@ -53,7 +56,14 @@ struct Receipt {
 /// Nothing for null: not mined.
 std::optional<Receipt> receipt_in(const boost::json::value& value);
 
-/// A block's base fee in wei per gas; nothing where the chain has none (before EIP-1559).
-std::optional<U256> base_fee_in(const boost::json::value& block);
+struct Block {
+    std::uint64_t number = 0;
+    Hash hash{};
+    std::vector<Hash> transactions; ///< of all that it has
+    U256 gas_limit;
+    std::optional<U256> base_fee; ///< in wei per gas; nothing where the chain has none (before EIP-1559)
+};
+/// Of a block that was asked for with its transactions' hashes. Nothing for null: there is no such block.
+std::optional<Block> block_in(const boost::json::value& value);
 
 } // namespace blockhost::chain

@@ -86,6 +86,10 @@ std::optional<std::uint64_t> as_u64(const U256& number) {
     return static_cast<std::uint64_t>(number);
 }
 
+U256 bounded_sum(const U256& one, const U256& other) {
+    return one > ~other ? ~U256(0) : one + other;
+}
+
 Hash to_word(const U256& number) {
     Hash word{};
     U256 rest = number;

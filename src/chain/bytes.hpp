@@ -35,6 +35,9 @@ std::optional<U256> parse_quantity(std::string_view text);
 std::string quantity(const U256& number);
 std::optional<std::uint64_t> as_u64(const U256& number);
 
+/// Their sum, or the largest number where that is larger.
+U256 bounded_sum(const U256& one, const U256& other);
+
 /// Big endian.
 Hash to_word(const U256& number);
 U256 from_word(View word);

@@ -10,7 +10,6 @@ namespace blockhost::chain {
 
 namespace {
 
-constexpr std::uint64_t wei_a_gwei = 1'000'000'000;
 constexpr std::uint64_t most_gas = 30'000'000; ///< what a block of Ethereum's held for years
 
 } // namespace
@@ -29,14 +28,14 @@ Fees fees_for(const std::optional<U256>& base, const std::optional<U256>& priori
     return {tip, std::min<U256>(*base * 2 + tip, cap)};
 }
 
-std::uint64_t gas_for(const U256& estimate) {
-    if (estimate == 0 || estimate > most_gas)
+std::uint64_t gas_for(const U256& estimate, const U256& block_limit) {
+    const U256 most = std::min<U256>(most_gas, block_limit);
+    if (estimate == 0 || estimate > most)
         throw Error(
             Code::chain,
             fmt::format("the node estimates {} gas for the mint, which cannot be right", estimate.str()),
             "check blockchain.nft_contract in web3-defaults.yaml, or use another node");
-    const auto gas = static_cast<std::uint64_t>(estimate);
-    return gas + gas / 5;
+    return static_cast<std::uint64_t>(std::min<U256>(estimate + estimate / 5, block_limit));
 }
 
 } // namespace blockhost::chain

@@ -5,6 +5,8 @@
 
 namespace blockhost::chain {
 
+inline constexpr std::uint64_t wei_a_gwei = 1'000'000'000;
+
 /// In wei per gas.
 struct Fees {
     U256 priority, max;
@@ -15,8 +17,8 @@ struct Fees {
 /// the chain has no base fee.
 Fees fees_for(const std::optional<U256>& base, const std::optional<U256>& priority, const U256& cap);
 
-/// A fifth more than the estimate, since the chain may have moved on when it is carried out. Throws
-/// Error{chain} for an estimate that no mint needs.
-std::uint64_t gas_for(const U256& estimate);
+/// A fifth more than the estimate, since the chain may have moved on when it is carried out; no more than
+/// `block_limit`, which no block would hold. Throws Error{chain} for an estimate that no mint needs.
+std::uint64_t gas_for(const U256& estimate, const U256& block_limit);
 
 } // namespace blockhost::chain

@@ -11,6 +11,7 @@
 #include <boost/json/object.hpp>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <limits>
 #include <thread>
 #include <unistd.h>
 
@@ -20,7 +21,8 @@ namespace bj = boost::json;
 
 namespace {
 
-constexpr std::string_view open_suffix = ".open", done_suffix = ".done", lock_suffix = ".lock";
+constexpr std::string_view open_suffix = ".open", closed_suffix = ".closed", done_suffix = ".done",
+                           lock_suffix = ".lock";
 constexpr std::size_t file_max = 1 << 20;
 constexpr mode_t mode = 0640;
 constexpr std::string_view hint =
@@ -60,20 +62,13 @@ struct Document {
     Address address(std::string_view key) const { return must(Address::of_node(text(key))); }
 };
 
-std::string_view to_string(MintEnd::How how) {
-    switch (how) {
-    case MintEnd::How::reverted:
-        return "reverted";
-    case MintEnd::How::displaced:
-        return "displaced";
-    case MintEnd::How::minted:
-        break;
-    }
-    return "minted";
+std::string with(const std::string& name, std::string_view suffix) {
+    return name + std::string(suffix);
 }
 
-std::string with(const std::string& identity, std::string_view suffix) {
-    return identity + std::string(suffix);
+/// What a file of an entry is called, by its suffix.
+std::string name_of(const MintEntry& entry, std::string_view suffix) {
+    return suffix == open_suffix ? entry.identity.name() : text::to_hex(entry.hash);
 }
 
 std::string account_file(std::uint64_t chain_id, const Address& account) {
@@ -134,27 +129,23 @@ MintEntry mint_entry(const std::string& text, const std::string& name) {
                     .hash = said.hash("hash"),
                     .raw = said.bytes("raw"),
                     .signed_at = said.must(parse_instant(said.text("signed_at")))};
-    if (keccak256(entry.raw) != entry.hash) refuse(name);
+    constexpr auto no_nonce = std::numeric_limits<std::uint64_t>::max(); // EIP-2681
+    if (keccak256(entry.raw) != entry.hash || entry.nonce == no_nonce) refuse(name);
     return entry;
 }
 
-std::string to_text(const MintEnd& end) {
-    return json::python_line(bj::object{{"end", to_string(end.how)},
-                                        {"hash", hex(end.hash)},
-                                        {"token_id", quantity(end.token)},
-                                        {"block", quantity(end.block)},
+std::string to_text(const MintedToken& token) {
+    return json::python_line(bj::object{{"hash", hex(token.hash)},
+                                        {"token_id", quantity(token.token)},
+                                        {"block", quantity(token.block)},
                                         {"at", format_instant(now())}}) +
            "\n";
 }
 
-MintEnd mint_end(const std::string& text, const std::string& name) {
-    using How = MintEnd::How;
+MintedToken minted_token(const std::string& text, const std::string& name) {
     const bj::value value = parsed(text, name);
     const Document said{value, name};
-    for (const How how : {How::minted, How::reverted, How::displaced})
-        if (said.text("end") == to_string(how))
-            return {how, said.hash("hash"), said.number("token_id"), said.u64("block")};
-    refuse(name);
+    return {said.hash("hash"), said.number("token_id"), said.u64("block")};
 }
 
 LedgerLock::~LedgerLock() {
@@ -173,16 +164,22 @@ std::optional<Ledger> Ledger::existing(const std::filesystem::path& path) {
     return folder ? std::optional(Ledger(std::move(*folder))) : std::nullopt;
 }
 
+/// A holder that goes removes the file; so often in a row, something else does.
 std::optional<LedgerLock> Ledger::try_lock(const std::string& file) const {
-    for (;;) {
+    constexpr int most_attempts = 100;
+    for (int attempt = 1; attempt <= most_attempts; ++attempt) {
         Fd fd = folder_.open_file(file, O_RDWR | O_CREAT, mode);
-        if (!fd) continue; // its holder removed it in between
+        if (!fd) continue;
         auto lock = FileLock::try_take(fd);
         if (!lock) return std::nullopt;
         if (!lock->still_named(folder_.fd(), file)) continue;
         say_who_holds(*lock, file);
         return LedgerLock(folder_, file, std::move(*lock));
     }
+    throw Error(
+        Code::io,
+        fmt::format("cannot lock {}: it vanishes as soon as it is made", (folder_.path() / file).native()),
+        "look whether somebody removes that folder or files in it");
 }
 
 LedgerLock Ledger::take(const std::string& file, const std::string& what, const Deadline& deadline,
@@ -215,41 +212,72 @@ LedgerLock Ledger::take_account(std::uint64_t chain_id, const Address& account, 
     return take(account_file(chain_id, account), "the account " + account.str(), deadline, check);
 }
 
-std::optional<MintEntry> Ledger::open_entry(const std::string& identity) const {
-    const std::string file = with(identity, open_suffix), full = (folder_.path() / file).native();
+std::optional<MintEntry> Ledger::entry_in(const std::string& file) const {
+    const std::string full = (folder_.path() / file).native();
     const auto text = folder_.read(file, file_max);
     if (!text) return std::nullopt;
     MintEntry entry = mint_entry(*text, full);
-    if (entry.identity.name() != identity) refuse(full);
+    const auto dot = file.find('.');
+    if (name_of(entry, std::string_view(file).substr(dot)) != file.substr(0, dot)) refuse(full);
     return entry;
 }
 
-std::optional<MintEnd> Ledger::last_end(const std::string& identity) const {
-    const std::string file = with(identity, done_suffix);
-    const auto text = folder_.read(file, file_max);
-    return text ? std::optional(mint_end(*text, (folder_.path() / file).native())) : std::nullopt;
+std::optional<MintEntry> Ledger::open_entry(const std::string& identity) const {
+    return entry_in(with(identity, open_suffix));
 }
 
-std::vector<MintEntry> Ledger::open_of(std::uint64_t chain_id, const Address& account) const {
-    std::vector<MintEntry> all;
+std::optional<MintedToken> Ledger::last_token(const std::string& identity) const {
+    const std::string file = with(identity, done_suffix);
+    const auto text = folder_.read(file, file_max);
+    return text ? std::optional(minted_token(*text, (folder_.path() / file).native())) : std::nullopt;
+}
+
+std::vector<KeptMint> Ledger::kept(KeptMint::State state) const {
+    const std::string_view suffix = state == KeptMint::State::open ? open_suffix : closed_suffix;
+    std::vector<KeptMint> all;
     for (const std::string& file : folder_.names()) {
-        if (!file.ends_with(open_suffix) || file.starts_with('.')) continue;
-        auto entry = open_entry(file.substr(0, file.size() - open_suffix.size()));
-        if (entry && entry->identity.chain_id == chain_id && entry->account == account)
-            all.push_back(std::move(*entry));
+        if (!file.ends_with(suffix) || file.starts_with('.')) continue;
+        if (auto entry = entry_in(file))
+            all.push_back({std::move(*entry), state, (folder_.path() / file).native()});
     }
-    std::ranges::sort(all, {}, &MintEntry::nonce);
     return all;
 }
 
+/// The open ones are listed first: what is closed in between is met twice rather than never.
+std::vector<KeptMint> Ledger::signed_by(std::uint64_t chain_id, const Address& account) const {
+    std::vector<KeptMint> all = kept(KeptMint::State::open);
+    for (KeptMint& closed : kept(KeptMint::State::closed)) {
+        std::erase_if(all, [&](const KeptMint& open) { return open.entry.hash == closed.entry.hash; });
+        all.push_back(std::move(closed));
+    }
+    std::erase_if(all, [&](const KeptMint& each) {
+        return each.entry.identity.chain_id != chain_id || each.entry.account != account;
+    });
+    std::ranges::sort(all, {}, [](const KeptMint& each) { return each.entry.nonce; });
+    return all;
+}
+
+std::string Ledger::open_path(const std::string& identity) const {
+    return (folder_.path() / with(identity, open_suffix)).native();
+}
+
 void Ledger::write(const MintEntry& entry) const {
-    folder_.replace(with(entry.identity.name(), open_suffix), to_text(entry),
+    folder_.replace(with(name_of(entry, open_suffix), open_suffix), to_text(entry),
                     {.mode = mode, .uid = {}, .gid = {}});
 }
 
-void Ledger::close(const std::string& identity, const MintEnd& end) const {
-    folder_.replace(with(identity, done_suffix), to_text(end), {.mode = mode, .uid = {}, .gid = {}});
-    folder_.remove(with(identity, open_suffix));
+void Ledger::close(const MintEntry& entry, const std::optional<MintedToken>& token) const {
+    const std::string identity = entry.identity.name();
+    if (token)
+        folder_.replace(with(identity, done_suffix), to_text(*token), {.mode = mode, .uid = {}, .gid = {}});
+    const std::string closed = with(name_of(entry, closed_suffix), closed_suffix);
+    folder_.remove(closed); // of the same transaction, as its name is
+    files::move_at(folder_.fd(), with(identity, open_suffix), folder_.fd(), closed,
+                   (folder_.path() / closed).native());
+}
+
+void Ledger::forget(const MintEntry& closed) const {
+    folder_.remove(with(name_of(closed, closed_suffix), closed_suffix));
 }
 
 } // namespace blockhost::chain

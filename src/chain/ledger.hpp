@@ -2,9 +2,10 @@
 /// The journal of mints: a folder that says, before anything is sent, what will be.
 ///
 /// `<identity>.open` is a mint under way: the signed transaction and what it is for, synced before its first
-/// byte leaves the host. `<identity>.done` is the last one of that identity that came to its end. A `.lock`
-/// beside them is held (flock(2)) by who works on that identity, or chooses a nonce of that account. The
-/// folder is outside text for root: names, never paths.
+/// byte leaves the host. When it has come to its end, that very file is called `<transaction>.closed`, until
+/// the chain cannot take the transaction back any more. `<identity>.done` is the last token of that identity.
+/// A `.lock` beside them is held (flock(2)) by who works on that identity, or chooses a nonce of that
+/// account. The folder is outside text for root: names, never paths.
 
 #include "base/files.hpp"
 #include "base/lock.hpp"
@@ -40,16 +41,22 @@ std::string to_text(const MintEntry& entry);
 /// Throws Error{config} naming `name`, also when the hash is not that of the bytes.
 MintEntry mint_entry(const std::string& text, const std::string& name);
 
-/// How an entry came to its end.
-struct MintEnd {
-    enum class How { minted, reverted, displaced } how = How::minted;
-    Hash hash{};
-    U256 token; ///< of minted
+/// A token that was minted.
+struct MintedToken {
+    Hash hash{}; ///< of the transaction
+    U256 token;
     std::uint64_t block = 0;
 };
-std::string to_text(const MintEnd& end);
+std::string to_text(const MintedToken& token);
 /// Throws Error{config} naming `name`.
-MintEnd mint_end(const std::string& text, const std::string& name);
+MintedToken minted_token(const std::string& text, const std::string& name);
+
+/// An entry as it lies in the ledger.
+struct KeptMint {
+    MintEntry entry;
+    enum class State { open, closed } state = State::open;
+    std::string path; ///< for messages
+};
 
 /// Says meanwhile that one waits; may throw.
 using WaitCheck = std::function<void()>;
@@ -86,20 +93,28 @@ class Ledger {
 
     /// What the two files of an identity say.
     std::optional<MintEntry> open_entry(const std::string& identity) const;
-    std::optional<MintEnd> last_end(const std::string& identity) const;
-    /// Every open entry of the account, by rising nonce.
-    std::vector<MintEntry> open_of(std::uint64_t chain_id, const Address& account) const;
+    std::optional<MintedToken> last_token(const std::string& identity) const;
+    /// All that was signed for the account and is not forgotten, by rising nonce; none is missed for being
+    /// closed meanwhile.
+    std::vector<KeptMint> signed_by(std::uint64_t chain_id, const Address& account) const;
+    /// The path of an identity's open entry, for messages.
+    std::string open_path(const std::string& identity) const;
 
     /// The caller holds the identity.
     void write(const MintEntry& entry) const;
-    /// Removing the open entry is what ends a mint; who dies before that is continued.
-    void close(const std::string& identity, const MintEnd& end) const;
+    /// That the entry is no open one any more is what ends a mint; who dies before that is continued.
+    /// `token`: what it made; nothing: none, and what the identity minted before stays its last.
+    void close(const MintEntry& entry, const std::optional<MintedToken>& token) const;
+    /// Removes a closed entry.
+    void forget(const MintEntry& closed) const;
 
   private:
     explicit Ledger(Folder folder) : folder_(std::move(folder)) {}
     LedgerLock take(const std::string& file, const std::string& what, const Deadline& deadline,
                     const WaitCheck& check) const;
     std::optional<LedgerLock> try_lock(const std::string& file) const;
+    std::optional<MintEntry> entry_in(const std::string& file) const;
+    std::vector<KeptMint> kept(KeptMint::State state) const;
     Folder folder_;
 };
 

@@ -31,10 +31,14 @@ http::Manner manner() {
 Node::Line line_to(const std::string& url, const Interruption& interruption) {
     const auto check = [&interruption] { interruption.check(); };
     return {.name = http::shown_origin(url),
-            .post =
-                [url, check](const std::string& body) {
+            .post = [url, check](const std::string& body) -> std::string {
+                try {
                     return http::post_json(url, body, manner(), longest_answer, check);
-                },
+                } catch (const http::Refused& refused) {
+                    if (!is_refusal(refused.body())) throw;
+                    return refused.body();
+                }
+            },
             .pause =
                 [check](milliseconds span) {
                     for (auto end = Deadline::in(span); !end.passed();

@@ -14,68 +14,6 @@ namespace {
 
 constexpr int most_rounds = 3;
 
-MintIdentity identity_of(const MintTools& tools, const MintOrder& order) {
-    const std::uint64_t chain_id = tools.node.chain_id();
-    if (order.chain_id && *order.chain_id != chain_id)
-        throw Error(Code::chain,
-                    fmt::format("{} is on chain {}, not on {} as configured", tools.node.name(), chain_id,
-                                *order.chain_id),
-                    "correct blockchain.rpc_url or blockchain.chain_id in web3-defaults.yaml");
-    return {chain_id, order.contract, order.call.recipient, order.call.data};
-}
-
-Node::ContractCall call_of(const MintIdentity& identity, const Address& account) {
-    return {account, identity.contract, identity.data};
-}
-
-std::uint64_t gas_of(Node& node, const MintIdentity& identity, const Address& account) {
-    try {
-        return gas_for(node.estimate_gas(call_of(identity, account)));
-    } catch (const Refusal& refusal) {
-        const auto reason = refusal.revert_reason();
-        if (!reason) throw;
-        throw Error(Code::chain, "the contract refuses the mint: " + *reason,
-                    fmt::format("look whether {} may mint there", account.str()));
-    }
-}
-
-void check_funds(Node& node, const MintPlan& plan) {
-    const U256 has = node.balance(plan.account), needs = plan.transaction().most();
-    if (has >= needs) return;
-    throw Error(Code::chain,
-                fmt::format("{} has {}, and the mint may cost up to {}", plan.account.str(), ether(has),
-                            ether(needs)),
-                "send it some, and call again");
-}
-
-/// All of a plan but its nonce.
-MintPlan plan_without_nonce(const MintTools& tools, const MintOrder& order, const MintIdentity& identity) {
-    Node& node = tools.node;
-    if (!node.has_code(identity.contract))
-        throw Error(
-            Code::chain,
-            fmt::format("there is no contract at {} on chain {}", identity.contract.str(), identity.chain_id),
-            "correct blockchain.nft_contract in web3-defaults.yaml");
-    MintPlan plan{.identity = identity,
-                  .account = tools.key.account(),
-                  .nonce = 0,
-                  .fees = {},
-                  .gas = 0,
-                  .unfinished = {}};
-    plan.gas = gas_of(node, identity, plan.account);
-    plan.fees = fees_for(node.base_fee(), node.priority_fee(), order.fee_cap);
-    check_funds(node, plan);
-    return plan;
-}
-
-/// The first nonce that neither the chain, nor what waits at the node, nor a signed mint of ours has.
-std::uint64_t free_nonce(Node& node, const Address& account, const std::vector<MintEntry>& open) {
-    std::uint64_t nonce = node.nonce(account, "pending");
-    const auto is_taken = [&] { return std::ranges::find(open, nonce, &MintEntry::nonce) != open.end(); };
-    while (is_taken()) ++nonce;
-    return nonce;
-}
-
 /// One order on its way.
 class Minting {
   public:
@@ -87,14 +25,15 @@ class Minting {
     void run(const std::function<void(const Minted&)>& hand_over);
 
   private:
+    using Outcome = Pursuit::Outcome;
     bool tell_earlier(const std::function<void(const Minted&)>& hand_over) const;
+    void fill_gaps_below(const MintEntry& entry) const;
     MintEntry sign() const;
     void send_first(const MintEntry& entry) const;
-    void send_others(const std::vector<MintEntry>& open) const;
     U256 token_of(const Receipt& receipt) const;
     U256 token_by_supply(const Receipt& receipt) const;
-    Error end_displaced(const MintEntry& entry) const;
-    Error end_reverted(const MintEntry& entry, const Pursuit::Mined& mined) const;
+    Error displaced(const MintEntry& entry) const;
+    Error reverted(const MintEntry& entry, const Outcome& outcome) const;
 
     const MintTools& tools_;
     const MintOrder& order_;
@@ -112,23 +51,25 @@ void Minting::run(const std::function<void(const Minted&)>& hand_over) {
     if (entry) {
         tools_.talk.stage(fmt::format("continuing transaction {} of {}", hex(entry->hash),
                                       format_instant(entry->signed_at)));
-        std::vector<MintEntry> before = ledger_.open_of(identity_.chain_id, entry->account);
-        std::erase_if(before, [&](const MintEntry& other) { return other.nonce >= entry->nonce; });
-        send_others(before);
+        fill_gaps_below(*entry);
     }
     for (int round = 1;; ++round) {
         if (!entry) entry = sign();
-        const auto mined = Pursuit(tools_.node, *entry, patience_, tools_.talk, tools_.interruption).run();
-        if (mined && mined->receipt.succeeded) {
-            const Receipt& receipt = mined->receipt;
+        const Outcome outcome = Pursuit(tools_.node, *entry, ledger_.open_path(name_), patience_, tools_.talk,
+                                        tools_.interruption)
+                                    .run();
+        if (outcome.how == Outcome::How::succeeded) {
+            const Receipt& receipt = outcome.receipt;
             const Minted minted{how, identity_, token_of(receipt), entry->hash, receipt.block};
             hand_over(minted);
-            ledger_.close(name_, {MintEnd::How::minted, entry->hash, minted.token, receipt.block});
+            ledger_.close(*entry, MintedToken{entry->hash, minted.token, receipt.block});
             return;
         }
-        const Error failed = mined ? end_reverted(*entry, *mined) : end_displaced(*entry);
-        const bool is_over = !mined || mined->depth >= settled_depth;
-        const bool was_told = !mined || how == Minted::How::continued;
+        const bool is_displaced = outcome.how == Outcome::How::displaced;
+        const Error failed = is_displaced ? displaced(*entry) : reverted(*entry, outcome);
+        const bool is_over = outcome.depth >= settled_depth;
+        if (is_over) ledger_.close(*entry, {});
+        const bool was_told = is_displaced || how == Minted::How::continued;
         if (round == most_rounds || !is_over || !was_told) throw failed;
         tools_.talk.warn(failed.message() + "; signing another");
         entry.reset();
@@ -138,28 +79,38 @@ void Minting::run(const std::function<void(const Minted&)>& hand_over) {
 
 bool Minting::tell_earlier(const std::function<void(const Minted&)>& hand_over) const {
     if (order_.again != MintOrder::Again::same_answer) return false;
-    const auto end = ledger_.last_end(name_);
-    if (!end || end->how != MintEnd::How::minted) return false;
-    hand_over({Minted::How::earlier, identity_, end->token, end->hash, end->block});
+    const auto last = ledger_.last_token(name_);
+    if (!last) return false;
+    hand_over({Minted::How::earlier, identity_, last->token, last->hash, last->block});
     return true;
 }
 
-/// Chooses a nonce that no other process of ours can choose, and has the signed transaction on disk, and
-/// sent, before anybody else may choose.
+/// One that is refused may be on its way all the same, as the entry itself may be.
+void Minting::fill_gaps_below(const MintEntry& entry) const {
+    try {
+        Account(tools_.node, &ledger_, identity_.chain_id, entry.account).fill_gaps(entry.nonce, identity_);
+    } catch (const Obstacle& obstacle) {
+        tools_.talk.warn(obstacle.what());
+    }
+}
+
+/// Chooses nonce and fees under the account's lock, and has the signed transaction on disk, and sent, before
+/// anybody else of ours may choose.
 MintEntry Minting::sign() const {
     tools_.talk.stage("preparing the transaction");
-    MintPlan plan = plan_without_nonce(tools_, order_, identity_);
-    const LedgerLock lock = ledger_.take_account(identity_.chain_id, plan.account, patience_.deadline,
+    const Address address = tools_.key.account();
+    const LedgerLock lock = ledger_.take_account(identity_.chain_id, address, patience_.deadline,
                                                  [&] { tools_.interruption.check(); });
-    const std::vector<MintEntry> open = ledger_.open_of(identity_.chain_id, plan.account);
-    send_others(open);
-    plan.nonce = free_nonce(tools_.node, plan.account, open);
+    const Account account(tools_.node, &ledger_, identity_.chain_id, address);
+    account.forget_settled();
+    account.fill_gaps(account.free_nonce(), identity_);
+    const MintPlan plan = plan_for(tools_.node, identity_, account, order_.fee_cap);
     const Transaction transaction = plan.transaction();
-    const Signature signature = tools_.key.sign(transaction.signing_hash(), plan.account);
+    const Signature signature = tools_.key.sign(transaction.signing_hash(), address);
     MintEntry entry{.identity = identity_,
-                    .account = plan.account,
+                    .account = address,
                     .nonce = plan.nonce,
-                    .most = transaction.most(),
+                    .most = plan.most,
                     .hash = {},
                     .raw = transaction.signed_bytes(signature),
                     .signed_at = now()};
@@ -170,35 +121,16 @@ MintEntry Minting::sign() const {
     return entry;
 }
 
-/// Whether it arrived, where that is not told, the pursuit finds out.
+/// Whether it arrived, where that is not told, the pursuit finds out. A refusal is final here alone: nobody
+/// else has been given it.
 void Minting::send_first(const MintEntry& entry) const {
     try {
         send(tools_.node, entry);
-    } catch (const SendRefused&) {
+    } catch (const Obstacle&) {
         throw;
     } catch (const Error& error) {
         if (error.code() == Code::interrupted) throw;
         tools_.talk.warn(error.message() + "; looking whether it has the transaction");
-    }
-}
-
-/// A nonce above one that a dead process signed and never sent would wait for it forever. Those of living
-/// processes, whose identity is held, are left to them.
-void Minting::send_others(const std::vector<MintEntry>& open) const {
-    if (open.empty()) return;
-    const std::uint64_t next = tools_.node.nonce(open.front().account, "latest");
-    for (const MintEntry& other : open) {
-        if (other.nonce < next || other.identity == identity_) continue;
-        const auto held = ledger_.try_identity(other.identity.name());
-        if (!held) continue;
-        try {
-            if (!tools_.node.knows(other.hash)) send(tools_.node, other);
-        } catch (const SendRefused& refused) {
-            throw Error(Code::chain,
-                        fmt::format("an unfinished mint of {} is in the way (nonce {}): {}",
-                                    other.account.str(), other.nonce, refused.message()),
-                        refused.hint());
-        }
     }
 }
 
@@ -229,57 +161,33 @@ U256 Minting::token_by_supply(const Receipt& receipt) const {
     }
 }
 
-/// One that cannot be mined any more.
-Error Minting::end_displaced(const MintEntry& entry) const {
-    ledger_.close(name_, {MintEnd::How::displaced, entry.hash, 0, 0});
+Error Minting::displaced(const MintEntry& entry) const {
     return Error(Code::chain,
                  fmt::format("transaction {} cannot be mined any more: something else used nonce {} of {}",
                              hex(entry.hash), entry.nonce, entry.account.str()),
                  "let nothing else use the key, and call again: nothing was minted");
 }
 
-/// Stays open until its block is settled: in another block it might succeed.
-Error Minting::end_reverted(const MintEntry& entry, const Pursuit::Mined& mined) const {
-    const Receipt& receipt = mined.receipt;
+/// That is over only once its block is settled: in another one it might succeed.
+Error Minting::reverted(const MintEntry& entry, const Outcome& outcome) const {
     std::string reason = "for a reason that the node does not tell";
     try {
-        tools_.node.call(call_of(identity_, entry.account), at_block(receipt.block));
+        tools_.node.call(call_of(identity_, entry.account), at_block(outcome.receipt.block));
     } catch (const Refusal& refusal) {
         reason = refusal.revert_reason().value_or(reason);
     } catch (const Error& error) {
         if (error.code() == Code::interrupted) throw;
     }
-    const bool is_over = mined.depth >= settled_depth;
-    if (is_over) ledger_.close(name_, {MintEnd::How::reverted, entry.hash, 0, receipt.block});
-    return Error(
-        Code::chain, fmt::format("the contract reverted transaction {}: {}", hex(entry.hash), reason),
-        is_over ? "nothing was minted, though the fee is spent; the next call is a new mint"
-                : fmt::format("nothing was minted, though the fee is spent; once {} blocks are mined, a "
-                              "call is a new mint",
-                              settled_depth));
+    return Error(Code::chain,
+                 fmt::format("the contract reverted transaction {}: {}", hex(entry.hash), reason),
+                 outcome.depth >= settled_depth
+                     ? "nothing was minted, though the fee is spent; the next call is a new mint"
+                     : fmt::format("nothing was minted, though the fee is spent; once {} blocks are mined, a "
+                                   "call is a new mint",
+                                   settled_depth));
 }
 
 } // namespace
-
-Transaction MintPlan::transaction() const {
-    return {.chain_id = identity.chain_id,
-            .nonce = nonce,
-            .priority_fee = fees.priority,
-            .max_fee = fees.max,
-            .gas = gas,
-            .to = identity.contract,
-            .data = identity.data};
-}
-
-MintPlan plan_mint(const MintTools& tools, const MintOrder& order) {
-    const MintIdentity identity = identity_of(tools, order);
-    const auto ledger = Ledger::existing(tools.ledger);
-    MintPlan plan = plan_without_nonce(tools, order, identity);
-    const auto open = ledger ? ledger->open_of(identity.chain_id, plan.account) : std::vector<MintEntry>{};
-    plan.nonce = free_nonce(tools.node, plan.account, open);
-    if (ledger) plan.unfinished = ledger->open_entry(identity.name());
-    return plan;
-}
 
 void mint(const MintTools& tools, const MintOrder& order,
           const std::function<void(const Minted&)>& hand_over) {

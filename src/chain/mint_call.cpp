@@ -3,6 +3,7 @@
 
 #include "chain/abi.hpp"
 #include "chain/answer.hpp"
+#include "chain/keccak.hpp"
 
 namespace blockhost::chain {
 
@@ -29,7 +30,7 @@ Bytes owner_of_call(const U256& token) {
 }
 
 std::optional<U256> minted_token(const Receipt& receipt, const Address& contract, const Address& recipient) {
-    static const Hash transfer = abi::topic("Transfer(address,address,uint256)");
+    static const Hash transfer = keccak256("Transfer(address,address,uint256)");
     for (const Log& log : receipt.logs) {
         if (log.contract != contract || log.topics.size() != 4 || log.topics[0] != transfer) continue;
         const auto from = abi::address_in(log.topics[1]), to = abi::address_in(log.topics[2]);

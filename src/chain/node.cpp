@@ -61,8 +61,8 @@ bool Node::has_code(const Address& contract) {
     return !bytes_in(ask("eth_getCode", {hex(contract.bytes()), "latest"}), "the contract's code").empty();
 }
 
-std::optional<U256> Node::base_fee() {
-    return base_fee_in(ask("eth_getBlockByNumber", {"latest", false}));
+std::optional<Block> Node::block(const BlockTag& at) {
+    return block_in(ask("eth_getBlockByNumber", {at, false}));
 }
 
 std::optional<U256> Node::priority_fee() {
@@ -81,8 +81,8 @@ U256 Node::estimate_gas(const ContractCall& call) {
     return quantity_in(ask("eth_estimateGas", {object_of(call)}), "the gas estimate");
 }
 
-Hash Node::send(const Bytes& signed_transaction) {
-    return hash_in(ask("eth_sendRawTransaction", {hex(signed_transaction)}), "the transaction's hash");
+void Node::send(const Bytes& signed_transaction) {
+    ask("eth_sendRawTransaction", {hex(signed_transaction)});
 }
 
 std::optional<Receipt> Node::receipt(const Hash& transaction) {

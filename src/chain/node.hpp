@@ -13,6 +13,9 @@ namespace blockhost::chain {
 using BlockTag = std::string;
 BlockTag at_block(std::uint64_t number);
 
+/// So deep a block is final for all that counts here, and every node knows it.
+inline constexpr std::uint64_t settled_depth = 12;
+
 /// Each call asks once (but for refusals of a rate limit, which pass) and throws Refusal, Error{chain} for
 /// answers that make no sense, and what the transport throws.
 class Node {
@@ -33,7 +36,8 @@ class Node {
     std::uint64_t nonce(const Address& account, const BlockTag& at);
     U256 balance(const Address& account); ///< in wei
     bool has_code(const Address& contract);
-    std::optional<U256> base_fee(); ///< of the latest block
+    /// Nothing when the node has none there.
+    std::optional<Block> block(const BlockTag& at);
     /// What block makers are given beside; nothing where the node has no opinion.
     std::optional<U256> priority_fee();
 
@@ -45,8 +49,8 @@ class Node {
     Bytes call(const ContractCall& call, const BlockTag& at);
     U256 estimate_gas(const ContractCall& call);
 
-    /// The hash that the node gives it.
-    Hash send(const Bytes& signed_transaction);
+    /// That it was taken proves no more than that this node has read it.
+    void send(const Bytes& signed_transaction);
     std::optional<Receipt> receipt(const Hash& transaction);
     /// Whether the node knows it, mined or waiting.
     bool knows(const Hash& transaction);

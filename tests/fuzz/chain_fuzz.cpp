@@ -1,6 +1,6 @@
 /// What an EVM node answers and the journal of mints says, by the input's first character: a an answer to
-/// question 1, r a receipt, b a block, e a mint under way, d a mint's end, v (as hexadecimal) what a reverted
-/// call returned, n a number, w an address.
+/// question 1, r a receipt, b a block, e a mint under way, d a token that was minted, v (as hexadecimal) what
+/// a reverted call returned, n a number, w an address.
 
 #include "chain/abi.hpp"
 #include "chain/answer.hpp"
@@ -26,6 +26,7 @@ bool is_plain(const std::string& words) {
 }
 
 void answer(std::string_view text) {
+    (void)is_refusal(text);
     try {
         const auto result = result_in(text, 1, "the node");
         if (result.is_string()) (void)parse_quantity(result.get_string());
@@ -61,9 +62,11 @@ void block(std::string_view text) {
     const auto value = parsed(text);
     if (!value) return;
     const U256 cap = 500'000'000'000;
-    const auto base = base_fee_in(*value);
-    for (const auto& priority : {std::optional<U256>(), base}) {
-        const Fees fees = fees_for(base, priority, cap);
+    const auto read = block_in(*value);
+    if (!read) return;
+    fuzz::check(gas_for(21'000, read->gas_limit) <= read->gas_limit, "a block holds what is sent");
+    for (const auto& priority : {std::optional<U256>(), read->base_fee}) {
+        const Fees fees = fees_for(read->base_fee, priority, cap);
         fuzz::check(fees.max <= cap && fees.priority <= fees.max, "fees are below the cap");
     }
 }
@@ -77,12 +80,11 @@ void entry(std::string_view text) {
                 "an entry comes back as it was written");
 }
 
-void end(std::string_view text) {
-    const MintEnd read = mint_end(std::string(text), "it");
-    const MintEnd again = mint_end(to_text(read), "it");
-    fuzz::check(again.how == read.how && again.hash == read.hash && again.token == read.token &&
-                    again.block == read.block,
-                "an end comes back as it was written");
+void token(std::string_view text) {
+    const MintedToken read = minted_token(std::string(text), "it");
+    const MintedToken again = minted_token(to_text(read), "it");
+    fuzz::check(again.hash == read.hash && again.token == read.token && again.block == read.block,
+                "a token comes back as it was written");
 }
 
 void number(std::string_view text) {
@@ -91,7 +93,7 @@ void number(std::string_view text) {
     if (!read) return;
     fuzz::check(parse_quantity(quantity(*read)) == read && from_word(to_word(*read)) == *read,
                 "a number comes back");
-    (void)ether(*read), (void)gas_for(*read);
+    (void)ether(*read), (void)gas_for(*read, *read);
 }
 
 void address(std::string_view text) {
@@ -106,7 +108,7 @@ void target(std::string_view input) {
         if (which == 'r') receipt(input);
         if (which == 'b') block(input);
         if (which == 'e') entry(input);
-        if (which == 'd') end(input);
+        if (which == 'd') token(input);
         if (which == 'v')
             if (const auto data = parse_hex(input))
                 fuzz::check(is_plain(abi::reason_of(*data)), "reasons are printable");

@@ -1,5 +1,6 @@
 """Bad input and bad days: each has a sentence of its own, and nothing is minted twice."""
 
+import json
 import time
 
 import pytest
@@ -142,11 +143,14 @@ def test_a_node_that_is_down(host):
     (lambda *_: Raw(200, b" " * (5 << 20)), "is larger than 4194304 bytes"),
     (lambda *_: Raw(200, None), "broke off"),
     (lambda request, _: {"jsonrpc": "2.0", "id": 77, "result": "0x7a69"}, "answers another question"),
+    (lambda request, _: error(request, "nonce too low") | {"id": 77}, "answers another question"),
+    (lambda request, _: error(request, "what?") | {"id": None}, "refuses: what?"),
     (lambda request, _: {"jsonrpc": "2.0", "id": request["id"]}, "neither a result nor an error"),
     (lambda request, _: error(request, "the method is switched off", -32601), "refuses: the method is switched off"),
     (lambda request, _: result(request, "thirteen"), "the chain id is not as it should be"),
     (lambda request, _: result(request, "0x" + "f" * 65), "the chain id is not as it should be"),
-], ids=["429", "403", "redirect", "html", "torn", "list", "endless", "silent", "wrong-id", "nothing", "refusal", "word", "huge"])
+], ids=["429", "403", "redirect", "html", "torn", "list", "endless", "silent", "wrong-id", "error-of-another",
+        "error-of-none", "nothing", "refusal", "word", "huge"])
 def test_answers_that_are_none(host, proxy, rule, sentence):
     proxy.on("eth_chainId", rule)
     run = host.mint(WALLET).refuses(sentence)
@@ -178,8 +182,33 @@ def test_a_node_that_never_answers_can_be_interrupted(host, proxy):
 
 
 def test_a_chain_without_base_fees(host, proxy):
-    proxy.on("eth_getBlockByNumber", lambda request, _: result(request, {"number": "0x1"}))
+    def without(request, pass_on):
+        answer = pass_on(request)
+        del answer["result"]["baseFeePerGas"]
+        return answer
+
+    proxy.on("eth_getBlockByNumber", without)
     host.mint(WALLET).refuses("has no base fee")
+
+
+def test_a_node_without_a_block(host, proxy):
+    proxy.on("eth_getBlockByNumber", lambda request, _: result(request, None))
+    host.mint(WALLET).refuses("has no block yet")
+
+
+@pytest.mark.parametrize("status", [400, 500])
+def test_errors_that_come_with_a_status_of_http_keep_their_reason(host, proxy, chain, status):
+    """Some nodes and gateways answer so."""
+    proxy.on("eth_estimateGas", lambda request, _: Raw(status, json.dumps(
+        error(request, "execution reverted: not today", 3)).encode()))
+    host.mint(WALLET).refuses("the contract refuses the mint: not today")
+    proxy.rules.clear()
+    chain.ask("evm_setAutomine", False)
+    proxy.on("eth_sendRawTransaction", lambda request, pass_on: (pass_on(request), Raw(
+        status, json.dumps(error(request, "already known")).encode()))[1])
+    host.mint(WALLET, "--timeout", 1).refuses("is not confirmed", "call again")
+    chain.mine()
+    minted_once_after(host, chain, WALLET)
 
 
 def test_a_node_without_an_opinion_on_priority_fees(host, proxy):
@@ -252,6 +281,51 @@ def test_a_transaction_that_is_reverted_says_why_and_is_history(host, proxy, cha
     run = host.mint(WALLET)
     assert run.token == 0 and "reverted transaction 0x" in run.err and "signing another" in run.err
     assert host.nft.supply == 1 and host.open_entries() == []
+
+
+def test_once_remembers_the_token_over_a_later_call_that_made_none(host, proxy, chain):
+    assert host.mint(WALLET).token == 0
+
+    def change_mood_first(request, pass_on):
+        host.nft.behave(2)
+        return pass_on(request)
+
+    proxy.once("eth_sendRawTransaction", change_mood_first)
+    run = host.start(WALLET, "--confirmations", 13)
+    while chain.nonce(host.account) == 1:
+        assert run.poll() is None
+    chain.mine(13)
+    Run(run).refuses("the contract reverted transaction 0x", "the next call is a new mint")
+    assert host.mint(WALLET, "--once").token == 0
+    assert host.nft.supply == 1
+
+
+def test_a_revert_in_a_block_that_was_taken_back_is_none(host, proxy, chain):
+    """A node of the past: its receipt is of a block that the chain has not, so that its height says nothing."""
+    chain.ask("evm_setAutomine", False)
+    run = host.start(WALLET)
+    while not proxy.sent:
+        assert run.poll() is None
+        time.sleep(0.01)
+    chain.mine(1)
+    assert Run(run).token == 0
+
+    def of_the_past(request, pass_on):
+        answer = pass_on(request)
+        if answer["result"]:
+            answer["result"] |= {"status": "0x0", "blockHash": "0x" + "ab" * 32, "logs": []}
+        return answer
+
+    proxy.on("eth_getTransactionReceipt", of_the_past)
+    run = host.start(WALLET, "--timeout", 4)
+    while len(proxy.sent) < 2:
+        assert run.poll() is None
+        time.sleep(0.01)
+    chain.mine(20)
+    Run(run).refuses("is not confirmed")
+    proxy.rules.clear()
+    assert host.mint(WALLET).token == 1
+    assert host.nft.supply == 2 and len(set(proxy.sent)) == 2
 
 
 def test_a_reverted_transaction_that_is_deep_is_history(host, proxy, chain):
@@ -379,7 +453,7 @@ def test_a_nonce_that_was_used_is_believed_only_once_it_is_deep(host, proxy, cha
         return pass_on(request)
 
     proxy.once("eth_sendRawTransaction", use_first)
-    host.mint(WALLET, "--timeout", 3).refuses("another transaction took its nonce, not long enough ago to be sure")
+    host.mint(WALLET, "--timeout", 3).refuses("its nonce is used, not long enough ago to be sure by what")
     assert len(host.open_entries()) == 1 and host.nft.supply == 0
     chain.mine(12)
     host.configure(chain.url)
@@ -433,6 +507,10 @@ def test_a_dead_neighbours_transaction_is_sent_before_one_that_waits_for_it(host
     host.mint(WALLET, "--timeout", 1).refuses("it waits for the account's transaction 0")
     aside.rename(entry)
     proxy.rules.clear()
+    proxy.on("eth_sendRawTransaction", lambda request, _: error(request, "I dislike it"))
+    ended = host.mint(WALLET, "--timeout", 1).refuses("is not confirmed", "I dislike it")
+    assert "in the way (transaction 0x" in ended.err and f"remove {entry}" in ended.err
+    proxy.rules.clear()
     chain.ask("evm_setAutomine", True)
     assert host.mint(WALLET, "--timeout", 20).token == 1
     assert host.nft.owner(0) == other
@@ -442,8 +520,166 @@ def test_a_dead_neighbours_transaction_that_cannot_be_sent_is_named(host, proxy,
     proxy.on("eth_sendRawTransaction", never_arrives)
     host.mint(random_wallet(), "--timeout", 1).refuses("is not confirmed")
     proxy.on("eth_sendRawTransaction", lambda request, _: error(request, "I dislike it"))
-    host.mint(WALLET).refuses("an unfinished mint of", "is in the way (nonce 0): ", "I dislike it")
-    assert len(host.open_entries()) == 1
+    [entry] = host.open_entries()
+    host.mint(WALLET).refuses("an earlier mint of", "is in the way (transaction 0x", ", nonce 0): ", "I dislike it",
+                              f"if no block explorer knows that transaction, remove {entry} and call again")
+    assert host.open_entries() == [entry]
+    entry.unlink()
+    minted_once_after(host, chain, WALLET)
+
+
+def test_the_money_of_a_mint_under_way_is_not_offered_twice(host, proxy, chain):
+    chain.ask("evm_setAutomine", False)
+    first = host.start(random_wallet())
+    while not proxy.sent:
+        assert first.poll() is None
+        time.sleep(0.01)
+    [entry] = host.open_entries()
+    most = int(json.loads(entry.read_text())["most_wei"], 16)
+    chain.fund(host.account, most + most // 2)
+    host.mint(WALLET).refuses(f"{host.account} has 0.", ", besides 0.", " ETH for mints that are under way", "send it some")
+    assert len(proxy.sent) == 1
+    chain.mine()
+    assert Run(first).token == 0
+    chain.fund(host.account)
+    chain.ask("evm_setAutomine", True)
+    assert host.mint(WALLET).token == 1
+
+
+def test_fees_are_those_of_the_moment_of_signing(host, proxy, chain):
+    """Whoever waits for the account looks at the chain when the account is free, not before."""
+    first = host.start(random_wallet())
+
+    def while_another_waits(request, pass_on):
+        while not waiting:
+            time.sleep(0.01)
+        time.sleep(1)
+        answer = pass_on(request)
+        chain.ask("anvil_setNextBlockBaseFeePerGas", hex(80 * 10**9))
+        chain.mine()
+        return answer
+
+    waiting = []
+    proxy.once("eth_sendRawTransaction", while_another_waits)
+    while not host.open_entries():
+        assert first.poll() is None
+        time.sleep(0.01)
+    waiting.append(host.start(WALLET, "--timeout", 20))
+    assert Run(first).token == 0
+    assert Run(waiting[0]).token == 1
+    assert len(proxy.sent) == 2
+
+
+def test_gas_that_no_block_would_hold_is_not_asked_for(host, proxy, chain):
+    limit = int(chain.ask("eth_getBlockByNumber", "latest", False)["gasLimit"], 16)
+    proxy.on("eth_estimateGas", lambda request, _: result(request, hex(limit - 1)))
+    assert json.loads(host.mint(WALLET, "--dry-run", "--json").out)["gas"] == limit
+    assert host.mint(WALLET).token == 0
+
+
+def test_a_refused_repetition_gives_up_nothing_that_is_on_its_way(host, proxy, chain):
+    """One node behind the name has taken the transaction, another does not know it and refuses it."""
+    chain.ask("evm_setAutomine", False)
+    taken = []
+
+    def first_alone(request, pass_on):
+        taken.append(request)
+        return pass_on(request) if len(taken) == 1 else error(request, "insufficient funds for gas * price + value")
+
+    proxy.on("eth_sendRawTransaction", first_alone)
+    proxy.on("eth_getTransactionByHash", lambda request, _: result(request, None))
+    run = host.start(WALLET)
+    while len(taken) < 2:
+        assert run.poll() is None
+        time.sleep(0.01)
+    chain.mine()
+    ended = Run(run)
+    assert ended.token == 0 and "asking again" in ended.err
+    assert host.nft.supply == 1 and len(set(proxy.sent)) == 1
+
+
+def test_a_nonce_that_was_mined_is_not_signed_again_for_a_node_that_lags(host, proxy, chain):
+    assert host.mint(random_wallet()).token == 0
+    proxy.on("eth_getTransactionCount", lambda request, _: result(request, "0x0"))
+    assert host.mint(WALLET).token == 1
+    assert chain.nonce(host.account) == 2 and len(proxy.sent) == 2
+
+
+def test_a_finished_mint_that_the_chain_took_back_is_sent_again_before_another(host, proxy, chain):
+    before = chain.ask("evm_snapshot")
+    first = random_wallet()
+    assert host.mint(first).token == 0
+    chain.ask("evm_revert", before)
+    assert host.nft.supply == 0
+    assert host.mint(WALLET).token == 1
+    assert host.nft.owner(0) == first and host.nft.supply == 2
+    assert len(set(proxy.sent)) == 2
+
+
+def test_what_is_settled_is_not_kept(host, chain):
+    for token in range(3):
+        assert host.mint(random_wallet()).token == token
+    assert len(list(host.mints.glob("*.closed"))) == 3
+    chain.mine(13)
+    assert host.mint(random_wallet()).token == 3
+    assert len(list(host.mints.glob("*.closed"))) == 1
+
+
+def test_a_node_without_an_index_does_not_make_a_second_mint_of_one_that_is_mined(host, proxy, chain):
+    """Our own transaction used the nonce; the node has neither a receipt nor the transaction by its hash."""
+    for method in ("eth_getTransactionReceipt", "eth_getTransactionByHash"):
+        proxy.on(method, lambda request, _: result(request, None))
+    run = host.start(WALLET, "--timeout", 8)
+    while host.nft.supply == 0:
+        assert run.poll() is None
+        time.sleep(0.02)
+    chain.mine(14)
+    Run(run).refuses("it is in block", "gives no receipt of it", "name another one")
+    assert len(set(proxy.sent)) == 1 and len(host.open_entries()) == 1
+    minted_once_after(host, chain, WALLET)
+
+
+def test_a_node_that_keeps_no_old_state_cannot_tell_who_used_the_nonce(host, proxy, chain):
+    def use_first(request, pass_on):
+        other_transaction(host, chain, 0, 5)
+        return pass_on(request)
+
+    def of_late(request, pass_on):
+        at, head = request["params"][1], int(chain.ask("eth_blockNumber"), 16)
+        if at.startswith("0x") and int(at, 16) < head - 20:
+            return error(request, "missing trie node")
+        return pass_on(request)
+
+    proxy.once("eth_sendRawTransaction", use_first)
+    host.mint(WALLET, "--timeout", 1).refuses("is not confirmed")
+    chain.mine(60)
+    proxy.on("eth_getTransactionCount", of_late)
+    [entry] = host.open_entries()
+    host.mint(WALLET, "--timeout", 2).refuses("does not tell by which transaction: missing trie node",
+                                              "name a node that keeps old blocks", f"remove {entry}")
+    assert len(set(proxy.sent)) == 1 and host.open_entries() == [entry]
+    entry.unlink()
+    minted_once_after(host, chain, WALLET)
+
+
+def test_looks_at_nodes_of_different_ages_displace_nothing(host, proxy, chain):
+    """Some looks find the receipt of a mint that has too few confirmations, the others a nonce that was used."""
+    looks = []
+
+    def now_and_then(request, pass_on):
+        looks.append(1)
+        return pass_on(request) if len(looks) % 3 == 0 else result(request, None)
+
+    proxy.on("eth_getTransactionReceipt", now_and_then)
+    proxy.on("eth_getTransactionByHash", lambda request, _: result(request, None))
+    run = host.start(WALLET, "--confirmations", 100, "--timeout", 12)
+    while host.nft.supply == 0:
+        assert run.poll() is None
+        time.sleep(0.02)
+    chain.mine(30)
+    Run(run).refuses("is not confirmed")
+    assert len(looks) >= 6 and len(set(proxy.sent)) == 1
+    minted_once_after(host, chain, WALLET)
 
 
 def test_a_reorganisation_behind_the_inclusion(host, proxy, chain):

@@ -8,10 +8,11 @@ import pytest
 from evm import Run, random_wallet
 from proxy import Proxy
 
-CALLS = "openat,openat2,read,pread64,write,pwrite64,fsync,rename,renameat,unlinkat,flock,connect,sendto,recvfrom,poll,mmap," \
-        "prctl,mlock,ftruncate"
+CALLS = "openat,openat2,read,pread64,write,pwrite64,fsync,rename,renameat,renameat2,unlinkat,flock,connect,sendto,recvfrom," \
+        "poll,mmap,prctl,mlock,ftruncate"
 """System calls that mint-nft is killed at, before they are carried out."""
 MOMENTS = 60
+"""So many, spread over a run, besides each that changes what the ledger's files are called."""
 
 
 def traced(host, wallet, inject, log):
@@ -36,7 +37,7 @@ def calls_from(log, first):
     return before or {}, counts
 
 
-def test_killed_at_sixty_moments_and_called_again(host, tmp_path):
+def test_killed_at_sixty_moments_and_more_and_called_again(host, tmp_path):
     whole = traced(host, random_wallet(), [], tmp_path / "log")
     assert whole.token == 0
     before, counts = calls_from(tmp_path / "log", "web3-defaults.yaml")
@@ -44,7 +45,8 @@ def test_killed_at_sixty_moments_and_called_again(host, tmp_path):
                for number in range(before.get(call, 0) + 1, count + 1)]
     assert len(moments) >= MOMENTS, counts
     step = len(moments) / MOMENTS
-    chosen = [moments[int(at * step)] for at in range(MOMENTS)]
+    spread = [moments[int(at * step)] for at in range(MOMENTS)]
+    chosen = spread + [moment for moment in moments if moment not in spread and moment[0].startswith(("rename", "unlink"))]
 
     def die_and_repeat(moment):
         call, number = moment

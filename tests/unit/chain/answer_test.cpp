@@ -34,6 +34,10 @@ std::string receipt(const std::string& status, const std::string& logs) {
     return R"({"transactionHash":")" + hash + R"(","status":)" + status +
            R"(,"blockNumber":"0x10","blockHash":")" + hash + R"(","logs":)" + logs + "}";
 }
+std::string block(const std::string& transactions) {
+    return R"({"number":"0x10","hash":")" + hash + R"(","gasLimit":"0x1c9c380","transactions":)" +
+           transactions + "}";
+}
 
 } // namespace
 
@@ -51,6 +55,22 @@ TEST_CASE("what is no answer is said to be so") {
         CHECK(complaint(text) == "the node answers another question than the one that was asked (id 7)");
     CHECK(complaint(R"({"id":7})") == "the node answers with neither a result nor an error");
     CHECK(complaint(R"({"id":7,"error":"no"})") == "the node answers with an error that says nothing");
+}
+
+TEST_CASE("an error answers the request that it names, or the one that was asked where it names none") {
+    CHECK(complaint(R"({"id":8,"error":{"code":-32000,"message":"nonce too low"}})") ==
+          "the node answers another question than the one that was asked (id 7)");
+    for (auto text : {R"({"id":null,"error":{"code":-32600,"message":"what?"}})",
+                      R"({"error":{"code":-32600,"message":"what?"}})"})
+        CHECK(complaint(text) == "the node refuses: what? (-32600)");
+}
+
+TEST_CASE("an answer with an error is told from other texts") {
+    for (auto text : {R"({"id":7,"error":{"code":3}})", R"({"error":{"message":"no"}})"})
+        CHECK(is_refusal(text));
+    for (auto text : {"", "slow down", "[]", "{}", R"({"error":null})", R"({"error":"no"})",
+                      R"({"id":7,"result":"0x1"})"})
+        CHECK_FALSE(is_refusal(text));
 }
 
 TEST_CASE("refusals say why, in printable words") {
@@ -87,8 +107,21 @@ TEST_CASE("what is no receipt is refused") {
         CHECK_THROWS_AS(receipt_in(boost::json::parse(text)), Error);
 }
 
-TEST_CASE("a block without a base fee has none") {
-    CHECK(base_fee_in(boost::json::parse(R"({"baseFeePerGas":"0x7"})")) == U256(7));
-    CHECK_FALSE(base_fee_in(boost::json::parse("{}")));
-    CHECK_THROWS_AS(base_fee_in(nullptr), Error);
+TEST_CASE("a block") {
+    const auto read = block_in(boost::json::parse(block(R"([")" + hash + R"("],"baseFeePerGas":"0x7")")));
+    REQUIRE(read);
+    CHECK(read->number == 16);
+    CHECK(hex(read->hash) == hash);
+    CHECK(read->gas_limit == 30'000'000);
+    REQUIRE(read->transactions.size() == 1);
+    CHECK(hex(read->transactions[0]) == hash);
+    CHECK(read->base_fee == U256(7));
+    CHECK_FALSE(block_in(boost::json::parse(block("[]")))->base_fee);
+    CHECK_FALSE(block_in(nullptr));
+}
+
+TEST_CASE("what is no block is refused") {
+    for (const std::string& text : {std::string("{}"), std::string("1"), block("{}"), block("[{}]"),
+                                    block("null"), block(R"([],"baseFeePerGas":7)")})
+        CHECK_THROWS_AS(block_in(boost::json::parse(text)), Error);
 }

@@ -30,6 +30,13 @@ TEST_CASE("a quantity is a number of 256 bits at most") {
     CHECK_FALSE(as_u64(U256(1) << 64));
 }
 
+TEST_CASE("a sum that is too large is the largest number") {
+    CHECK(bounded_sum(2, 3) == 5);
+    CHECK(bounded_sum(~U256(0), 0) == ~U256(0));
+    CHECK(bounded_sum(~U256(0) - 1, 2) == ~U256(0));
+    CHECK(bounded_sum(~U256(0), ~U256(0)) == ~U256(0));
+}
+
 TEST_CASE("amounts are told exactly") {
     CHECK(ether(0) == "0 ETH");
     CHECK(ether(1) == "0.000000000000000001 ETH");

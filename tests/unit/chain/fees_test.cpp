@@ -32,7 +32,12 @@ TEST_CASE("what is asked for above the cap is refused, and so is a chain without
     CHECK_THROWS_WITH(fees_for(std::nullopt, one_gwei, one_gwei), Catch::Contains("no base fee"));
 }
 
-TEST_CASE("gas has a fifth to spare, and a bound") {
-    CHECK(gas_for(100'000) == 120'000);
-    for (const U256& odd : {U256(0), U256(30'000'001), ~U256(0)}) CHECK_THROWS_AS(gas_for(odd), Error);
+TEST_CASE("gas has a fifth to spare, and no more than a block holds") {
+    const U256 plenty = U256(1) << 50;
+    CHECK(gas_for(100'000, plenty) == 120'000);
+    for (const U256& odd : {U256(0), U256(30'000'001), ~U256(0)})
+        CHECK_THROWS_AS(gas_for(odd, plenty), Error);
+    CHECK(gas_for(100'000, 110'000) == 110'000);
+    CHECK(gas_for(100'000, 100'000) == 100'000);
+    CHECK_THROWS_AS(gas_for(100'001, 100'000), Error);
 }

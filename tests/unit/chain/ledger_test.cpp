@@ -30,8 +30,8 @@ MintEntry entry(char recipient, std::uint64_t nonce) {
     return made;
 }
 
-MintEnd minted(const MintEntry& of) {
-    return {MintEnd::How::minted, of.hash, 7, 5};
+MintedToken minted(const MintEntry& of) {
+    return {of.hash, 7, 5};
 }
 
 Deadline soon() {
@@ -50,10 +50,10 @@ TEST_CASE("an entry comes back as it was written") {
     CHECK(read.hash == made.hash);
     CHECK(read.raw == made.raw);
     CHECK(read.signed_at == made.signed_at);
-    const MintEnd end = mint_end(to_text(minted(made)), "it");
-    CHECK(end.how == MintEnd::How::minted);
-    CHECK(end.token == 7);
-    CHECK(end.block == 5);
+    const MintedToken token = minted_token(to_text(minted(made)), "it");
+    CHECK(token.hash == made.hash);
+    CHECK(token.token == 7);
+    CHECK(token.block == 5);
 }
 
 TEST_CASE("whatever differs makes another identity") {
@@ -76,10 +76,11 @@ TEST_CASE("a file that says something else is refused, not overwritten") {
     };
     for (const std::string& text :
          {std::string(), std::string("{}"), good.substr(0, good.size() / 2), without("nonce", "once"),
-          without("0x0203", "0x0204"), without("0x3\"", "3\""), without("2030-01-02", "2030-13-02")})
+          without("0x0203", "0x0204"), without("0x3\"", "3\""), without("0x3\"", "0xffffffffffffffff\""),
+          without("2030-01-02", "2030-13-02")})
         CHECK_THROWS_WITH(mint_entry(text, "it"), Catch::Contains("before removing it"));
-    for (const char* text : {"", "{}", R"({"end": "well"})"})
-        CHECK_THROWS_WITH(mint_end(text, "it"), Catch::Contains("before removing it"));
+    for (const char* text : {"", "{}", R"({"token_id": "0x1"})"})
+        CHECK_THROWS_WITH(minted_token(text, "it"), Catch::Contains("before removing it"));
 }
 
 TEST_CASE("an entry is open until it is closed") {
@@ -90,15 +91,47 @@ TEST_CASE("an entry is open until it is closed") {
     CHECK_FALSE(ledger.open_entry(name));
     ledger.write(made);
     CHECK(ledger.open_entry(name)->hash == made.hash);
-    CHECK_FALSE(ledger.last_end(name));
-    ledger.close(name, minted(made));
+    CHECK_FALSE(ledger.last_token(name));
+    ledger.close(made, minted(made));
     CHECK_FALSE(ledger.open_entry(name));
-    CHECK(ledger.last_end(name)->token == 7);
-    ledger.write(made); // as if the closing process had died before it removed the entry
-    CHECK(ledger.open_entry(name)->hash == made.hash);
+    CHECK(ledger.last_token(name)->token == 7);
 }
 
-TEST_CASE("the open entries of an account, by nonce") {
+TEST_CASE("what made no token leaves the last one the last") {
+    TemporaryFolder folder;
+    const Ledger ledger(folder.path / "mints");
+    const MintEntry first = entry('2', 3), second = entry('2', 4);
+    const std::string name = first.identity.name();
+    ledger.write(first);
+    ledger.close(first, minted(first));
+    ledger.write(second);
+    ledger.close(second, {});
+    CHECK_FALSE(ledger.open_entry(name));
+    CHECK(ledger.last_token(name)->hash == first.hash);
+}
+
+TEST_CASE("what is closed is kept until it is forgotten") {
+    TemporaryFolder folder;
+    const Ledger ledger(folder.path / "mints");
+    const MintEntry first = entry('2', 3), second = entry('2', 4);
+    for (const MintEntry& each : {first, second}) {
+        ledger.write(each);
+        ledger.close(each, minted(each));
+    }
+    const auto kept = ledger.signed_by(31337, address('9'));
+    REQUIRE(kept.size() == 2);
+    CHECK(kept[0].state == KeptMint::State::closed);
+    CHECK(kept[0].entry.raw == first.raw);
+    CHECK(std::filesystem::exists(kept[0].path));
+    ledger.write(first); // somebody has put it back
+    CHECK(ledger.signed_by(31337, address('9')).size() == 2);
+    ledger.close(first, minted(first));
+    ledger.forget(first);
+    REQUIRE(ledger.signed_by(31337, address('9')).size() == 1);
+    CHECK(ledger.signed_by(31337, address('9'))[0].entry.hash == second.hash);
+}
+
+TEST_CASE("what an account has signed, by nonce") {
     TemporaryFolder folder;
     const Ledger ledger(folder.path / "mints");
     for (auto [recipient, nonce] : {std::pair('2', 9), std::pair('3', 7), std::pair('4', 8)})
@@ -106,12 +139,15 @@ TEST_CASE("the open entries of an account, by nonce") {
     MintEntry other = entry('5', 1);
     other.account = address('8');
     ledger.write(other);
-    ledger.close(entry('4', 8).identity.name(), minted(entry('4', 8)));
-    const auto open = ledger.open_of(31337, address('9'));
-    REQUIRE(open.size() == 2);
-    CHECK(open[0].nonce == 7);
-    CHECK(open[1].nonce == 9);
-    CHECK(ledger.open_of(1, address('9')).empty());
+    ledger.close(entry('4', 8), minted(entry('4', 8)));
+    const auto kept = ledger.signed_by(31337, address('9'));
+    REQUIRE(kept.size() == 3);
+    for (std::size_t at = 0; at < kept.size(); ++at) {
+        CHECK(kept[at].entry.nonce == 7 + at);
+        CHECK((kept[at].state == KeptMint::State::closed) == (at == 1));
+    }
+    CHECK(kept[0].path == ledger.open_path(entry('3', 7).identity.name()));
+    CHECK(ledger.signed_by(1, address('9')).empty());
 }
 
 TEST_CASE("a file of another identity's name is refused") {
@@ -120,6 +156,14 @@ TEST_CASE("a file of another identity's name is refused") {
     const std::string name = entry('3', 3).identity.name();
     std::ofstream(folder.path / "mints" / (name + ".open")) << to_text(entry('2', 3));
     CHECK_THROWS_AS(ledger.open_entry(name), Error);
+}
+
+TEST_CASE("a lock that cannot be kept is no endless try") {
+    TemporaryFolder folder;
+    const Ledger ledger(folder.path / "mints");
+    std::filesystem::remove_all(folder.path / "mints");
+    CHECK_THROWS_WITH(ledger.try_identity(entry('2', 3).identity.name()),
+                      Catch::Contains("it vanishes as soon as it is made"));
 }
 
 TEST_CASE("who works on an identity holds it, and says so") {
@@ -155,7 +199,7 @@ TEST_CASE("what a killed writer left behind goes with the next who works there")
     const Ledger ledger(folder.path / "mints");
     const std::string name = entry('2', 3).identity.name();
     std::ofstream(folder.path / "mints" / ("." + name + ".open.0123456789ab")) << "torn";
-    CHECK(ledger.open_of(31337, address('9')).empty());
+    CHECK(ledger.signed_by(31337, address('9')).empty());
     CHECK_NOTHROW(ledger.take_identity(name, soon(), [] {}));
     CHECK(std::filesystem::is_empty(folder.path / "mints"));
 }
