@@ -124,12 +124,13 @@ std::optional<Pursuit::Outcome> Pursuit::judge(const Receipt& receipt) {
 
 /// Silence of receipts proves nothing. The block in which the nonce was used does: it lacks the transaction.
 bool Pursuit::is_displaced() {
-    const std::uint64_t head = node_.block_number();
-    if (head < settled_depth) return false;
-    const std::uint64_t top = head - settled_depth;
-    if (node_.nonce(entry_.account, at_block(top)) <= entry_.nonce) return false;
+    if (node_.nonce(entry_.account, "latest") <= entry_.nonce) return false;
     std::string reason = "it does not have that block as a whole";
     try {
+        const std::uint64_t head = node_.block_number();
+        if (head < settled_depth) return false;
+        const std::uint64_t top = head - settled_depth;
+        if (node_.nonce(entry_.account, at_block(top)) <= entry_.nonce) return false;
         const std::uint64_t number = block_of_nonce(node_, entry_.account, entry_.nonce, top);
         const auto block = node_.block(at_block(number));
         const bool has_it =

@@ -128,6 +128,18 @@ TEST_CASE("a node that does not tell who used the nonce proves nothing, and the 
     CHECK_THAT(error.hint(), Catch::Contains("block explorer") && Catch::Contains("remove /mints/it.open"));
 }
 
+TEST_CASE("a node that tells of its latest block alone gets again what it has forgotten") {
+    FakeChain chain;
+    chain.head = 30;
+    chain.mined = {{3, keccak256("an earlier one")}};
+    chain.instead["eth_getTransactionCount"] = [&](const boost::json::array& asked) {
+        return asked.at(1) == "latest" ? chain.count("latest") : FakeChain::error("no old state");
+    };
+    CHECK(Chase{chain}.failure().code() == Code::no_answer);
+    REQUIRE_FALSE(chain.sent.empty());
+    CHECK(chain.sent[0] == ours.raw);
+}
+
 TEST_CASE("looks that do not agree are no proof: a receipt in between begins the count anew") {
     FakeChain chain = chain_of(30, 7, others);
     int looks = 0;
