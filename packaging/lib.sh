@@ -14,7 +14,7 @@ packages_for() {
             build)
                 printf '%s\n' g++ gcc meson ninja-build pkg-config ccache libvirt-dev libboost1.81-dev libboost-json1.81-dev \
                     libyaml-cpp-dev libpugixml-dev libfmt-dev libisofs-dev libcurl4-openssl-dev libmd-dev \
-                    libpcre2-dev
+                    libpcre2-dev libsecp256k1-dev
                 ;;
             libvirt)
                 printf '%s\n' libvirt-daemon-system libvirt-daemon-config-nwfilter libvirt-clients qemu-system-x86 \
@@ -33,6 +33,10 @@ packages_for() {
             browser) printf '%s\n' chromium chromium-driver python3-selenium python3-flask ;;
             fuzz) printf '%s\n' clang libclang-rt-14-dev ;;
             login) printf '%s\n' openssh-client ;;
+            chain)
+                # Node.js by other means than Debian's has npm in it.
+                command -v npm >/dev/null || printf '%s\n' npm
+                ;;
             deb) printf '%s\n' debhelper dpkg-dev ;;
             package) printf '%s\n' lintian man-db mmdebstrap ;;
             *) fail "no packages are known for $purpose" ;;

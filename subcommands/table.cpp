@@ -14,15 +14,13 @@ namespace blockhost {
 std::span<const cli::Row> cli::rows() {
     using namespace subcommands;
     static const std::vector<Row> table{
-        create_row(),     destroy_row(),        start_row(),
-        stop_row(),       kill_row(),           status_row(),
-        list_row(),       metrics_row(),        throttle_row(),
-        guest_exec_row(), update_gecos_row(),   gc_row(),
-        resume_row(),     extend_row(),         boot_row(),
-        recover_row(),    build_template_row(), templates_row(),
-        setup_row(),      detect_row(),         version_row(),
-        help_row(),       dump_row(),           root_action_row(),
-        vms_row(),
+        create_row(),         destroy_row(),    start_row(),        stop_row(),
+        kill_row(),           status_row(),     list_row(),         metrics_row(),
+        throttle_row(),       guest_exec_row(), update_gecos_row(), gc_row(),
+        resume_row(),         extend_row(),     boot_row(),         recover_row(),
+        build_template_row(), templates_row(),  setup_row(),        mint_nft_row(),
+        detect_row(),         version_row(),    help_row(),         dump_row(),
+        root_action_row(),    vms_row(),
     };
     return table;
 }

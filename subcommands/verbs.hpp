@@ -26,6 +26,7 @@ cli::Row recover_row();
 cli::Row build_template_row();
 cli::Row templates_row();
 cli::Row setup_row();
+cli::Row mint_nft_row();
 cli::Row detect_row();
 cli::Row version_row();
 cli::Row help_row();

@@ -67,6 +67,7 @@ class Request:
     method: str
     path: str
     headers: dict  # names in lower case
+    body: bytes = b""
 
     @property
     def range(self):
@@ -194,7 +195,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         server = self.server_of_test
         headers = {name.lower(): value for name, value in self.headers.items()}
-        server.requests.append(Request(self.command, self.path, headers))
+        body = self.rfile.read(int(headers.get("content-length", 0)))
+        server.requests.append(Request(self.command, self.path, headers, body))
         how, number = server.behaviour_for(self.path)
         self.close_connection = True
         if not how.answers:

@@ -38,7 +38,7 @@ while [ $# -gt 0 ]; do
     shift
 done
 
-need_packages build libvirt test quick-guest template deb package browser fuzz
+need_packages build libvirt test quick-guest template deb package browser fuzz chain
 case $which_builds in
     plain | both)
         say "building, warnings are errors"

@@ -30,6 +30,8 @@ constexpr std::array table{
     CodeRow{Code::denied, "denied", 18, false, "a privilege is missing"},
     CodeRow{Code::clock, "clock", 20, true, "the clock is not to be trusted"},
     CodeRow{Code::program, "program", 21, false, "a program that the work needs is missing or failed"},
+    CodeRow{Code::chain, "chain", 22, false,
+            "the blockchain's node or a contract refused, or makes no sense"},
     CodeRow{Code::internal, "internal", 19, false, "a broken promise of our own code: please report it"},
 };
 

@@ -29,6 +29,7 @@ enum class Code {
     denied,          ///< missing privilege
     clock,           ///< the clock is not to be trusted
     program,         ///< an outside program is missing or failed
+    chain,           ///< the blockchain's node or a contract refused, or makes no sense
     internal,        ///< a broken promise of our own code
 };
 

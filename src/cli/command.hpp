@@ -97,8 +97,10 @@ struct Call {
 struct Row {
     std::string_view verb = {};
     std::string_view contract_name = {}; ///< the installed link; empty: none
-    std::string_view summary = {};       ///< one line, no full stop
-    std::string_view details = {};       ///< paragraphs for help and man
+    /// A name that it acts on too where somebody links it; another package's, so never installed.
+    std::string_view foreign_name = {};
+    std::string_view summary = {}; ///< one line, no full stop
+    std::string_view details = {}; ///< paragraphs for help and man
     std::vector<Operand> operands = {};
     std::vector<Option> options = {};
     Output output = {};
@@ -124,6 +126,7 @@ struct Row {
 std::span<const Row> rows();
 
 const Row* row_of_verb(std::string_view verb);
+/// By the installed link's name, or a foreign one.
 const Row* row_of_contract_name(std::string_view name);
 
 /// --help and --mock, which every verb has; all others (--json too) are in the rows. A row's own of that name

@@ -84,7 +84,7 @@ int refuse(const Command& command, Printer& printer, const Error& error) {
 
 /// The journal, when talk goes there.
 std::unique_ptr<JournalLog> journal_of(const Command& command, std::FILE* err) {
-    const bool by_link = command.called_as == command.row.contract_name;
+    const bool by_link = row_of_contract_name(command.called_as) != nullptr;
     auto journal = JournalLog::behind(::fileno(err), by_link ? command.called_as : std::string(program_name));
     if (journal) journal->set("BLOCKHOST_VERB", std::string(command.row.verb));
     return journal;

@@ -129,6 +129,7 @@ boost::json::object object_of(const Row& row) {
     for (const Option* option : accepted_options(row)) options.push_back(object_of(*option));
     return {{"verb", row.verb},
             {"contract_name", or_null(row.contract_name)},
+            {"foreign_name", or_null(row.foreign_name)},
             {"summary", row.summary},
             {"details", row.details},
             {"operands", std::move(operands)},

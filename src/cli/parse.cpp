@@ -21,7 +21,7 @@ const Row* row_of_verb(std::string_view verb) {
 
 const Row* row_of_contract_name(std::string_view name) {
     for (const Row& row : rows())
-        if (!name.empty() && row.contract_name == name) return &row;
+        if (!name.empty() && (row.contract_name == name || row.foreign_name == name)) return &row;
     return nullptr;
 }
 

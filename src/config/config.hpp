@@ -47,7 +47,7 @@ struct DbConfig {
 /// paths.root.
 DbConfig read_db_config(const Paths& paths);
 
-/// web3-defaults.yaml, of which only auth.otp_length and auth.otp_ttl_seconds are ours: whole numbers, as
+/// What create takes from web3-defaults.yaml, auth.otp_length and auth.otp_ttl_seconds: whole numbers, as
 /// text.
 struct Web3Defaults {
     std::string otp_length = "6";
@@ -55,6 +55,17 @@ struct Web3Defaults {
     bool found = false; ///< the file exists
 };
 Web3Defaults read_web3_defaults(const Paths& paths);
+
+/// The part of web3-defaults.yaml that mint-nft works by. Texts are checked where they are used; the URL may
+/// hold a secret and is never shown whole.
+struct ChainConfig {
+    std::string rpc_url, nft_contract;
+    std::filesystem::path key_file;
+    std::optional<std::uint64_t> chain_id;
+    std::uint64_t max_fee_gwei = 500; ///< per gas
+};
+/// Throws Error{config} when the file or one of the first three is missing.
+ChainConfig read_chain_config(const Paths& paths);
 
 struct BrokerAllocation {
     Ipv6Prefix prefix;

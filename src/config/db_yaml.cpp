@@ -7,6 +7,7 @@
 #include "model/vm.hpp"
 
 #include <algorithm>
+#include <limits>
 
 namespace blockhost {
 
@@ -169,6 +170,35 @@ Web3Defaults read_web3_defaults(const Paths& paths) {
     if (auto length = auth.integer("otp_length", 1, 64)) defaults.otp_length = std::to_string(*length);
     if (auto ttl = auth.integer("otp_ttl_seconds", 1, 1'000'000)) defaults.otp_ttl = std::to_string(*ttl);
     return defaults;
+}
+
+ChainConfig read_chain_config(const Paths& paths) {
+    constexpr std::int64_t largest_id = std::numeric_limits<std::int64_t>::max(), most_gwei = 1'000'000;
+    const std::filesystem::path path = paths.web3_defaults();
+    const auto text = read_text(path);
+    if (!text)
+        throw Error(Code::config, path.native() + " is missing",
+                    "it names the chain's node, the NFT's contract and the file of the key");
+    const YamlSection file = YamlSection::parse(*text, path.native());
+    const YamlSection chain = file.section("blockchain"), deployer = file.section("deployer");
+    const auto needed = [](const YamlSection& section, const std::string& key, std::string_view expected,
+                           const std::function<bool(const std::string&)>& good) {
+        auto value = section.text(key, expected, good);
+        if (!value || value->empty()) section.refuse(key, "is missing");
+        return *value;
+    };
+    ChainConfig config;
+    const auto anything = [](const std::string&) { return true; }; // a complaint would show it
+    config.rpc_url = needed(chain, "rpc_url", "a URL", anything);
+    config.nft_contract = needed(chain, "nft_contract", "an address", is_one_line);
+    // Neither: somebody may have put the key itself there.
+    config.key_file = needed(deployer, "private_key_file", "a path", anything);
+    if (!config.key_file.is_absolute()) deployer.refuse("private_key_file", "is no absolute path");
+    if (const auto id = chain.integer("chain_id", 1, largest_id))
+        config.chain_id = static_cast<std::uint64_t>(*id);
+    if (const auto fee = chain.integer("max_fee_gwei", 1, most_gwei))
+        config.max_fee_gwei = static_cast<std::uint64_t>(*fee);
+    return config;
 }
 
 } // namespace blockhost

@@ -14,7 +14,7 @@ std::vector<PathRow> path_table() {
         table.push_back({"/" + path.lexically_relative(paths.root).native(), meaning});
     };
     add(paths.db_yaml(), "the configuration");
-    add(paths.web3_defaults(), "length and lifetime of login codes");
+    add(paths.web3_defaults(), "length and lifetime of login codes; node, contract and key of mint-nft");
     add(paths.broker_allocation(), "the IPv6 prefix of this host; without it VMs have no IPv6");
     add(paths.etc / "network-modes.enabled", "the one enabled network mode");
     add(paths.engine_manifest(), "the installed engine's manifest");
@@ -28,6 +28,7 @@ std::vector<PathRow> path_table() {
     add(paths.consoles, "the guests' serial consoles");
     add(paths.metrics, "the last figures of each VM, for rates");
     add(paths.journal, "operations under way, limits with an end, and history");
+    add(paths.mints, "mints under way, and the last of each kind");
     add(paths.suspended, "a file for each VM that must stay off");
     add(paths.kept_off, "a file for each VM that an admin stopped");
     add(paths.cache, "builds of templates");

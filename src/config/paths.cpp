@@ -20,6 +20,7 @@ void lay_out_state(Paths& paths, const std::filesystem::path& state) {
     paths.consoles = state / "console";
     paths.metrics = state / "metrics";
     paths.journal = state / "journal";
+    paths.mints = state / "mints";
     paths.suspended = state / "suspended";
     paths.kept_off = state / "kept-off";
 }

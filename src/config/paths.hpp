@@ -18,6 +18,7 @@ struct Paths {
     std::filesystem::path consoles;               ///< state/console
     std::filesystem::path metrics;                ///< state/metrics
     std::filesystem::path journal;                ///< state/journal, or mock-world/journal
+    std::filesystem::path mints;                  ///< state/mints: mints under way, and the last of each kind
     std::filesystem::path suspended;              ///< state/suspended: a file for each VM that must stay off
     std::filesystem::path kept_off; ///< state/kept-off: a file for each VM that an admin stopped
     std::filesystem::path world;    ///< mock only: ./mock-world

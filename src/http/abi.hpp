@@ -17,10 +17,14 @@ enum blockhost_http_ending {
     blockhost_http_unusable     ///< libcurl itself: memory, a build without TLS
 };
 
-/// One attempt of one request: a GET over HTTPS that follows no redirect. All pointers stay the caller's.
+/// One attempt of one request, a GET or a POST, that follows no redirect. All pointers stay the caller's.
 /// A callback that returns other than 0 ends the attempt.
 struct blockhost_http_request {
     const char* url;
+    const char* body; ///< what is posted; null: a GET
+    std::size_t body_size;
+    int plain_allowed;   ///< http too, not https alone
+    int direct;          ///< past every proxy
     const char* ca_file; ///< null: the system's certificates
     const char* const* headers;
     std::size_t header_count;

@@ -73,6 +73,10 @@ Outcome attempt(const Request& request, const Manner& manner, Receiver& receiver
     Callee callee{receiver, {}};
     blockhost_http_request plain{};
     plain.url = request.url.c_str();
+    plain.body = request.body ? request.body->c_str() : nullptr;
+    plain.body_size = request.body ? request.body->size() : 0;
+    plain.plain_allowed = request.schemes == Schemes::http_too ? 1 : 0;
+    plain.direct = request.direct ? 1 : 0;
     plain.ca_file = manner.ca_file.empty() ? nullptr : manner.ca_file.c_str();
     plain.headers = headers.data();
     plain.header_count = headers.size();

@@ -25,7 +25,10 @@ class Receiver {
 
 struct Request {
     std::string url;
-    std::vector<std::string> headers; ///< "Name: value"
+    std::vector<std::string> headers;     ///< "Name: value"
+    std::optional<std::string> body = {}; ///< what is posted; nothing: a GET
+    Schemes schemes = Schemes::https;
+    bool direct = false; ///< past every proxy
 };
 
 struct Outcome {

@@ -37,10 +37,18 @@ std::optional<Failed> try_once(Errand& errand) {
             errand.trusts_ranges = false;
             break;
         case Turn::Kind::redirect:
+            if (errand.body) return Failed{Why::redirect, 0, "redirects to " + shown_origin(turn.location)};
             if (auto refused = refused_redirect(turn.location, ++redirects)) return refused;
             url = turn.location;
         }
     }
+}
+
+[[noreturn]] void give_up(const Errand& errand, const Failed& failed) {
+    if (!errand.body) throw error_of(errand.name, failed, errand.attempts);
+    const Error error = error_of(errand.name, failed, errand.attempts, Act::post);
+    if (failed.why == Why::status) throw Refused(error, failed.body);
+    throw error;
 }
 
 void run(Errand& errand) {
@@ -50,7 +58,7 @@ void run(Errand& errand) {
         if (!failed) return;
         if (!worth_retrying(*failed) || errand.attempts >= errand.manner.attempts ||
             !errand.pause(pause_after(errand.attempts, errand.manner.pause)))
-            throw error_of(errand.url, *failed, errand.attempts);
+            give_up(errand, *failed);
     }
 }
 
@@ -62,6 +70,18 @@ std::string get(const std::string& url, const Manner& manner, std::size_t max,
     Text text(shown(url), max);
     Watch watch{.on_size = {}, .on_progress = {}, .check = check};
     Errand errand(url, manner, watch, text);
+    run(errand);
+    return text.take();
+}
+
+std::string post_json(const std::string& url, const std::string& body, const Manner& manner, std::size_t max,
+                      const std::function<void()>& check) {
+    if (auto objection = objection_to(url, Schemes::http_too); !objection.empty())
+        throw Error(Code::invalid, shown_origin(url) + " " + objection,
+                    "name an https:// or http:// URL without user and password");
+    Text text(shown_origin(url), max);
+    Watch watch{.on_size = {}, .on_progress = {}, .check = check};
+    Errand errand(url, manner, watch, text, body);
     run(errand);
     return text.take();
 }

@@ -3,6 +3,7 @@
 /// libcurl. Nothing is written to stdout or stderr. The caller has called install_signal_notes(): a
 /// connection that breaks must not end us by SIGPIPE.
 
+#include "base/error.hpp"
 #include "base/files.hpp"
 
 #include <chrono>
@@ -46,6 +47,23 @@ struct Watch {
 /// A small text. Throws as download does; Error{io} when it is larger than `max` bytes.
 std::string get(const std::string& url, const Manner& manner, std::size_t max,
                 const std::function<void()>& check);
+
+/// A post was answered with a status that is no success (RFC 9110, sections 15.5 and 15.6).
+class Refused : public Error {
+  public:
+    Refused(const Error& error, std::string body) : Error(error), body_(std::move(body)) {}
+    /// The first 64 KiB of what came with it; outside text.
+    const std::string& body() const noexcept { return body_; }
+
+  private:
+    std::string body_;
+};
+
+/// POSTs a JSON text and returns the body of the answer, over plain http too, to this host past every proxy;
+/// follows no redirect. Retries as download does, so that `body` must bear being carried out twice. Messages
+/// name scheme, host and port alone. Throws Refused, and as get does.
+std::string post_json(const std::string& url, const std::string& body, const Manner& manner, std::size_t max,
+                      const std::function<void()>& check);
 
 /// Downloads into `folder` as `name` (mode 0644), durably, replacing what has that name; returns its size.
 /// While under way the bytes are in `<name>.partial`, and in `<name>.partial.json` what tells the remote file

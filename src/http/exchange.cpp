@@ -12,6 +12,7 @@ namespace {
 constexpr auto look_every = std::chrono::milliseconds(100);
 /// A server that keeps the connection open behind the last byte is not waited for longer.
 constexpr auto longest_linger = std::chrono::seconds(1);
+constexpr std::size_t longest_refusal = 64 << 10;
 
 class Exchange final : public Receiver {
   public:
@@ -26,7 +27,9 @@ class Exchange final : public Receiver {
   private:
     Wish fail(Why why, std::string words);
     Wish begin();
+    Wish take_refusal(std::string_view bytes);
     bool takes_body() const { return answer_ == Answer::append || answer_ == Answer::from_zero; }
+    bool takes_refusal() const { return answer_ == Answer::refused && errand_.body.has_value(); }
     bool has_all() const { return takes_body() && expected_ && received_ == *expected_; }
     Turn end_of_body(const Outcome& outcome) const;
 
@@ -36,6 +39,7 @@ class Exchange final : public Receiver {
     std::optional<Answer> answer_;
     std::optional<std::uint64_t> expected_; ///< of the body
     std::uint64_t received_ = 0;
+    std::string refusal_; ///< the body of a refused post
     std::optional<Failed> failed_;
     StallWatch stall_;
     Clock::time_point looked_{};
@@ -66,6 +70,10 @@ Receiver::Wish Exchange::on_header(std::string_view line) {
 Receiver::Wish Exchange::begin() {
     const Head& head = reader_.head();
     answer_ = meaning_of(head, errand_.store.origin(), asked_from_);
+    if (takes_refusal()) {
+        expected_ = head.length;
+        return expected_ == 0U ? Wish::no_more : Wish::more;
+    }
     if (!takes_body()) return Wish::no_more;
     expected_ = body_size_of(head);
     bool appends = answer_ == Answer::append;
@@ -76,7 +84,14 @@ Receiver::Wish Exchange::begin() {
     return Wish::more;
 }
 
+Receiver::Wish Exchange::take_refusal(std::string_view bytes) {
+    refusal_.append(bytes.substr(0, longest_refusal - refusal_.size()));
+    const bool is_whole = expected_ && refusal_.size() >= *expected_;
+    return is_whole || refusal_.size() == longest_refusal ? Wish::no_more : Wish::more;
+}
+
 Receiver::Wish Exchange::on_body(std::string_view bytes) {
+    if (takes_refusal()) return take_refusal(bytes);
     if (!takes_body()) return Wish::no_more;
     if (expected_ && bytes.size() > *expected_ - received_) {
         errand_.store.begin(errand_.store.origin(), 0); // which of the bytes are the file's is unknown
@@ -115,6 +130,8 @@ Turn Exchange::end_of_body(const Outcome& outcome) const {
 }
 
 Turn Exchange::turn(const Outcome& outcome) const {
+    if (answer_ == Answer::refused)
+        return {Turn::Kind::failed, {Why::status, reader_.head().status, {}, refusal_}, {}};
     if (failed_) return {Turn::Kind::failed, *failed_, {}};
     if (!answer_ && outcome.failed) return {Turn::Kind::failed, *outcome.failed, {}};
     if (!answer_) return failure(Why::nonsense, 0, "it ended before its header did");
@@ -126,11 +143,10 @@ Turn Exchange::turn(const Outcome& outcome) const {
         return {Turn::Kind::ask_anew, {}, {}};
     case Answer::redirect:
         return {Turn::Kind::redirect, {}, outcome.location};
-    case Answer::refused:
-        return failure(Why::status, reader_.head().status, {});
     case Answer::unasked:
         return failure(Why::nonsense, 0, "it sent a range that nobody asked for");
     case Answer::open_ended:
+    case Answer::refused:
         break;
     }
     return failure(Why::nonsense, 0, "it does not tell where the file ends");
@@ -150,8 +166,8 @@ void Errand::check() {
     if (watch_.check) watch_.check();
     if (!deadline_.passed()) return;
     throw Error(Code::no_answer,
-                shown(url) + " did not arrive within " + std::to_string(manner.deadline.count()) +
-                    " s (attempt " + std::to_string(attempts) + ")",
+                name + (body ? " did not answer within " : " did not arrive within ") +
+                    std::to_string(manner.deadline.count()) + " s (attempt " + std::to_string(attempts) + ")",
                 "check the network and try again later");
 }
 
@@ -185,7 +201,15 @@ Turn ask(Errand& errand, const std::string& url) {
     const std::uint64_t from = errand.trusts_ranges ? resume_at(origin, errand.store.size()) : 0;
     errand.check();
     Exchange exchange(errand, from);
-    Outcome outcome = attempt({url, headers_for(origin, from)}, errand.manner, exchange);
+    Request request{url, headers_for(origin, from)};
+    if (errand.body) {
+        request.headers.insert(request.headers.end(),
+                               {"Content-Type: application/json", "Accept: application/json", "Expect:"});
+        request.body = errand.body;
+        request.schemes = Schemes::http_too;
+        request.direct = is_loopback(url);
+    }
+    Outcome outcome = attempt(request, errand.manner, exchange);
     return exchange.turn(outcome);
 }
 

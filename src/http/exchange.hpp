@@ -13,11 +13,14 @@ namespace blockhost::http {
 class Errand {
   public:
     Errand(std::string url_of_caller, const Manner& given_manner, const Watch& given_watch,
-           Store& given_store)
-        : url(std::move(url_of_caller)), manner(given_manner), store(given_store), watch_(given_watch),
+           Store& given_store, std::optional<std::string> posted = std::nullopt)
+        : url(std::move(url_of_caller)), name(posted ? shown_origin(url) : shown(url)),
+          body(std::move(posted)), manner(given_manner), store(given_store), watch_(given_watch),
           deadline_(Deadline::in(given_manner.deadline)) {}
 
-    const std::string url; ///< as the caller named it; requests may go elsewhere
+    const std::string url;                 ///< as the caller named it; requests may go elsewhere
+    const std::string name;                ///< what messages call it
+    const std::optional<std::string> body; ///< what is posted; nothing: GETs
     const Manner& manner;
     Store& store;
     int attempts = 0;

@@ -76,7 +76,7 @@ CURLcode set_trust(CURL* easy, const char* ca_file) {
 CURLcode set_request(CURL* easy, const blockhost_http_request& request, const curl_slist* headers) {
     Settings settings{easy};
     settings.set(CURLOPT_URL, request.url);
-    settings.set(CURLOPT_PROTOCOLS_STR, "https");
+    settings.set(CURLOPT_PROTOCOLS_STR, request.plain_allowed ? "http,https" : "https");
     settings.set(CURLOPT_FOLLOWLOCATION, 0L);
     settings.set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1)); // one transfer a connection
     settings.set(CURLOPT_IGNORE_CONTENT_LENGTH, 1L); // libcurl drops what is beyond it without a word
@@ -86,6 +86,10 @@ CURLcode set_request(CURL* easy, const blockhost_http_request& request, const cu
     settings.set(CURLOPT_CONNECTTIMEOUT_MS, request.connect_ms);
     settings.set(CURLOPT_NOSIGNAL, 1L);
     settings.set(CURLOPT_QUICK_EXIT, 1L); // else ending it waits for the resolver
+    if (request.direct) settings.set(CURLOPT_NOPROXY, "*");
+    if (request.body == nullptr) return settings.result;
+    settings.set(CURLOPT_POSTFIELDS, request.body);
+    settings.set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body_size));
     return settings.result;
 }
 

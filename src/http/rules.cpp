@@ -4,12 +4,13 @@
 #include "base/text.hpp"
 
 #include <algorithm>
+#include <arpa/inet.h>
 
 namespace blockhost::http {
 
 namespace {
 
-constexpr std::string_view scheme = "https://";
+constexpr std::string_view scheme = "https://", plain_scheme = "http://";
 constexpr std::size_t longest_url = 4000;
 
 bool has_prefix(std::string_view s, std::string_view prefix) {
@@ -28,12 +29,15 @@ bool is_plain(char c) {
     return c > ' ' && c < 0x7f && c != '\\';
 }
 
-std::string sentence_of(const std::string& url, const Failed& failed) {
+std::string sentence_of(const std::string& url, const Failed& failed, Act act) {
     std::string words = failed.words.empty() ? "" : ": " + text::printable(failed.words);
     std::string status = std::to_string(failed.status);
     switch (failed.why) {
     case Why::status:
-        return url + " was not given: the server answered " + status;
+        return url +
+               (act == Act::post ? " refused the request: it answered "
+                                 : " was not given: the server answered ") +
+               status;
     case Why::proxy:
         return url + " was not given: the proxy answered " + status;
     case Why::redirect:
@@ -57,7 +61,7 @@ std::string sentence_of(const std::string& url, const Failed& failed) {
     case Why::unusable:
         break;
     }
-    return url + " cannot be fetched" + words;
+    return url + (act == Act::post ? " cannot be asked" : " cannot be fetched") + words;
 }
 
 Code code_of(const Failed& failed) {
@@ -66,7 +70,7 @@ Code code_of(const Failed& failed) {
     return worth_retrying(failed) ? Code::no_answer : Code::io;
 }
 
-std::string hint_of(const Failed& failed) {
+std::string hint_of(const Failed& failed, Act act) {
     switch (failed.why) {
     case Why::proxy:
         return "look at https_proxy and no_proxy in the environment";
@@ -76,22 +80,26 @@ std::string hint_of(const Failed& failed) {
     case Why::broken:
         return "check the network and try again later";
     case Why::untrusted:
-        return "if it is yours, name its certificate authority by --ca-file";
+        return act == Act::post ? "use a server with a certificate that this host trusts"
+                                : "if it is yours, name its certificate authority by --ca-file";
     case Why::unreadable:
-        return "check --ca-file; without it: apt-get install ca-certificates";
+        return act == Act::post ? "apt-get install ca-certificates"
+                                : "check --ca-file; without it: apt-get install ca-certificates";
     case Why::no_tls:
         return "it must speak TLS 1.2 or later";
     case Why::status:
         return worth_retrying(failed) ? "try again later" : "check the URL";
     default:
-        return "check the URL, or use another mirror";
+        return act == Act::post ? "check the URL" : "check the URL, or use another mirror";
     }
 }
 
 } // namespace
 
-std::string objection_to(std::string_view url) {
-    if (!has_prefix(url, scheme)) return "is not https";
+std::string objection_to(std::string_view url, Schemes schemes) {
+    const bool plain = schemes == Schemes::http_too;
+    if (!has_prefix(url, scheme) && !(plain && has_prefix(url, plain_scheme)))
+        return plain ? "is neither https nor http" : "is not https";
     if (url.size() > longest_url) return "is longer than " + std::to_string(longest_url) + " bytes";
     if (!std::all_of(url.begin(), url.end(), is_plain)) return "has characters that a URL spells with %";
     std::string_view authority = authority_of(url);
@@ -107,6 +115,28 @@ std::string shown(std::string_view url) {
     if (auto at = authority.rfind('@'); at != authority.npos)
         kept.erase(static_cast<std::size_t>(authority.data() - kept.data()), at + 1);
     return text::printable(kept);
+}
+
+std::string shown_origin(std::string_view url) {
+    std::string_view authority = authority_of(url);
+    if (authority.empty()) return "the URL";
+    return shown(url.substr(0, static_cast<std::size_t>(authority.data() + authority.size() - url.data())));
+}
+
+bool is_loopback(std::string_view url) {
+    const std::string authority = text::lower(authority_of(url));
+    if (authority.find('@') != authority.npos) return false;
+    if (authority == "[::1]" || authority.starts_with("[::1]:")) return true;
+    const std::string host = authority.substr(0, authority.find(':'));
+    in_addr address{};
+    constexpr std::uint32_t first_byte = 0xff000000, loopback = 0x7f000000;
+    return host == "localhost" || (inet_pton(AF_INET, host.c_str(), &address) == 1 &&
+                                   (ntohl(address.s_addr) & first_byte) == loopback);
+}
+
+bool is_unprotected(std::string_view url) {
+    if (!has_prefix(url, plain_scheme)) return false;
+    return !is_loopback(url);
 }
 
 bool worth_retrying(const Failed& failed) {
@@ -130,9 +160,9 @@ std::chrono::milliseconds pause_after(int failed_attempts, std::chrono::millisec
     return std::min(pause, longest);
 }
 
-Error error_of(std::string_view url, const Failed& failed, int attempts) {
+Error error_of(std::string_view name, const Failed& failed, int attempts, Act act) {
     std::string count = attempts == 1 ? " (1 attempt)" : " (" + std::to_string(attempts) + " attempts)";
-    return Error(code_of(failed), sentence_of(shown(url), failed) + count, hint_of(failed));
+    return Error(code_of(failed), sentence_of(shown(name), failed, act) + count, hint_of(failed, act));
 }
 
 } // namespace blockhost::http

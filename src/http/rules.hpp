@@ -13,12 +13,21 @@ namespace blockhost::http {
 /// Redirects that one attempt follows.
 constexpr int most_redirects = 10;
 
-/// What speaks against fetching `url`, as the end of a sentence about it ("is not https"); empty: nothing.
-/// Only https, without userinfo (it would end in logs), with a host, spelled in printable ASCII.
-std::string objection_to(std::string_view url);
+enum class Schemes { https, http_too };
+
+/// What speaks against asking `url`, as the end of a sentence about it ("is not https"); empty: nothing.
+/// Only those schemes, without userinfo (it would end in logs), with a host, spelled in printable ASCII.
+std::string objection_to(std::string_view url, Schemes schemes = Schemes::https);
 
 /// `url` as messages show it: printable, without userinfo, query and fragment, which may be secrets.
 std::string shown(std::string_view url);
+/// Whether `url` leads to this very host: to localhost, an address of 127.0.0.0/8 in full, or [::1].
+bool is_loopback(std::string_view url);
+/// Whether what is said to `url` and answered can be read and changed on its way: http to another host.
+bool is_unprotected(std::string_view url);
+/// Scheme, host and port of `url` alone, "the URL" where it has none: the path of an endpoint may be a secret
+/// too.
+std::string shown_origin(std::string_view url);
 
 /// Why an attempt brought nothing.
 enum class Why {
@@ -38,7 +47,8 @@ enum class Why {
 struct Failed {
     Why why = Why::unusable;
     int status = 0;
-    std::string words; ///< evidence; outside text
+    std::string words;     ///< evidence; outside text
+    std::string body = {}; ///< of a status that a post got: what came with it; outside text
 };
 
 bool worth_retrying(const Failed& failed);
@@ -49,6 +59,8 @@ std::chrono::milliseconds pause_after(int failed_attempts, std::chrono::millisec
 
 /// not_found for 404 and 410; denied for 401 and 403; no_answer for what another attempt may mend; io for
 /// the rest.
-Error error_of(std::string_view url, const Failed& failed, int attempts);
+/// `name`: the URL that the sentence is about.
+enum class Act { fetch, post };
+Error error_of(std::string_view name, const Failed& failed, int attempts, Act act = Act::fetch);
 
 } // namespace blockhost::http

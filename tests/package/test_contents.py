@@ -54,6 +54,7 @@ FILES = f"""
 /usr/share/man/man8/blockhost-libvirt-boot.8.gz
 /usr/share/man/man8/blockhost-libvirt-extend.8.gz
 /usr/share/man/man8/blockhost-libvirt-help.8.gz
+/usr/share/man/man8/blockhost-libvirt-mint-nft.8.gz
 /usr/share/man/man8/blockhost-libvirt-recover.8.gz
 /usr/share/man/man8/blockhost-libvirt-setup.8.gz
 /usr/share/man/man8/blockhost-libvirt-templates.8.gz

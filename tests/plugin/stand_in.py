@@ -24,6 +24,7 @@ DETECTED = {"works": True, "findings": [
     {"finding": "driver module", "ok": True, "found": "/usr/lib/it.so", "advice": ""},
     {"finding": "libvirt client", "ok": True, "found": "/usr/lib/libvirt.so.0", "advice": ""},
     {"finding": "daemon socket", "ok": True, "found": "/run/libvirt/libvirt-sock", "advice": ""},
+    {"finding": "connection", "ok": True, "found": "libvirt answers", "advice": ""},
     {"finding": "configuration", "ok": False, "found": "Config not found: /etc/blockhost/db.yaml", "advice": ""},
     {"finding": "virtualization", "ok": True, "found": "KVM can run guests", "advice": ""},
     {"finding": "bridge", "ok": False, "found": "not looked at", "advice": "mend that first"},

@@ -15,7 +15,7 @@ BINARY = BUILD / "blockhost-libvirt"
 FLOORS = {
     "base": 0, "model": 1, "config": 2,
     "registry": 3, "hypervisor": 3, "guest": 3, "host": 3, "http": 3,
-    "lifecycle": 4, "image": 4, "cli": 5, "subcommands": 6,
+    "lifecycle": 4, "image": 4, "chain": 4, "cli": 5, "subcommands": 6,
 }
 
 # The contract's table of names, typed in by hand.
@@ -83,6 +83,12 @@ def test_only_the_libvirt_driver_speaks_to_libvirt():
 
 def test_only_the_http_module_speaks_to_libcurl():
     assert [str(p.relative_to(TREE)) for p in sources() if "<curl/" in p.read_text()] == ["src/http/module.cpp"]
+
+
+def test_only_one_file_knows_the_library_that_signs_and_only_the_chain_knows_the_key():
+    assert [str(p.relative_to(TREE)) for p in sources() if "<secp256k1" in p.read_text()] == ["src/chain/key.cpp"]
+    users = {floor_of(p) for p in sources() if any(name == "chain/key.hpp" for name, _ in included_folders(p))}
+    assert users == {"chain"}
 
 
 def test_the_process_runner_is_used_on_the_host_and_image_floors_only():

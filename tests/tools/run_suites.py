@@ -30,7 +30,7 @@ SANITIZER_ENVIRONMENT = {
 SLOW_LAST = ("system",)
 NOTE = "NOTE: "
 """Begins a line of a pytest suite that is shown as the suite runs."""
-SPREAD = ("cli", "http", "lifecycle", "image", "plugin")
+SPREAD = ("cli", "http", "lifecycle", "image", "mint", "plugin")
 """Pytest folders whose tests share nothing and mostly wait: several at a time."""
 PAIRED = ("system",)
 """Folders whose files share nothing (each has machines of its own), and wait for guests and for zombies to be collected."""

@@ -235,6 +235,7 @@ TEST_CASE("every verb knows mock and help") {
 TEST_CASE("rows are found by verb and by contract name") {
     CHECK(row_of_verb("create") == row_of_contract_name("blockhost-vm-create"));
     CHECK(row_of_verb("creat") == nullptr);
+    CHECK(row_of_verb("destroy") == row_of_contract_name("another-destroy"));
     CHECK(row_of_contract_name("") == nullptr);
     CHECK(row_of_contract_name("create") == nullptr);
 }

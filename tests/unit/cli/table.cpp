@@ -96,6 +96,7 @@ std::vector<Row> make_rows() {
 
     Row destroy{.verb = "destroy",
                 .contract_name = "blockhost-vm-destroy",
+                .foreign_name = "another-destroy",
                 .summary = "destroy a VM with its disk",
                 .operands = {existing_vm},
                 .needs = Needs::hypervisor,

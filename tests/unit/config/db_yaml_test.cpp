@@ -276,6 +276,46 @@ TEST_CASE("web3 defaults are two numbers, both optional, in a file that is optio
     CHECK(contains(config_error([&] { read_web3("auth: {"); }), "web3-defaults.yaml: line "));
 }
 
+TEST_CASE("node, contract and key of the chain are needed, its id and a cap on fees are not") {
+    auto read_chain = [](const std::string& yaml) {
+        Root root;
+        put(root.paths.web3_defaults(), yaml);
+        return read_chain_config(root.paths);
+    };
+    const auto complaint = [&](const std::string& yaml) { return config_error([&] { read_chain(yaml); }); };
+    const std::string deployer = "deployer: {private_key_file: /etc/key}\n", url = "https://node/secret-path",
+                      chain = "blockchain:\n  rpc_url: " + url + "\n  nft_contract: 0xab\n";
+    const ChainConfig plain = read_chain(chain + deployer);
+    CHECK(plain.rpc_url == url);
+    CHECK(plain.nft_contract == "0xab");
+    CHECK(plain.key_file == "/etc/key");
+    CHECK_FALSE(plain.chain_id);
+    CHECK(plain.max_fee_gwei == 500);
+    const ChainConfig full = read_chain(chain + "  chain_id: 11155111\n  max_fee_gwei: '30'\n" + deployer);
+    CHECK(full.chain_id == 11155111);
+    CHECK(full.max_fee_gwei == 30);
+
+    Root nothing;
+    CHECK(contains(config_error([&] { read_chain_config(nothing.paths); }), "web3-defaults.yaml is missing"));
+    CHECK(contains(complaint(deployer), "blockchain.rpc_url: is missing"));
+    CHECK(contains(complaint("blockchain: {rpc_url: ''}\n" + deployer), "blockchain.rpc_url: is missing"));
+    CHECK(
+        contains(complaint("blockchain: {rpc_url: x}\n" + deployer), "blockchain.nft_contract: is missing"));
+    CHECK(contains(complaint(chain), "deployer.private_key_file: is missing"));
+    CHECK(contains(complaint(chain + "  chain_id: 0\n" + deployer), "blockchain.chain_id: expected"));
+    CHECK(
+        contains(complaint(chain + "  max_fee_gwei: -1\n" + deployer), "blockchain.max_fee_gwei: expected"));
+}
+
+TEST_CASE("a complaint about the key's file does not repeat what may be the key") {
+    Root root;
+    put(root.paths.web3_defaults(),
+        "blockchain: {rpc_url: x, nft_contract: y}\ndeployer: {private_key_file: abcdef}\n");
+    const std::string complaint = config_error([&] { read_chain_config(root.paths); });
+    CHECK(contains(complaint, "deployer.private_key_file: is no absolute path"));
+    CHECK_FALSE(contains(complaint, "abcdef"));
+}
+
 TEST_CASE("aliases that lead to one mapping in more ways than can be walked keep nobody waiting") {
     std::string yaml = "m0: &m0 {a: 1}\n";
     for (int i = 1; i <= 15; ++i) {

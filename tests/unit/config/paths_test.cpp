@@ -38,6 +38,7 @@ TEST_CASE("without a root of its own everything is where the contract says") {
     CHECK(paths.cloud_init == "/var/lib/blockhost/cloud-init");
     CHECK(paths.metrics == "/var/lib/blockhost/metrics");
     CHECK(paths.journal == "/var/lib/blockhost/journal");
+    CHECK(paths.mints == "/var/lib/blockhost/mints");
     CHECK(paths.world.empty());
 }
 

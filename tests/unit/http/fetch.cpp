@@ -1,6 +1,6 @@
-// Downloads by http::download, or prints by http::get, as tests/http asks; exits as the error table says.
-// Progress, size and errors are lines of JSON on stdout; stderr stays empty, so that a word there is
-// libcurl's.
+// Downloads by http::download, or prints by http::get or http::post_json, as tests/http asks; exits as the
+// error table says. Progress, size and errors are lines of JSON on stdout; stderr stays empty, so that a word
+// there is libcurl's.
 #include "base/error.hpp"
 #include "base/interrupt.hpp"
 #include "base/json.hpp"
@@ -74,6 +74,10 @@ void fetch(std::map<std::string, std::string>& options) {
         say({{"text", http::get(options["--url"], manner, std::stoul(max->second), watch.check)}});
         return;
     }
+    if (auto body = options.find("--post"); body != options.end()) {
+        say({{"text", http::post_json(options["--url"], body->second, manner, 1000, watch.check)}});
+        return;
+    }
     auto folder = Folder::open(options["--folder"]);
     if (!folder) throw Error(Code::not_found, "no such folder");
     say({{"downloaded", http::download(options["--url"], *folder, options["--name"], manner, watch)}});
@@ -86,6 +90,12 @@ int main(int argc, char** argv) {
     auto options = options_of(argc, argv);
     try {
         fetch(options);
+    } catch (const http::Refused& error) {
+        say({{"code", row_of(error.code()).name},
+             {"message", error.message()},
+             {"hint", error.hint()},
+             {"body", error.body()}});
+        return row_of(error.code()).exit_status;
     } catch (const Error& error) {
         say({{"code", row_of(error.code()).name}, {"message", error.message()}, {"hint", error.hint()}});
         return row_of(error.code()).exit_status;

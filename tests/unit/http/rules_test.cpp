@@ -46,6 +46,28 @@ TEST_CASE("a URL is shown without what may be secret and without control charact
     CHECK(shown("") == "");
 }
 
+TEST_CASE("endpoints may be asked by http, and are shown without their path") {
+    CHECK(objection_to("http://h/", Schemes::http_too) == "");
+    CHECK(objection_to("HTTPS://h/", Schemes::http_too) == "");
+    CHECK(objection_to("ftp://h/", Schemes::http_too) == "is neither https nor http");
+    CHECK(objection_to("http://user@h/", Schemes::http_too) == "has a user name or password in it");
+    CHECK(shown_origin("https://node.example:8545/v3/secret?key=secret") == "https://node.example:8545");
+    CHECK(shown_origin("https://user:secret@h/secret") == "https://h");
+    CHECK(shown_origin("http://[::1]:8545") == "http://[::1]:8545");
+    CHECK(shown_origin("h/secret") == "the URL");
+}
+
+TEST_CASE("http is unprotected but to this host") {
+    for (auto url :
+         {"http://h/", "HTTP://10.0.0.1:8545", "http://localhost.example/", "http://",
+          "http://127.evil.example/", "http://127.0.0.1.example", "http://127.1/", "http://128.0.0.1/",
+          "http://[::1].example/", "http://[::2]:1", "http://127.0.0.1:80@h/"})
+        CHECK(is_unprotected(url));
+    for (auto url : {"https://h/", "http://127.0.0.1:8545/", "http://localhost:8545", "http://LOCALHOST/",
+                     "http://[::1]:8545", "http://[::1]", "http://127.255.0.3"})
+        CHECK_FALSE(is_unprotected(url));
+}
+
 TEST_CASE("another attempt is made where it may help, and nowhere else") {
     auto status = [](int number) { return worth_retrying({Why::status, number, {}}); };
     for (int number : {408, 429, 500, 502, 503, 504, 599}) CHECK(status(number));
@@ -81,6 +103,15 @@ TEST_CASE("each failure has a code of the house") {
     for (Why why : {Why::redirect, Why::oversized, Why::untrusted, Why::unreadable, Why::no_tls,
                     Why::nonsense, Why::unusable})
         CHECK(code(why, 0) == Code::io);
+}
+
+TEST_CASE("a failed post is told in words of its own") {
+    const Error busy = error_of("http://h", {Why::status, 429, {}}, 4, Act::post);
+    CHECK(busy.message() == "http://h refused the request: it answered 429 (4 attempts)");
+    CHECK(busy.hint() == "try again later");
+    CHECK(error_of("http://h", {Why::nonsense, 0, {}}, 1, Act::post).hint() == "check the URL");
+    CHECK_THAT(error_of("http://h", {Why::untrusted, 0, {}}, 1, Act::post).hint(),
+               !Catch::Contains("--ca-file"));
 }
 
 TEST_CASE("a failure's sentence names the URL, the evidence and the attempts, and what to do") {

@@ -202,7 +202,7 @@ class Look:
 
 FULL_SPEED = "KVM can run guests"
 NO_CONFIGURATION = "Config not found:"
-LIBVIRT = ("driver module", "libvirt client", "daemon socket")
+LIBVIRT = ("driver module", "libvirt client", "daemon socket", "connection")
 MADE_LATER = {"configuration": "the settings", "storage pool": "the storage pool",
               "template": "the template that machines are copied from"}
 LEFT_TO_THE_SETTINGS = ("bridge",)
@@ -242,6 +242,8 @@ def _virtualization(finding):
 
 def _libvirt(found):
     lacking = [found[name] for name in LIBVIRT if name in found and found[name].get("ok") is not True]
+    if len(lacking) > 1:  # the others are why nobody connects
+        lacking = [each for each in lacking if each is not found.get("connection")]
     if lacking:
         return [Look("bad", "libvirt, which runs the machines, is not ready.", _details(each)) for each in lacking]
     if all(name in found for name in LIBVIRT):
