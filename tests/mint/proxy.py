@@ -11,6 +11,7 @@ import dataclasses
 import http.server
 import json
 import threading
+import time
 
 
 @dataclasses.dataclass
@@ -32,7 +33,7 @@ def error(request, message, code=-32000, **more):
 
 class Proxy:
     def __init__(self, chain):
-        self.chain, self.rules, self.methods, self.sent = chain, {}, [], []
+        self.chain, self.rules, self.methods, self.sent, self.taken = chain, {}, [], [], 0
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -85,6 +86,12 @@ class Proxy:
 
         self.on(method, limited)
 
+    def await_taken(self, count, run):
+        """Until the node has been handed so many transactions while `run` goes on."""
+        while self.taken < count:
+            assert run.poll() is None
+            time.sleep(0.01)
+
     def pass_on(self, request):
         return json.loads(self.chain.pass_on(json.dumps(request)))
 
@@ -94,4 +101,5 @@ class Proxy:
             self.sent.append(request["params"][0])
         rule = self.rules.get(request["method"]) or self.rules.get("*")
         made = rule(request, self.pass_on) if rule else self.pass_on(request)
+        self.taken += request["method"] == "eth_sendRawTransaction"
         return made if isinstance(made, Raw) else Raw(body=json.dumps(made).encode())

@@ -304,9 +304,7 @@ def test_a_revert_in_a_block_that_was_taken_back_is_none(host, proxy, chain):
     """A node of the past: its receipt is of a block that the chain has not, so that its height says nothing."""
     chain.ask("evm_setAutomine", False)
     run = host.start(WALLET)
-    while not proxy.sent:
-        assert run.poll() is None
-        time.sleep(0.01)
+    proxy.await_taken(1, run)
     chain.mine(1)
     assert Run(run).token == 0
 
@@ -318,9 +316,7 @@ def test_a_revert_in_a_block_that_was_taken_back_is_none(host, proxy, chain):
 
     proxy.on("eth_getTransactionReceipt", of_the_past)
     run = host.start(WALLET, "--timeout", 4)
-    while len(proxy.sent) < 2:
-        assert run.poll() is None
-        time.sleep(0.01)
+    proxy.await_taken(2, run)
     chain.mine(20)
     Run(run).refuses("is not confirmed")
     proxy.rules.clear()
@@ -465,13 +461,9 @@ def test_a_node_that_does_not_count_what_waits(host, proxy, chain):
     chain.ask("evm_setAutomine", False)
     proxy.on("eth_getTransactionCount", lambda request, pass_on: pass_on(request | {"params": [request["params"][0], "latest"]}))
     first = host.start(WALLET)
-    while not proxy.sent:
-        assert first.poll() is None
-        time.sleep(0.01)
+    proxy.await_taken(1, first)
     second = host.start(random_wallet())
-    while len(proxy.sent) < 2:
-        assert second.poll() is None
-        time.sleep(0.01)
+    proxy.await_taken(2, second)
     chain.mine()
     assert sorted([Run(first).token, Run(second).token]) == [0, 1]
 
@@ -531,9 +523,7 @@ def test_a_dead_neighbours_transaction_that_cannot_be_sent_is_named(host, proxy,
 def test_the_money_of_a_mint_under_way_is_not_offered_twice(host, proxy, chain):
     chain.ask("evm_setAutomine", False)
     first = host.start(random_wallet())
-    while not proxy.sent:
-        assert first.poll() is None
-        time.sleep(0.01)
+    proxy.await_taken(1, first)
     [entry] = host.open_entries()
     most = int(json.loads(entry.read_text())["most_wei"], 16)
     chain.fund(host.account, most + most // 2)
