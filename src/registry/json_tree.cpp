@@ -429,20 +429,21 @@ class JsonTreeParser {
         }
     }
 
-    /// Of an object whose text has been checked: calls `take` with each member's key, as spelled, and its
-    /// value's text.
+    /// Of an object whose text has been checked: calls `take` with each member's key and its value's text.
     template<class Take>
     void each_member(Take take) {
+        std::string decoded;
         at_ = 1;
         for (skip_blanks(); peek() != '}'; skip_blanks()) {
             if (peek() == ',') ++at_, skip_blanks();
-            const std::string_view spelling = string_spelling();
+            std::string_view key = string_spelling();
+            if (key.find('\\') != key.npos) key = decoded = unescape(key, LoneSurrogates::keep);
             skip_blanks();
             ++at_;
             skip_blanks();
             const std::size_t start = at_;
             skip_value();
-            take(spelling, text_.substr(start, at_ - start));
+            take(key, text_.substr(start, at_ - start));
         }
     }
 
@@ -717,15 +718,6 @@ JsonTree::Children& JsonTree::changing() {
     return *children_;
 }
 
-namespace {
-
-bool is_spelling_of(std::string_view spelling, std::string_view key) {
-    return spelling.find('\\') == spelling.npos ? spelling == key
-                                                : unescape(spelling, LoneSurrogates::keep) == key;
-}
-
-} // namespace
-
 std::optional<JsonTree> JsonTree::peek(std::string_view key) const {
     if (kind_ != Kind::object || children_) {
         const JsonTree* found = get(key);
@@ -733,8 +725,8 @@ std::optional<JsonTree> JsonTree::peek(std::string_view key) const {
     }
     std::optional<std::string_view> last;
     JsonTreeParser(raw_->document, raw_->text, raw_->level, 0)
-        .each_member([&](std::string_view spelling, std::string_view value) {
-            if (is_spelling_of(spelling, key)) last = value;
+        .each_member([&](std::string_view each, std::string_view value) {
+            if (each == key) last = value;
         });
     if (!last) return std::nullopt;
     return JsonTreeParser(raw_->document, *last, raw_->level + 1, 0).document();
@@ -747,9 +739,9 @@ void JsonTree::read_texts(std::span<const std::string_view> keys, std::span<std:
         return;
     }
     JsonTreeParser(raw_->document, raw_->text, raw_->level, 0)
-        .each_member([&](std::string_view spelling, std::string_view value) {
+        .each_member([&](std::string_view each, std::string_view value) {
             for (std::size_t i = 0; i < keys.size(); ++i)
-                if (is_spelling_of(spelling, keys[i]))
+                if (each == keys[i])
                     found[i] = value.front() == '"'
                                    ? unescape(value.substr(1, value.size() - 2), LoneSurrogates::replace)
                                    : "";
