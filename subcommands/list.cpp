@@ -58,11 +58,11 @@ class Question {
     std::exception_ptr failure_;
 };
 
-/// A destroyed record wins; else the live state; without one, what the record says.
-std::string status_of(const VmRecord& record, const std::optional<States>& live) {
-    if (record.status == RecordStatus::destroyed || !live) return std::string(to_string(record.status));
-    const auto domain = live->find(record.name.str());
-    return domain == live->end() ? "destroyed" : std::string(contract_status(domain->second));
+/// What is live, where it is known, wins over what the record says, unless that is destroyed.
+void show_live(Line& line, const States& live) {
+    if (line.status == to_string(RecordStatus::destroyed)) return;
+    const auto domain = live.find(line.name);
+    line.status = domain == live.end() ? "destroyed" : std::string(contract_status(domain->second));
 }
 
 /// The date of a timestamp; only what is one is shown, since panels put it into pages unescaped.
@@ -78,10 +78,11 @@ std::vector<Line> lines_of(const cli::Call& call) {
         Question question(call, registry);
         const auto records = readable_records(call, registry);
         if (records.empty()) return lines;
-        const auto live = question.answer();
-        for (const VmRecord& record : records)
-            lines.push_back({record.name.str(), status_of(record, live), record.ip ? record.ip->str() : "",
-                             date_of(record)});
+        for (const VmRecord& record : records) // while libvirt is at work
+            lines.push_back({record.name.str(), std::string(to_string(record.status)),
+                             record.ip ? record.ip->str() : "", date_of(record)});
+        if (const auto live = question.answer())
+            for (Line& line : lines) show_live(line, *live);
     } catch (const Error& error) {
         lines.clear();
         call.printer.error(error);
@@ -98,9 +99,11 @@ void print_json(cli::Printer& printer, const std::vector<Line>& lines) {
 }
 
 void print_table(cli::Printer& printer, const std::vector<Line>& lines) {
-    printer.answer("NAME\tSTATUS\tIP\tCREATED");
-    for (const Line& line : lines)
-        printer.answer(line.name + "\t" + line.status + "\t" + line.ip + "\t" + line.created);
+    std::string table = "NAME\tSTATUS\tIP\tCREATED\n";
+    for (const auto& [name, status, ip, created] : lines)
+        table.append(name).append("\t").append(status).append("\t").append(ip).append("\t").append(created) +=
+            '\n';
+    printer.answer_raw(table);
 }
 
 int run(cli::Call& call) {

@@ -197,6 +197,14 @@ def point_of(row, **more):
     return more | {"wall_ms": row["a"]["wall_ms"][0], "cpu_ms": row["a"]["cpu_ms"][0], "peak_kib": row["a"]["peak_kib"]}
 
 
+def lists(bench, env, at):
+    once = bench.program("rawlist")
+    bench.pair("domains", "list" + at, [BINARY, "list"], "one bulk call in C (rawlist)", once, env, 1.5)
+    bench.pair("domains", "list --json" + at, [BINARY, "list", "--json"], "one bulk call in C (rawlist)", once, env, 1.5)
+    bench.pair("domains", "list" + at, [BINARY, "list"], "virsh list --all",
+               ["/usr/bin/virsh", "-c", "qemu:///system", "list", "--all"], env, 1, rounds=max(5, bench.rounds // 5))
+
+
 def domains(bench, options):
     root, names = bench.folder / "root", [f"bhbench{os.getpid()}-{n:03d}" for n in range(options.domains)]
     make_root(root)
@@ -208,9 +216,13 @@ def domains(bench, options):
     curves = {verb: [] for verb in [*verbs, STATS_CALL, STATES_CALL]}
     there, few = 0, max(10, bench.rounds // 5)
     try:
+        for name in names:
+            (bench.folder / f"{name}.xml").write_text(DOMAIN.format(name))
+        virsh(bench.folder, [f"define {bench.folder}/{name}.xml" for name in names])
+        write_database(root / "var/lib/blockhost/vms.json", {name: record(name, n) for n, name in enumerate(names)})
+        lists(bench, env, f" ({len(names)} domains, none running)")
+        virsh(bench.folder, [f"undefine {name}" for name in names])
         for size in sizes_up_to(options.domains):
-            for name in names[there:size]:
-                (bench.folder / f"{name}.xml").write_text(DOMAIN.format(name))
             virsh(bench.folder, [f"define {bench.folder}/{name}.xml" for name in names[there:size]])
             virsh(bench.folder, [f"start {name}" for name in names[min(there, options.running):min(size, options.running)]])
             there = size
@@ -226,11 +238,7 @@ def domains(bench, options):
         rows = json.loads(subprocess.run([BINARY, "metrics", "--all"], env=env, check=True, capture_output=True).stdout)
         running = sum(row["state"] == "running" for row in rows)
         at = f" ({there} domains, {running} running)"
-        lists = bench.program("rawlist")
-        bench.pair("domains", "list" + at, [BINARY, "list"], "one bulk call in C (rawlist)", lists, env, 1.5)
-        bench.pair("domains", "list --json" + at, [BINARY, "list", "--json"], "one bulk call in C (rawlist)", lists, env, 1.5)
-        bench.pair("domains", "list" + at, [BINARY, "list"], "virsh list --all",
-                   ["/usr/bin/virsh", "-c", "qemu:///system", "list", "--all"], env, 1)
+        lists(bench, env, at)
         bench.pair("domains", "metrics --all" + at, [BINARY, "metrics", "--all"], "the bulk call alone (rawstats)",
                    bench.program("rawstats"), env, 3, rounds=5)
     finally:
