@@ -47,7 +47,7 @@ case $which_builds in
         ;;&
     sanitized | both)
         say "building with ASan and UBSan"
-        # g++ 12 with ASan sees uninitialized values in the standard library's own <regex> and <functional>.
+        # g++ 12 with ASan sees uninitialized values in the standard library's own <functional>.
         # ASan looks up the XDR functions that it wraps at start; libvirt, loaded later, calls them: so libtirpc is linked.
         with_progress "$(build_log "$sanitized")" build_tree "$tree" "$sanitized" -Dwerror=true -Dtests=true \
             -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1 -Dcpp_args=-Wno-maybe-uninitialized \
