@@ -8,49 +8,11 @@
 #include "base/time.hpp"
 #include "hypervisor/tuning_json.hpp"
 #include "tests/fuzz/fuzz.hpp"
-
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <thread>
-#include <unistd.h>
+#include "tests/fuzz/parrot.hpp"
 
 using namespace blockhost;
 
 namespace {
-
-/// Answers every request with the same bytes, and closes.
-class Agent {
-  public:
-    Agent()
-        : socket_(folder_.path() / "agent.sock"), listening_(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-        sockaddr_un address{};
-        address.sun_family = AF_UNIX;
-        socket_.native().copy(address.sun_path, sizeof address.sun_path - 1);
-        fuzz::check(bind(listening_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
-                        listen(listening_, 4) == 0,
-                    "an agent can listen");
-        std::thread([this] { serve(); }).detach();
-    }
-    const std::filesystem::path& path() const { return socket_; }
-    void set(std::string_view bytes) { bytes_ = bytes; }
-
-  private:
-    void serve() const {
-        for (;;) {
-            const int caller = accept(listening_, nullptr, nullptr);
-            if (caller < 0) return;
-            char request[4096];
-            (void)!read(caller, request, sizeof request);
-            (void)!send(caller, bytes_.data(), bytes_.size(), MSG_NOSIGNAL);
-            close(caller);
-        }
-    }
-
-    fuzz::MemoryFolder folder_;
-    std::filesystem::path socket_;
-    int listening_;
-    std::string bytes_;
-};
 
 /// What a person is shown of an answer is bounded and printable.
 void check_message(const Error& error) {
@@ -68,7 +30,8 @@ void reply(std::string_view text) {
 }
 
 void frame(std::string_view bytes) {
-    static auto& agent = *new Agent; // its thread ends with the process
+    static auto& agent =
+        *new fuzz::Parrot(fuzz::Parrot::Manner::hears_a_request_first); // its thread ends with the process
     agent.set(bytes);
     constexpr auto patience = std::chrono::seconds(20);
     const auto end = Deadline::in(patience);

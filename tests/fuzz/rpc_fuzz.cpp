@@ -6,49 +6,12 @@
 #include "hypervisor/rpc/message.hpp"
 #include "hypervisor/rpc/socket.hpp"
 #include "tests/fuzz/fuzz.hpp"
-
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <thread>
-#include <unistd.h>
+#include "tests/fuzz/parrot.hpp"
 
 namespace blockhost::rpc {
 namespace {
 
 constexpr auto patience = std::chrono::seconds(20);
-
-/// Says the same bytes to every caller, and closes.
-class Daemon {
-  public:
-    Daemon()
-        : socket_(folder_.path() / "daemon.sock"),
-          listening_(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-        sockaddr_un address{};
-        address.sun_family = AF_UNIX;
-        socket_.native().copy(address.sun_path, sizeof address.sun_path - 1);
-        fuzz::check(bind(listening_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
-                        listen(listening_, 4) == 0,
-                    "a daemon can listen");
-        std::thread([this] { serve(); }).detach();
-    }
-    const std::filesystem::path& path() const { return socket_; }
-    void set(std::string_view bytes) { bytes_ = bytes; }
-
-  private:
-    void serve() const {
-        for (;;) {
-            const int caller = accept(listening_, nullptr, nullptr);
-            if (caller < 0) return;
-            (void)!send(caller, bytes_.data(), bytes_.size(), MSG_NOSIGNAL);
-            close(caller);
-        }
-    }
-
-    fuzz::MemoryFolder folder_;
-    std::filesystem::path socket_;
-    int listening_;
-    std::string bytes_;
-};
 
 /// Trouble is an answer too; anything else that is thrown is a finding.
 template<class Body>
@@ -62,7 +25,8 @@ void told(Body body) {
 }
 
 void packets(std::string_view bytes) {
-    static auto& daemon = *new Daemon; // its thread ends with the process
+    static auto& daemon =
+        *new fuzz::Parrot(fuzz::Parrot::Manner::speaks_at_once); // its thread ends with the process
     daemon.set(bytes);
     const auto end = Deadline::in(patience);
     told([&] {
