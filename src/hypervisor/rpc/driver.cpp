@@ -115,9 +115,8 @@ class Driver final : public Hypervisor {
         if (!module_) {
             const AskingTime::Pause ours; // it is loading that takes long
             try {
-                const auto seconds = std::chrono::ceil<std::chrono::seconds>(longest);
-                module_ =
-                    open_libvirt(uri_, access_, std::clamp<std::chrono::seconds>(seconds, 1s, longest_));
+                const auto seconds = std::min(std::chrono::ceil<std::chrono::seconds>(longest), longest_);
+                module_ = open_libvirt(uri_, access_, std::max<std::chrono::seconds>(seconds, 1s));
             } catch (const Error& why) {
                 no_module_ = why;
                 throw;
