@@ -7,6 +7,7 @@
 #   tests/run.sh --sanitize      only the sanitizer build and its suites
 #   tests/run.sh --only SUITE    only suites of that name or kind (may be repeated)
 #   tests/run.sh --list          names the suites
+#   tests/run.sh --slowest N     names each suite's N slowest tests
 #
 # BLOCKHOST_NO_GUEST=1 waives the guests that boot for real. Needs root for packages, libvirt and the system suite.
 set -euo pipefail
@@ -31,6 +32,11 @@ while [ $# -gt 0 ]; do
             case $which_builds$2 in bothsanitize:*) which_builds=sanitized ;; both*) which_builds=plain ;; esac
             shift
             ;;
+        --slowest)
+            [ $# -ge 2 ] || fail "--slowest needs a number"
+            passed_on+=(--slowest "$2")
+            shift
+            ;;
         --list) passed_on+=(--list) ;;
         -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; exit 0 ;;
         *) fail "unknown option $1; tests/run.sh --help tells the options" ;;
@@ -42,16 +48,12 @@ need_packages build libvirt test quick-guest template deb package browser fuzz c
 case $which_builds in
     plain | both)
         say "building, warnings are errors"
-        with_progress "$(build_log "$plain")" build_tree "$tree" "$plain" -Dwerror=true -Dtests=true -Db_sanitize=none
+        with_progress "$(build_log "$plain")" build_tree "$tree" "$plain" -Dwerror=true -Dtests=true -Dcpp_args=-g1
         passed_on+=(--build "$plain")
         ;;&
     sanitized | both)
         say "building with ASan and UBSan"
-        # g++ 12 with ASan sees uninitialized values in the standard library's own <functional>.
-        # ASan looks up the XDR functions that it wraps at start; libvirt, loaded later, calls them: so libtirpc is linked.
-        with_progress "$(build_log "$sanitized")" build_tree "$tree" "$sanitized" -Dwerror=true -Dtests=true \
-            -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1 -Dcpp_args=-Wno-maybe-uninitialized \
-            -Dcpp_link_args=-Wl,--push-state,--no-as-needed,-l:libtirpc.so.3,--pop-state
+        with_progress "$(build_log "$sanitized")" build_sanitized "$tree" "$sanitized"
         passed_on+=(--sanitized "$sanitized")
         ;;
 esac

@@ -19,7 +19,7 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 TREE = HERE.parents[1]
-BUILD = pathlib.Path(os.environ.get("BLOCKHOST_FUZZ_BUILD", TREE / "build-fuzz"))
+BUILD = pathlib.Path(os.environ.get("BLOCKHOST_FUZZ_BUILD", TREE / "build-sanitize"))
 LARGEST_INPUT = 64 * 1024
 MOST_FILES, MOST_BYTES = 60, 200 * 1024
 """Of a corpus in the tree."""

@@ -155,7 +155,7 @@ TEST_CASE("the vault's memory is locked, in no core and in no child, and the pro
     });
     CHECK(meanwhile == 0);
     CHECK(prctl(PR_GET_DUMPABLE) == before);
-#ifdef __SANITIZE_ADDRESS__
+#ifdef BLOCKHOST_SANITIZED
     WARN("SKIP: a sanitizer build keeps what is on the stack elsewhere");
     return;
 #endif

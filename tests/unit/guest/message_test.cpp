@@ -77,7 +77,7 @@ TEST_CASE("a reply within the bounds that would take twenty times its size is re
     while (parts.size() < 4 << 20) parts += "[],";
     const auto before = peak_kib();
     CHECK_THAT(refusal(parts + "[]]}", 8 << 20), Catch::Contains("too many parts"));
-#ifdef __SANITIZE_ADDRESS__
+#ifdef BLOCKHOST_SANITIZED
     constexpr long room_kib = 192 * 1024; // it keeps what was freed, and shadows what is there
 #else
     constexpr long room_kib = 48 * 1024;
