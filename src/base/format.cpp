@@ -1,6 +1,7 @@
-/// The compiled half of fmt, once for the whole program. Debian's package has it as a shared library only, which would
-/// cost each start of ours a library more; fmt's own way out, FMT_HEADER_ONLY, compiles it into every file, which takes as
-/// long as all that the file says itself. `nm` tells what is missing here when a file asks for more of it.
+/// The compiled half of fmt, once for the whole program. Debian's package has it as a shared library only,
+/// which would cost each start of ours a library more; fmt's own way out, FMT_HEADER_ONLY, compiles it into
+/// every file, which takes as long as all that the file says itself. `nm` tells what is missing here when a
+/// file asks for more of it.
 
 #include <fmt/format-inl.h>
 
@@ -12,5 +13,5 @@ template FMT_API locale_ref::locale_ref(const std::locale&);
 template FMT_API auto locale_ref::get<std::locale>() const -> std::locale;
 template FMT_API auto thousands_sep_impl(locale_ref) -> thousands_sep_result<char>;
 template FMT_API auto decimal_point_impl(locale_ref) -> char;
-}  // namespace detail
+} // namespace detail
 FMT_END_NAMESPACE

@@ -53,6 +53,7 @@ class Result:
     failures: list = dataclasses.field(default_factory=list)  # (test, text)
     skips: list = dataclasses.field(default_factory=list)     # (test, reason)
     tests: list = dataclasses.field(default_factory=list)     # names of what ran to its end
+    seconds: list = dataclasses.field(default_factory=list)   # (seconds, test)
 
     def counts(self):
         return f"{self.passed} passed, {len(self.failures)} failed, {len(self.skips)} skipped"
@@ -97,6 +98,7 @@ def read_junit(root):
     result = Result()
     for case in root.iter("testcase"):
         name = "::".join(filter(None, (case.get("classname"), case.get("name"))))
+        result.seconds.append((float(case.get("time") or 0), name))
         problems = [*case.findall("failure"), *case.findall("error")]
         reasons = [skip.get("message") or (skip.text or "").strip() for skip in case.findall("skipped")]
         reasons += skip_reasons(case.findtext("system-out"))
@@ -165,8 +167,10 @@ def run(suite):
     return result
 
 
-def report(suite, result, seconds):
+def report(suite, result, seconds, slowest):
     print(f"{suite.name:<24} {result.counts()}, {seconds:.1f} s", flush=True)
+    for seconds_of_test, test in sorted(result.seconds, reverse=True)[:slowest]:
+        print(f"  {seconds_of_test:7.1f} s  {test}")
     for test, reason in result.skips:
         print(f"  SKIPPED {suite.name}: {test}: {reason}")
     for test, text in result.failures:
@@ -192,6 +196,7 @@ def main():
     parser.add_argument("--build", type=lambda text: pathlib.Path(text).absolute(), help="the plain build folder")
     parser.add_argument("--sanitized", type=lambda text: pathlib.Path(text).absolute(), help="the sanitizer build folder")
     parser.add_argument("--only", action="append", default=[], help="a suite's name or kind, or the beginning of its name")
+    parser.add_argument("--slowest", type=int, default=0, metavar="N", help="name each suite's N slowest tests")
     parser.add_argument("--list", action="store_true", help="name the suites and end")
     options = parser.parse_args()
 
@@ -215,7 +220,7 @@ def main():
         began = time.monotonic()
         result = run(suite)
         ran.append((suite, result))
-        report(suite, result, time.monotonic() - began)
+        report(suite, result, time.monotonic() - began, options.slowest)
     total = Result()
     for _, result in ran:
         total.passed += result.passed
