@@ -188,4 +188,4 @@ def test_names_are_told_without_loading_any_module(host):
     assert run.stdout.split() == ["web-1", "web-2", "wiki"]
     assert run.stderr.count("execve(") == 1 and "connect(" not in run.stderr
     opened = re.findall(r'"([^"]+\.so[^"]*)"', run.stderr)
-    assert all(re.search(r"/(ld\.so\.cache|libc\.so\.6|libm\.so\.6|libgcc_s\.so\.1)$", path) for path in opened), opened
+    assert all(re.search(r"/(ld\.so\.cache|libc\.so\.6|libm\.so\.6)$", path) for path in opened), opened

@@ -192,10 +192,10 @@ def needed(path):
     return set(re.findall(r"\(NEEDED\).*\[(.+)\]", out))
 
 
-def test_the_executable_needs_only_glibc_and_libgcc():
+def test_the_executable_needs_only_glibc():
     if b"__asan_init" in BINARY.read_bytes():
         pytest.skip("a sanitizer build needs the sanitizers' own libraries")
-    allowed = {"libc.so.6", "libm.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2", "libpthread.so.0", "libdl.so.2"}
+    allowed = {"libc.so.6", "libm.so.6", "ld-linux-x86-64.so.2", "libpthread.so.0", "libdl.so.2"}
     assert needed(BINARY) <= allowed
 
 
