@@ -27,23 +27,6 @@ std::string compact(std::string_view text) {
     return out;
 }
 
-bool has_duplicates(const JsonTree& object) {
-    std::set<std::string_view> keys;
-    for (const auto& [key, value] : object.members())
-        if (!keys.insert(key).second) return true;
-    return false;
-}
-
-/// Where the two readers may differ: of duplicates the one sees all.
-bool is_without_duplicates(const JsonTree& tree) {
-    const JsonTree* vms = tree.get("vms");
-    if (has_duplicates(tree) || (vms && has_duplicates(*vms))) return false;
-    if (vms)
-        for (const auto& [key, record] : vms->members())
-            if (has_duplicates(record)) return false;
-    return true;
-}
-
 /// All records but `name`'s, as text.
 std::string others(const Database& database, const std::string& name) {
     std::string all;
