@@ -91,9 +91,8 @@ std::string path_of(const YamlSetting& setting) {
     return (setting.section.empty() ? "" : "\n" + setting.section) + "\n" + setting.key;
 }
 
-/// What the file shall consist of.
-std::vector<Value> expected(const YAML::Node& root, const YamlSetting& setting) {
-    std::vector<Value> all = flat(root);
+/// What the file shall consist of, of what it does.
+std::vector<Value> expected(std::vector<Value> all, const YamlSetting& setting) {
     const std::string path = path_of(setting), parent = setting.section.empty() ? "" : "\n" + setting.section;
     const std::string text = (is_written_quoted(setting) ? "quoted " : "plain ? ") + setting.value;
     const auto last = std::find_if(all.rbegin(), all.rend(), [&](const Value& v) { return v.path == path; });
@@ -103,8 +102,15 @@ std::vector<Value> expected(const YAML::Node& root, const YamlSetting& setting) 
         std::erase_if(all, [&](const Value& v) { return v.path == parent || v.path.empty(); });
         all.push_back({path, text});
     }
-    std::ranges::sort(all);
     return all;
+}
+
+/// In whatever order; most edits keep it.
+bool are_the_same(std::vector<Value> a, std::vector<Value> b) {
+    if (a == b) return true;
+    std::ranges::sort(a);
+    std::ranges::sort(b);
+    return a == b;
 }
 
 /// Takes a document and keeps nothing of it.
@@ -130,24 +136,31 @@ bool has_several_documents(const std::string& text) {
     return parser.HandleNextDocument(one) && parser.HandleNextDocument(one);
 }
 
-YAML::Node parse(const std::string& text, const std::string& path) {
-    YamlSection::parse(text, path); // refuses what is no mapping, and says where
+/// A file as it was read, with its values in their order.
+struct Document {
+    YAML::Node root;
+    std::vector<Value> values;
+};
+
+Document parse(const std::string& text, const std::string& path) {
+    const auto whole = YamlSection::parse(text, path); // refuses what is no mapping, and says where
     try {
         if (has_several_documents(text))
             throw Error(Code::config, path + " holds several YAML documents", "leave one in it");
-        return YAML::Load(text);
+        return {whole.node(), flat(whole.node())};
     } catch (const YAML::Exception& e) {
         throw Error(Code::config, path + ": not YAML: " + e.msg);
     }
 }
 
-bool comes_out(const std::string& text, const std::vector<Value>& wanted) {
+/// The text read again, when it consists of what is wanted.
+std::optional<Document> read_as(const std::optional<std::string>& text, const std::vector<Value>& wanted) {
+    if (!text) return std::nullopt;
     try {
-        std::vector<Value> got = flat(parse(text, ""));
-        std::ranges::sort(got);
-        return got == wanted;
+        auto document = parse(*text, "");
+        return are_the_same(document.values, wanted) ? std::optional(std::move(document)) : std::nullopt;
     } catch (const Error&) {
-        return false;
+        return std::nullopt;
     }
 }
 
@@ -353,22 +366,26 @@ bool is_yaml_word(std::string_view text) {
 
 MergedYaml merge_yaml(const std::string& text, const std::string& path,
                       const std::vector<YamlSetting>& settings) {
-    parse(text, path);
+    Document document = parse(text, path);
     MergedYaml merged{text};
     for (const YamlSetting& setting : settings) {
-        const YAML::Node root = parse(merged.text, path);
+        const YAML::Node& root = document.root;
         if (is_there(root, setting)) continue;
-        const auto wanted = expected(root, setting);
-        if (const auto by_hand = edited(merged.text, root, setting); by_hand && comes_out(*by_hand, wanted)) {
-            merged.text = *by_hand;
-            continue;
+        const auto wanted = expected(document.values, setting);
+        auto changed = edited(merged.text, root, setting);
+        auto read_again = read_as(changed, wanted);
+        if (!read_again) {
+            merged.comments_kept = false;
+            changed = written_anew(root, setting);
+            read_again = read_as(changed, wanted);
         }
-        merged.text = written_anew(root, setting);
-        merged.comments_kept = false;
-        if (!comes_out(merged.text, wanted))
+        if (!read_again)
             throw Error(Code::config,
                         path + ": " + setting.key + " cannot be set in a file written like this",
                         "set it there with an editor");
+        merged.text = std::move(*changed);
+        document.values = std::move(read_again->values);
+        document.root.reset(read_again->root);
     }
     return merged;
 }

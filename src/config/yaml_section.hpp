@@ -38,6 +38,9 @@ class YamlSection {
     std::optional<std::int64_t> integer(const std::string& key, std::int64_t least, std::int64_t most) const;
     std::optional<double> number(const std::string& key, double least, double most) const;
 
+    /// The mapping itself, as yaml-cpp has it; null for a file without any.
+    const YAML::Node& node() const { return node_; }
+
     /// Refuses the value of `key`, or this section where it is not given.
     [[noreturn]] void refuse(const std::string& key, const std::string& what) const;
 
