@@ -336,7 +336,9 @@ TEST_CASE("a move to another file system keeps holes, mode and content") {
     files::move_at(from->fd(), "sparse", elsewhere.fd(), "moved", "moved");
     struct stat moved {};
     REQUIRE(stat((elsewhere.path() / "moved").c_str(), &moved) == 0);
-    const std::string content = get(elsewhere.path() / "moved");
+    std::string content(data.size(), '\0');
+    const Fd file(::open((elsewhere.path() / "moved").c_str(), O_RDONLY));
+    REQUIRE(pread(file.get(), content.data(), content.size(), 64 << 20) == static_cast<ssize_t>(data.size()));
     const auto names = elsewhere.names();
     std::filesystem::remove_all(elsewhere.path());
     CHECK(from->names().empty());
@@ -344,7 +346,7 @@ TEST_CASE("a move to another file system keeps holes, mode and content") {
     CHECK(moved.st_size == 256 << 20);
     CHECK((moved.st_mode & 07777) == 0444);
     CHECK(moved.st_blocks * 512 < 8 << 20);
-    CHECK(content.substr(64 << 20, data.size()) == data);
+    CHECK(content == data);
 }
 
 TEST_CASE("a file has one identity under all its names, and another file another") {

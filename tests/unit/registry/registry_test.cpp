@@ -402,11 +402,11 @@ TEST_CASE("On a full disk a change fails and the old file stays whole") {
             mount("tmpfs", mount_point.c_str(), "tmpfs", 0, "size=256k") != 0)
             return 77;
         const auto file = mount_point / "vms.json";
-        const std::string text = "{\n  \"keep\": \"" + std::string(100'000, 'x') + "\"\n}";
+        const std::string text = "{\n  \"keep\": \"" + std::string(120'000, 'x') + "\"\n}";
         test::put(file, text);
         try {
             Registry(file).change([](Database& db) {
-                for (std::uint32_t i = 0; i < 5'000; ++i) db.allocate({Ipv4(0xC0A80000u + i), std::nullopt});
+                for (std::uint32_t i = 0; i < 1'500; ++i) db.allocate({Ipv4(0xC0A80000u + i), std::nullopt});
             });
             return 2;
         } catch (const Error& error) {
