@@ -1,7 +1,7 @@
-/// The compiled half of fmt, once for the whole program. Debian's package has it as a shared library only,
-/// which would cost each start of ours a library more; fmt's own way out, FMT_HEADER_ONLY, compiles it into
-/// every file, which takes as long as all that the file says itself. `nm` tells what is missing here when a
-/// file asks for more of it.
+// The compiled half of fmt, once for the whole program. Debian's package has it as a shared library only,
+// which would cost each start of ours a library more; fmt's own way out, FMT_HEADER_ONLY, compiles it into
+// every file, which takes as long as all that the file says itself. `nm` tells what is missing here when a
+// file asks for more of it.
 
 #include <fmt/format-inl.h>
 

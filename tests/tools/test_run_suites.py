@@ -74,3 +74,13 @@ def test_a_run_without_the_debian_guest_fails_unless_that_is_waived(monkeypatch)
     assert run_suites.missing_guest([(system, run_suites.Result(1, [], [], ["test_debian::boots"]))]) is None
     monkeypatch.setenv("BLOCKHOST_NO_GUEST", "1")
     assert run_suites.missing_guest([(system, without)]) is None
+
+
+def test_the_slowest_tests_are_named_when_that_is_asked_for(tmp_path, capsys):
+    suite = program(tmp_path, "")
+    result = run_suites.read_junit(ET.fromstring(
+        '<testsuite><testcase name="a" time="1.5"/><testcase name="b" time="3"/><testcase name="c"/></testsuite>'))
+    run_suites.report(suite, result, 5, slowest=1)
+    assert capsys.readouterr().out.splitlines()[1:] == ["      3.0 s  b"]
+    run_suites.report(suite, result, 5, slowest=0)
+    assert len(capsys.readouterr().out.splitlines()) == 1
