@@ -1,8 +1,10 @@
+# SPDX-License-Identifier: MIT
 # shellcheck shell=sh
 # Makes a Debian image the template of BlockHost VMs. virt-customize runs it inside the image, as root, with /bin/sh.
 #
 # The template packages are in /var/tmp/blockhost-template. The disk that begins with BLOCKHOST-REPORT takes the report:
-# "package NAME VERSION" for each package inside and "done" at the end, or "failed DOING" and the log's last lines.
+# "package NAME VERSION" for each package inside, "account NAME" for each user and group, and "done" at the end; or
+# "failed DOING" and the log's last lines.
 set -eu
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 work=/var/tmp/blockhost-template
@@ -87,6 +89,7 @@ systemctl disable systemd-networkd-wait-online.service
 doing="writing the report"
 {
     dpkg-query -W -f '${db:Status-Status} ${Package} ${Version}\n' | sed -n 's/^installed /package /p'
+    cat /etc/passwd /etc/group | sed -n 's/^\([^:+-][^:]*\):.*/account \1/p' | sort -u
     echo "done"
 } >/tmp/blockhost-report
 

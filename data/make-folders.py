@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """make-folders.py [STATE]: makes BlockHost's state folders, or gives them the owner and mode that they need.
 
 May be run at any time, as root: the package does when it is configured, and the first-boot hook once libvirt is
@@ -16,11 +17,11 @@ STATE = "/var/lib/blockhost"
 USER = "blockhost"
 HYPERVISOR_GROUP = "libvirt-qemu"
 
-READ_BY_QEMU = ("templates", "vms", "cloud-init")
+READ_BY_QEMU = ("vms", "cloud-init")
 WALKED_THROUGH = ("console",)
 OURS = ("metrics", "journal", "suspended", "kept-off")
-# What lies in here goes into every guest.
-ROOTS = ("template-packages",)
+# What lies in here goes into every guest, or is what every guest's disk stands on.
+ROOTS = ("template-packages", "templates")
 
 
 def ids_of_user(name):
@@ -54,9 +55,9 @@ def folders():
 
 
 def make_state(path):
-    """The state folder is another package's; made here only where that has not done it."""
+    """Made here only where the package, or blockhost-common's, has not done it; as they do."""
     try:
-        os.mkdir(path, 0o755)
+        os.mkdir(path, 0o750)
     except FileExistsError:
         return
     os.chown(path, *ids_of_user(USER))

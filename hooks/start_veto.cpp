@@ -1,11 +1,12 @@
-/// blockhost-start-veto NAME OPERATION SUBOPERATION EXTRA: what libvirtd runs for every QEMU domain of the
+// SPDX-License-Identifier: MIT
+/// blockhost-start-veto NAME OPERATION SUBOPERATION EXTRA: libvirtd runs it for every QEMU domain of the
 /// host, with the definition on stdin (libvirt, "Hooks for specific system management"). Exit status 1 and a
-/// sentence on stderr keep a suspended VM off; everything else, and everything unexpected, is answered 0: a
-/// domain that is not ours, or not suspended, must never suffer from us. Nothing is ever written to stdout,
-/// which would become the definition of a restored domain. libvirtd does not mind a hook that leaves its
-/// stdin unread.
+/// sentence on stderr keep a suspended VM off. Everything else, and everything unexpected, is answered with
+/// 0: a domain that is another's, or not suspended, must never suffer from this program. Nothing is written
+/// to stdout, which would become the definition of a restored domain. libvirtd does not mind a hook that
+/// leaves its stdin unread.
 
-#include "hypervisor/start_veto.hpp"
+#include "hypervisor/files/start_veto.hpp"
 #include "base/time.hpp"
 
 #include <chrono>
@@ -23,7 +24,7 @@ using namespace blockhost;
 constexpr std::size_t largest_definition = 1u << 20;
 constexpr auto patience = std::chrono::seconds(2);
 
-/// All of stdin; nothing when it is too large, or does not end in time, or cannot be read.
+/// All of stdin; nothing when it is too large, cannot be read, or does not end in time.
 std::optional<std::string> read_definition() {
     const Deadline deadline = Deadline::in(patience);
     std::string definition;

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
 # Builds the Debian package and leaves it as build/blockhost-provisioner-libvirt_<version>_<arch>.deb, whose path is
 # the one line on stdout. Other folders' builds are not touched: it works in build-deb/, on a copy of the sources. As root it
 # installs what it needs to build; anybody else is told what is missing. No tests are built or run.
@@ -18,7 +19,7 @@ fail() { printf '[build-deb] ERROR: %s\n' "$*" >&2; exit 1; }
 
 case ${1:-} in
     "") ;;
-    -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; exit 0 ;;
+    -h | --help) sed -n '3,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; exit 0 ;;
     *) fail "unknown option $1" ;;
 esac
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 # Shared by packaging/ and tests/: package lists, libvirt by systemd or by hand, bridges, the build.
 
@@ -13,12 +14,12 @@ packages_for() {
         case $purpose in
             build)
                 printf '%s\n' g++ gcc meson ninja-build pkg-config ccache libvirt-dev libboost1.81-dev libboost-json1.81-dev \
-                    libyaml-cpp-dev libpugixml-dev libfmt-dev libisofs-dev libcurl4-openssl-dev libmd-dev \
+                    libboost-program-options1.81-dev libyaml-cpp-dev libpugixml-dev libfmt-dev libisofs-dev libcurl4-openssl-dev libssl-dev libmd-dev \
                     libpcre2-dev libsecp256k1-dev
                 ;;
             libvirt)
                 printf '%s\n' libvirt-daemon-system libvirt-daemon-config-nwfilter libvirt-clients qemu-system-x86 \
-                    qemu-utils ebtables iproute2 procps
+                    qemu-utils ebtables iproute2 procps dnsmasq-base
                 ;;
             template)
                 printf '%s\n' guestfs-tools mmdebstrap e2fsprogs fdisk qemu-utils debian-archive-keyring
@@ -26,38 +27,76 @@ packages_for() {
                 compgen -G '/boot/vmlinuz-*' >/dev/null || printf '%s\n' linux-image-cloud-amd64
                 ;;
             quick-guest) printf '%s\n' busybox-static qemu-guest-agent qemu-utils kmod cpio ;;
-            test)
-                printf '%s\n' catch2 python3 python3-pytest python3-pytest-xdist git genisoimage shellcheck binutils \
-                    iputils-ping systemd openssl bash-completion zsh fish groff-base strace python3-yaml python3-hypothesis
-                ;;
+            catch) printf '%s\n' catch2 ;;
+            pytest) printf '%s\n' python3 python3-pytest python3-pytest-xdist python3-yaml openssl binutils ;;
+            shells) printf '%s\n' bash-completion zsh fish groff-base ;;
+            disks) printf '%s\n' qemu-utils genisoimage ;;
+            network) printf '%s\n' iproute2 iputils-ping procps systemd ;;
+            schemas) printf '%s\n' libvirt-clients libxml2-utils ;;
+            trace) printf '%s\n' strace ;;
+            random) printf '%s\n' python3-hypothesis ;;
+            tools) printf '%s\n' git slirp4netns ;;
+            lint) printf '%s\n' clang-format-14 clang-tidy-14 shellcheck git ;;
             browser) printf '%s\n' chromium chromium-driver python3-selenium python3-flask ;;
             fuzz) printf '%s\n' clang libclang-rt-14-dev ;;
+            coverage) printf '%s\n' gcovr ;;
+            bench) printf '%s\n' python3-proxmoxer python3-requests ;;
             login) printf '%s\n' openssh-client ;;
             chain)
                 # Node.js by other means than Debian's has npm in it.
                 command -v npm >/dev/null || printf '%s\n' npm
                 ;;
-            deb) printf '%s\n' debhelper dpkg-dev ;;
-            package) printf '%s\n' lintian man-db mmdebstrap ;;
+            deb) printf '%s\n' debhelper dpkg-dev build-essential ;;
+            package) printf '%s\n' lintian man-db mmdebstrap slirp4netns ;;
+            fresh) printf '%s\n' mmdebstrap slirp4netns git ;;
             *) fail "no packages are known for $purpose" ;;
         esac
     done
 }
 
+# How long another program may use apt or dpkg, and how apt and dpkg say that it does.
+apt_patience=1800
+apt_is_busy='Could not get lock|Unable to lock directory|Unable to acquire the dpkg|locked by another process'
+
+# apt_get ARGUMENT...: apt-get, which waits while another program uses apt or dpkg, saying so. What it says is in $package_log.
+# (DPkg::Lock::Timeout does not know the lock of apt's lists, and says nothing.)
+apt_get() {
+    local deadline=$((SECONDS + apt_patience)) result said=''
+    while :; do
+        result=0
+        apt-get -q=2 "$@" >"$package_log" 2>&1 </dev/null || result=$?
+        if [ "$result" -eq 0 ] || ! grep -qE "$apt_is_busy" "$package_log" || [ "$SECONDS" -ge "$deadline" ]; then
+            return "$result"
+        fi
+        [ -n "$said" ] || say "waiting for another program that uses apt ($(grep -m 1 -E "$apt_is_busy" "$package_log"))"
+        said=yes
+        sleep 3
+    done
+}
+
+# Fetches apt's lists; with those that cannot be had it goes on without.
+fetch_lists() { apt_get update || say "some package lists could not be fetched; trying with what there is"; }
+
+# missing_packages PURPOSE...: the names of those that are not installed.
+missing_packages() {
+    local wanted
+    wanted=$(packages_for "$@")
+    comm -23 <(sort -u <<<"$wanted") \
+        <(dpkg-query -W -f '${db:Status-Status} ${binary:Package}\n' | sed -n 's/^installed //; s/:.*//; p' | sort -u)
+}
+
 # need_packages PURPOSE...: installs those that are missing; apt's lists are fetched only then, or when there are none.
 need_packages() {
-    local wanted missing
-    wanted=$(packages_for "$@")
-    missing=$(comm -23 <(sort -u <<<"$wanted") \
-        <(dpkg-query -W -f '${db:Status-Status} ${binary:Package}\n' | sed -n 's/^installed //; s/:.*//; p' | sort -u))
+    local missing
+    missing=$(missing_packages "$@")
     if [ -n "$missing" ]; then
         say "installing packages: ${missing//$'\n'/ }"
-        apt-get -q=2 update >&2 || say "some package lists could not be fetched; trying with what there is"
+        fetch_lists
         # shellcheck disable=SC2086  # a list of names
-        apt-get -q=2 install -y --no-install-recommends $missing >"$package_log" 2>&1 </dev/null ||
+        apt_get install -y --no-install-recommends $missing ||
             { tail -n 30 "$package_log" >&2; fail "cannot install packages (log: $package_log)"; }
     elif ! apt-cache show linux-image-cloud-amd64 >/dev/null 2>&1; then
-        apt-get -q=2 update >&2 || say "some package lists could not be fetched"
+        fetch_lists
     fi
 }
 
@@ -152,6 +191,9 @@ build_tree() {
     fi || { cat "$log" >&2; fail "meson refused (log: $log)"; }
     ninja -C "$build" "${@:2}" >>"$log" 2>&1 </dev/null || { grep -v '^\[' "$log" | tail -n 60 >&2; fail "the build failed (log: $log)"; }
 }
+
+# build_for_tests SOURCE BUILD [TARGET]...: warnings are errors; all, or what is named.
+build_for_tests() { build_tree "$1" "$2" -Dwerror=true -Dtests=true -Dcpp_args=-g1 -- "${@:3}"; }
 
 # build_sanitized SOURCE BUILD [TARGET]...: with ASan and UBSan, and the fuzz targets when they are named. By clang: it has
 # libFuzzer, takes two thirds of g++'s time here, and its warnings are others.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
 # A demonstration on a fresh Debian 12, as root: installs packages, builds, starts libvirt, makes a BlockHost of its own
 # under one folder and creates a real VM in it. May be run again at any time: what is there is used as it is.
 #
@@ -23,7 +24,7 @@ fail() { printf '[quickstart] ERROR: %s\n' "$*" >&2; exit 1; }
 # shellcheck source=packaging/lib.sh
 . "$tree/packaging/lib.sh"
 
-usage() { sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; }
+usage() { sed -n '3,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; }
 
 check_host() {
     [ "$(id -u)" -eq 0 ] || fail "run me as root"

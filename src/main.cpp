@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /// The program: everything is in the command table.
 
 #include "cli/dispatch.hpp"

@@ -1,7 +1,8 @@
-/// build-template: the image every VM's disk stands on.
+// SPDX-License-Identifier: MIT
+/// build-template: builds the image that every new VM's disk stands on.
 
-#include "base/digest.hpp"
-#include "base/json.hpp"
+#include "base/text/digest.hpp"
+#include "base/text/json.hpp"
 #include "cli/describe.hpp"
 #include "cli/help.hpp"
 #include "config/templates.hpp"
@@ -18,7 +19,7 @@ namespace {
 using image::Order;
 using image::Source;
 
-/// The installer's step may take half an hour; the build before this one is given as long.
+/// The installer's step may take half an hour, so another build is given as long.
 constexpr std::chrono::minutes patience_for_another(30);
 
 [[noreturn]] void refuse_together(std::string_view first, std::string_view second, std::string_view hint) {
@@ -74,7 +75,7 @@ Built build_template(cli::Call& call, const image::Order& order) {
     const auto before = current();
     Built built{.link = image::build(call.paths, order, *maker, bench, call.printer, interruption,
                                      fmt::format("{} {}", cli::program_name, cli::version())),
-                .named = call.paths.templates / template_link};
+                .named = call.paths.templates.string(template_link)};
     const auto after = current();
     built.version = after.value_or("");
     built.changed = after != before;
@@ -141,7 +142,9 @@ cli::Row build_template_row() {
              {.name = "json", .help = "print a JSON object"}},
         .output = {.text = "one line: the template was built, and its file",
                    .json_keys = {"changed", "version", "template", "link"},
-                   .json_call = "--json"},
+                   .json_call = "--json",
+                   .unheard = "the version is made, and the current one, all the same; a repeat finds it, "
+                              "with --force it makes another"},
         .examples = {{"", "build from Debian's cloud image"},
                      {"--source packages", "install Debian from this host's package sources"},
                      {"--source https://example.org/image.qcow2 --sha512 0123abcd --verify-boot",

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: MIT
 #pragma once
-/// Building a template, for the two verbs that do.
+/// Builds a template, for the two verbs that do.
 
 #include "image/build.hpp"
 #include "subcommands/verbs.hpp"
@@ -11,14 +12,14 @@ namespace blockhost::subcommands {
 /// What a build left behind.
 struct Built {
     std::filesystem::path link;  ///< what names the current version: the link, or its stand-in
-    std::filesystem::path named; ///< the link's own path, which the contract's last line tells
+    std::filesystem::path named; ///< the link's own path, as the contract's last line has it
     std::string version = {};
     bool changed = false; ///< another version is current than before
 
     boost::json::object document() const;
 };
 
-/// Builds as ordered, telling the progress. Throws Error{denied} for anybody but root.
+/// Builds as ordered, and tells the progress. Throws Error{denied} for anybody but root.
 Built build_template(cli::Call& call, const image::Order& order);
 
 } // namespace blockhost::subcommands

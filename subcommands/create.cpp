@@ -1,14 +1,15 @@
-/// create: the row, and the two result lines that both generations of engines read.
+// SPDX-License-Identifier: MIT
+/// create: the row, and the two result lines, one for each generation of engines.
 
-#include "lifecycle/create.hpp"
-#include "base/files.hpp"
-#include "base/json.hpp"
-#include "base/text.hpp"
+#include "operations/create.hpp"
+#include "base/files/given_file.hpp"
+#include "base/text/json.hpp"
+#include "base/text/text.hpp"
+#include "hypervisor/xml/claim.hpp"
 #include "subcommands/verbs.hpp"
 
 #include <boost/json/object.hpp>
 #include <fmt/format.h>
-#include <limits>
 
 namespace blockhost::subcommands {
 
@@ -16,10 +17,10 @@ namespace {
 
 using cli::Option;
 
-constexpr std::int64_t memory_cap_mib = 16ll << 20; ///< of the option; the host's own figure is asked later
+constexpr std::int64_t memory_cap_mib = 16ll << 20; ///< of the option; the host's own figure is checked later
 
 std::string read_content(const std::string& path) {
-    auto content = files::read(path, limits::cloud_init_max_bytes);
+    auto content = files::read_given(path, limits::cloud_init_max_bytes);
     if (!content)
         throw Error(Code::invalid, "there is no file " + path, "give --cloud-init-content an existing file");
     return *content;
@@ -27,18 +28,31 @@ std::string read_content(const std::string& path) {
 
 std::string read_ssh_key(const std::string& path) {
     constexpr std::size_t key_max = 16 << 10;
-    auto content = files::read(path, key_max);
-    if (!content) throw Error(Code::invalid, "there is no file " + path, "give --ssh-key a public key file");
-    return std::string(text::trim(*content));
+    constexpr const char* hint = "give --ssh-key a public key file, such as ~/.ssh/id_ed25519.pub";
+    auto content = files::read_given(path, key_max);
+    if (!content) throw Error(Code::invalid, "there is no file " + path, hint);
+    if (text::trim(*content).empty())
+        throw Error(Code::invalid, "the SSH key file " + path + " is empty", hint);
+    return *content;
 }
 
-CreateRequest request_from(const cli::Call& call) {
+std::optional<TokenId> token_id(const cli::Arguments& given) {
+    const auto text = given.text("nft-token-id");
+    if (!text) return std::nullopt;
+    try {
+        return TokenId(*text);
+    } catch (const Error& error) {
+        throw error.within("--nft-token-id");
+    }
+}
+
+operations::CreateRequest request_from(const cli::Call& call) {
     const cli::Arguments& given = call.arguments;
     const auto number = [&](std::string_view option, std::int64_t fallback) {
         return given.integer(option).value_or(fallback);
     };
     const EngineManifest engine = read_engine_manifest(call.paths);
-    CreateRequest request{
+    operations::CreateRequest request{
         .vm = {.name = vm_name(call),
                .wallet = Wallet(given.text("owner-wallet").value_or(""), engine.address_pattern),
                .username = Username(given.text("username").value_or("admin")),
@@ -46,16 +60,24 @@ CreateRequest request_from(const cli::Call& call) {
                .memory_mib = number("memory", 2048),
                .disk_gib = number("disk", 20),
                .expiry_days = number("expiry-days", 30),
-               .nft_token_id = given.integer("nft-token-id")},
+               .nft_token_id = token_id(given)},
         .user_data = {},
         .ssh_key = {},
-        .ready_timeout = std::chrono::seconds(number("ready-timeout", 180))};
+        .ready_timeout = std::chrono::seconds(number("ready-timeout", 180)),
+        .clock = given.has("force-clock") ? ClockTrust::forced : ClockTrust::judged};
     if (const auto path = given.text("cloud-init-content")) request.user_data = read_content(*path);
     if (const auto path = given.text("ssh-key")) request.ssh_key = read_ssh_key(*path);
     return request;
 }
 
-std::string result_json(const CreateResult& result) {
+/// A number where every reader takes it exactly; otherwise its digits as text.
+boost::json::value json_of(const std::optional<TokenId>& token) {
+    if (!token) return nullptr;
+    if (token->is_exact_number()) return text::parse_int(token->str()).value();
+    return boost::json::value(token->str());
+}
+
+std::string result_json(const operations::CreateResult& result) {
     const Addresses& addresses = result.addresses;
     return json::python_line(boost::json::object{
         {"status", "ok"},
@@ -63,21 +85,20 @@ std::string result_json(const CreateResult& result) {
         {"ip", addresses.ip.str()},
         {"ipv6", addresses.ipv6 ? addresses.ipv6->str() : ""},
         {"vmid", result.name.str()},
-        {"nft_token_id",
-         result.nft_token_id ? boost::json::value(*result.nft_token_id) : boost::json::value()},
+        {"nft_token_id", json_of(result.nft_token_id)},
         {"username", result.username.str()},
     });
 }
 
-/// The sentinel line and the bare line: newer engines parse the one, older ones the other.
-void print_result(cli::Printer& printer, const CreateResult& result) {
+/// Prints the sentinel line, which newer engines parse, and the bare line, which older ones parse.
+void print_result(cli::Printer& printer, const operations::CreateResult& result) {
     const std::string json = result_json(result);
     printer.answer("BLOCKHOST_RESULT: " + json);
     printer.answer(json);
     printer.flush_answer();
 }
 
-/// Tells at its end where the time went: the journal always, stderr when that is asked for.
+/// Reports at its end where the time went: to the journal always, to stderr when asked to.
 class Timings {
   public:
     Timings(const cli::Call& call, World& world) : call_(call), world_(world) {}
@@ -97,11 +118,12 @@ class Timings {
         return std::chrono::duration<double, std::milli>(span).count();
     }
     void print_row(const StageTime& stage) {
-        call_.printer.say(fmt::format("{:<22} {:>10.1f} {:>10.1f} {:>10.1f}", stage.name, in_ms(stage.took),
-                                      in_ms(stage.asking), in_ms(stage.took - stage.asking)));
+        call_.printer.say_bare(fmt::format("{:<22} {:>10.1f} {:>10.1f} {:>10.1f}", stage.name,
+                                           in_ms(stage.took), in_ms(stage.asking),
+                                           in_ms(stage.took - stage.asking)));
     }
     void print_table() {
-        call_.printer.say(fmt::format("{:<22} {:>10} {:>10} {:>10}", "stage", "ms", "libvirt", "own"));
+        call_.printer.say_bare(fmt::format("{:<22} {:>10} {:>10} {:>10}", "stage", "ms", "libvirt", "own"));
         StageTime running{.name = "until the domain runs"};
         bool runs = false;
         for (const StageTime& stage : world_.stages.ended()) {
@@ -117,15 +139,16 @@ class Timings {
 };
 
 int run(cli::Call& call) {
-    const CreateRequest request = request_from(call);
+    const operations::CreateRequest request = request_from(call);
     if (!call.arguments.has("apply")) {
         World world = open_world(call, Intent::look);
-        print_result(call.printer, preview_create(world, request));
+        print_result(call.printer, operations::preview_create(world, request));
         return 0;
     }
     World world = open_world(call, Intent::change);
     const Timings timings(call, world);
-    create(world, request, [&](const CreateResult& result) { print_result(call.printer, result); });
+    operations::create(world, request,
+                       [&](const operations::CreateResult& result) { print_result(call.printer, result); });
     return 0;
 }
 
@@ -136,8 +159,8 @@ void answer_failure(cli::Printer& printer, const Error& error) {
 constexpr std::string_view details =
     "Without --apply nothing is changed: the checks are made, the addresses it would take are shown and the "
     "steps are "
-    "named. With --apply the VM is made, started and waited for until its guest agent answers and cloud-init "
-    "is done; "
+    "named. With --apply the VM is made, started and waited for until its guest agent answers, cloud-init "
+    "is done and its owner can log in; "
     "then it is registered and the result is printed, once behind 'BLOCKHOST_RESULT: ' and once bare.\n\n"
     "Whatever fails, is signalled or killed on the way is undone, at the latest by the next create of that "
     "name; "
@@ -195,13 +218,11 @@ cli::Row create_row() {
                  .kind = Kind::text,
                  .value = "USER",
                  .default_text = "admin",
-                 .help = "login made in the guest"},
+                 .help = "login made in the guest, by a name that the template does not have"},
                 {.name = "nft-token-id",
-                 .kind = Kind::integer,
+                 .kind = Kind::text,
                  .value = "ID",
-                 .min = 0,
-                 .max = std::numeric_limits<std::int64_t>::max() - 1,
-                 .help = "token id, passed on to the guest"},
+                 .help = "token id, 0 to 2^256 - 1, passed on to the guest"},
                 {.name = "cloud-init-content",
                  .kind = Kind::file,
                  .value = "FILE",
@@ -209,7 +230,7 @@ cli::Row create_row() {
                 {.name = "ssh-key",
                  .kind = Kind::file,
                  .value = "FILE",
-                 .help = "public key for the login, on hosts without an engine"},
+                 .help = "public keys for the login, on hosts without an engine"},
                 {.name = "ready-timeout",
                  .kind = Kind::integer,
                  .value = "SECONDS",
@@ -217,6 +238,7 @@ cli::Row create_row() {
                  .min = 1,
                  .max = 3600,
                  .help = "how long the guest may take to be ready"},
+                {.name = "force-clock", .help = "go on with a clock that lies behind what was written here"},
                 {.name = "timings", .help = "show on stderr where the time went, stage by stage"},
                 {.name = "skip-mint", .help = "of earlier generations", .standing = Standing::ignored},
                 {.name = "no-mint", .help = "of earlier generations", .standing = Standing::ignored},
@@ -233,7 +255,8 @@ cli::Row create_row() {
             },
         .output = {.text = "'BLOCKHOST_RESULT: ' and a JSON document, then the same document bare; without "
                            "--apply, of what would be made",
-                   .json_keys = {"status", "vm_name", "ip", "ipv6", "vmid", "nft_token_id", "username"}},
+                   .json_keys = {"status", "vm_name", "ip", "ipv6", "vmid", "nft_token_id", "username"},
+                   .unheard = "everything is undone, and the same name can be created again"},
         .examples = {{"web-001 --owner-wallet 0x00000000000000000000000000000000000000a1",
                       "show what would be done"},
                      {"web-001 --owner-wallet 0x00000000000000000000000000000000000000a1 --memory 4096 --cpu "

@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: MIT
 /// destroy: the row and its one line.
 
-#include "lifecycle/destroy.hpp"
+#include "operations/destroy.hpp"
 #include "subcommands/verbs.hpp"
 
 namespace blockhost::subcommands {
@@ -9,8 +10,8 @@ namespace {
 
 int run(cli::Call& call) {
     const VmName name = vm_name(call);
-    World world = open_world(call, Intent::change);
-    destroy(world, name);
+    World world = open_world_of_panel(call);
+    operations::destroy(world, name);
     call.printer.answer("VM destroyed: " + name.str());
     call.printer.flush_answer();
     return 0;
@@ -33,7 +34,8 @@ cli::Row destroy_row() {
         .summary = "remove a VM with its disk and release its addresses",
         .details = details,
         .operands = {vm_operand()},
-        .output = {.text = "one line: the VM was destroyed"},
+        .output = {.text = "one line: the VM was destroyed",
+                   .unheard = "the VM is destroyed all the same; a repeat finds nothing to do"},
         .examples = {{"web-001", "destroy it; an unknown VM is success too"}},
         .needs = cli::Needs::hypervisor,
         .effect = cli::Effect::destroys,

@@ -1,8 +1,9 @@
-/// detect: could the libvirt driver work here? Silent, by exit status; what was found, when asked to explain.
+// SPDX-License-Identifier: MIT
+/// detect: tells by exit status whether the libvirt driver could work here; explains it when asked to.
 
-#include "lifecycle/detect.hpp"
+#include "setup/detect.hpp"
 
-#include "base/json.hpp"
+#include "base/text/json.hpp"
 #include "subcommands/verbs.hpp"
 
 #include <boost/json/array.hpp>
@@ -13,27 +14,27 @@ namespace blockhost::subcommands {
 
 namespace {
 
-void print_json(cli::Printer& printer, const std::vector<Finding>& findings, bool works) {
+void print_json(cli::Printer& printer, const std::vector<setup::Finding>& findings, bool works) {
     boost::json::array all;
-    for (const Finding& each : findings)
+    for (const setup::Finding& each : findings)
         all.push_back(boost::json::object{
             {"finding", each.what}, {"ok", each.ok}, {"found", each.found}, {"advice", each.advice}});
     printer.answer(json::python_line(boost::json::object{{"works", works}, {"findings", std::move(all)}}));
 }
 
-void print_lines(cli::Printer& printer, const std::vector<Finding>& findings) {
-    for (const Finding& each : findings)
+void print_lines(cli::Printer& printer, const std::vector<setup::Finding>& findings) {
+    for (const setup::Finding& each : findings)
         printer.answer(fmt::format("{:<8}{}: {}{}{}", each.ok ? "ok" : "missing", each.what, each.found,
                                    each.advice.empty() ? "" : "; ", each.advice));
 }
 
 int run(cli::Call& call) {
     const Reality reality = call.mock ? Reality::simulated : Reality::real;
-    auto findings = look_for_driver(reality);
-    const bool works = all_ok(findings);
+    auto findings = setup::look_for_driver(reality);
+    const bool works = setup::all_ok(findings);
     const bool as_json = call.arguments.has("json");
     if (as_json || call.arguments.has("explain")) {
-        const auto more = look_at_host(call.paths, reality, works);
+        const auto more = setup::look_at_host(call.paths, reality, works);
         findings.insert(findings.end(), more.begin(), more.end());
         if (as_json)
             print_json(call.printer, findings, works);

@@ -1,9 +1,10 @@
-/// __dump: the command line as data; what man pages, completion, docs and the manifest's check are made from.
+// SPDX-License-Identifier: MIT
+/// __dump: the command line as data; man pages, completion, docs and the manifest's check are made from it.
 
 #include "cli/help.hpp"
-#include "lifecycle/state.hpp"
 #include "subcommands/generated.hpp"
 #include "subcommands/verbs.hpp"
+#include "vm/state.hpp"
 
 namespace blockhost::subcommands {
 

@@ -1,10 +1,12 @@
-/// gc: what is expired is suspended, what stays unpaid is destroyed.
+// SPDX-License-Identifier: MIT
+/// gc: suspends expired VMs, and destroys those that stay unpaid.
 
-#include "lifecycle/gc.hpp"
+#include "expiry/gc.hpp"
 
-#include "base/json.hpp"
-#include "lifecycle/clock_guard.hpp"
+#include "base/text/json.hpp"
+#include "hypervisor/xml/claim.hpp"
 #include "subcommands/verbs.hpp"
+#include "vm/clock_check.hpp"
 
 #include <algorithm>
 #include <array>
@@ -16,13 +18,13 @@ namespace blockhost::subcommands {
 
 namespace {
 
-GcRequest request_of(const cli::Call& call, const DbConfig& config) {
+expiry::GcRequest request_of(const cli::Call& call, const DbConfig& config) {
     const bool only_suspend = call.arguments.has("suspend-only"),
                only_destroy = call.arguments.has("destroy-only");
     if (only_suspend && only_destroy)
         throw Error(Code::invalid, "--suspend-only and --destroy-only exclude each other",
                     "give one of them");
-    GcRequest request;
+    expiry::GcRequest request;
     request.suspend = !only_destroy;
     request.destroy = !only_suspend;
     request.grace_days = call.arguments.integer("grace-days").value_or(config.gc_grace_days);
@@ -34,7 +36,7 @@ GcRequest request_of(const cli::Call& call, const DbConfig& config) {
     return request;
 }
 
-/// "3 d 4 h", "5 min": the two largest units that matter to a person.
+/// The two largest units of a span: "3 d 4 h", "5 min".
 std::string human(std::chrono::seconds age) {
     const auto minutes = age.count() / 60, hours = minutes / 60, days = hours / 24;
     if (days > 0) return fmt::format("{} d {} h", days, hours % 24);
@@ -42,35 +44,39 @@ std::string human(std::chrono::seconds age) {
     return fmt::format("{} min", minutes);
 }
 
-/// What the phases are called, and their actions.
+/// The phases' titles, words and actions.
 struct Phase {
     std::string_view banner, noun, verb;
-    GcAction action;
+    expiry::GcAction action;
 };
-constexpr std::array<Phase, 7> phases{{
-    {"PHASE 0: FINISH WHAT WAS INTERRUPTED", "Recover", "recover", GcAction::recover},
-    {"PHASE 1: SUSPEND EXPIRED VMs", "Suspend", "suspend", GcAction::suspend},
-    {"", "Hold off", "shut down again", GcAction::hold_off},
-    {"PHASE 2: DESTROY PAST-GRACE VMs", "Destroy", "destroy", GcAction::destroy},
-    {"PHASE 3: FIND WHAT WAS LOST", "Adopt", "write a record for", GcAction::adopt},
-    {"", "Release", "release", GcAction::release},
-    {"", "Report", "", GcAction::report},
+constexpr std::array<Phase, 8> phases{{
+    {"PHASE 0: FINISH WHAT WAS INTERRUPTED", "Recover", "recover", expiry::GcAction::recover},
+    {"PHASE 1: SUSPEND EXPIRED VMs", "Suspend", "suspend", expiry::GcAction::suspend},
+    {"", "Hold off", "shut down again", expiry::GcAction::hold_off},
+    {"PHASE 2: DESTROY PAST-GRACE VMs", "Destroy", "destroy", expiry::GcAction::destroy},
+    {"PHASE 3: FIND WHAT WAS LOST", "Adopt", "write a record for", expiry::GcAction::adopt},
+    {"", "Mend", "mend what guards", expiry::GcAction::mend},
+    {"", "Release", "release", expiry::GcAction::release},
+    {"", "Report", "", expiry::GcAction::report},
 }};
 
-std::string line_of(const GcItem& item) {
+std::string line_of(const expiry::GcItem& item) {
     return fmt::format("  {}: {}{}", item.object, item.reason,
                        item.age ? fmt::format(" ({} ago)", human(*item.age)) : "");
 }
 
-/// What will or would happen, with its reasons: printed before anything is touched.
-void print_plan(cli::Printer& printer, const std::vector<GcItem>& items, bool execute) {
+/// Prints what will or would happen, and why, before anything is touched.
+void print_plan(cli::Printer& printer, const std::vector<expiry::GcItem>& items, bool execute) {
     for (const Phase& phase : phases) {
-        const auto count = std::count_if(items.begin(), items.end(),
-                                         [&](const GcItem& item) { return item.action == phase.action; });
+        const auto count = std::count_if(items.begin(), items.end(), [&](const expiry::GcItem& item) {
+            return item.action == phase.action;
+        });
         if (!phase.banner.empty()) printer.answer(phase.banner);
-        if (count == 0 && phase.action != GcAction::suspend && phase.action != GcAction::destroy) continue;
+        if (count == 0 && phase.action != expiry::GcAction::suspend &&
+            phase.action != expiry::GcAction::destroy)
+            continue;
         printer.answer(fmt::format("{}: {} candidate{}", phase.noun, count, count == 1 ? "" : "s"));
-        for (const GcItem& item : items) {
+        for (const expiry::GcItem& item : items) {
             if (item.action != phase.action) continue;
             printer.answer(line_of(item));
             if (!execute && !phase.verb.empty())
@@ -80,24 +86,24 @@ void print_plan(cli::Printer& printer, const std::vector<GcItem>& items, bool ex
     printer.flush_answer();
 }
 
-void print_end(cli::Printer& printer, const GcItem& item) {
+void print_end(cli::Printer& printer, const expiry::GcItem& item) {
     printer.answer(fmt::format("{} {}: {}{}", to_string(item.action), item.object,
-                               item.end == GcItem::End::failed ? "FAILED" : to_string(item.end),
+                               item.end == expiry::GcItem::End::failed ? "FAILED" : to_string(item.end),
                                item.detail.empty() ? "" : ": " + item.detail));
     printer.flush_answer();
 }
 
-/// A candidate that a signal kept from being begun counts as an error.
+/// A candidate that was not begun because of a signal counts as an error.
 struct Summary {
     std::size_t processed = 0, skipped = 0, errors = 0;
 };
-Summary sum(const std::vector<GcItem>& items, bool execute) {
+Summary sum(const std::vector<expiry::GcItem>& items, bool execute) {
     Summary summary;
-    for (const GcItem& item : items) {
-        if (item.action == GcAction::report) continue;
-        if (item.end == GcItem::End::skipped)
+    for (const expiry::GcItem& item : items) {
+        if (item.action == expiry::GcAction::report) continue;
+        if (item.end == expiry::GcItem::End::skipped)
             ++summary.skipped;
-        else if (item.end == GcItem::End::done || !execute)
+        else if (item.end == expiry::GcItem::End::done || !execute)
             ++summary.processed;
         else
             ++summary.errors;
@@ -113,11 +119,11 @@ void print_summary(cli::Printer& printer, const Summary& summary, bool execute) 
     if (!execute) printer.answer("Nothing was changed; --execute carries it out");
 }
 
-void print_json(cli::Printer& printer, const std::vector<GcItem>& items, const Summary& summary,
+void print_json(cli::Printer& printer, const std::vector<expiry::GcItem>& items, const Summary& summary,
                 bool execute) {
     namespace bj = boost::json;
     bj::array all;
-    for (const GcItem& item : items)
+    for (const expiry::GcItem& item : items)
         all.push_back(bj::object{{"object", item.object},
                                  {"action", to_string(item.action)},
                                  {"reason", item.reason},
@@ -135,32 +141,32 @@ void check_clock(const World& world, const cli::Call& call) {
     const auto doubt = clock_doubt(world);
     if (!doubt) return;
     if (call.arguments.has("force-clock") || !call.arguments.has("execute")) {
-        call.printer.warn(*doubt);
+        call.printer.warn(doubt->what);
         return;
     }
-    throw Error(Code::clock, "the clock is not to be trusted: " + *doubt + "; nothing was changed",
+    throw Error(Code::clock, "the clock is not to be trusted: " + doubt->what + "; nothing was changed",
                 "set the clock right; if it is right, --force-clock goes on");
 }
 
-/// What was done is done, whether or not it can be remembered.
+/// A run is done even when it cannot be remembered.
 void remember(World& world, Instant when) {
     try {
         remember_gc_run(world, when);
     } catch (const Error& error) {
-        world.talk.warn(error.what());
+        world.progress.warn(error.what());
     }
 }
 
 int collect(cli::Call& call) {
     const bool execute = call.arguments.has("execute"), as_json = call.arguments.has("json");
     World world = open_world(call, execute ? Intent::change : Intent::look);
-    const GcRequest request = request_of(call, world.config);
+    const expiry::GcRequest request = request_of(call, world.config);
     check_clock(world, call);
     const Instant when = now();
-    std::vector<GcItem> items = decide_gc(look_around(world), request, when);
+    std::vector<expiry::GcItem> items = expiry::decide_gc(expiry::look_around(world), request, when);
     if (!as_json) print_plan(call.printer, items, execute);
     if (execute) {
-        carry_out_gc(world, request, items, [&](const GcItem& item) {
+        expiry::carry_out_gc(world, request, items, [&](const expiry::GcItem& item) {
             if (!as_json) print_end(call.printer, item);
         });
         remember(world, when);
@@ -171,11 +177,11 @@ int collect(cli::Call& call) {
     else
         print_summary(call.printer, summary, execute);
     call.printer.flush_answer();
-    Interruption().check(); // what a signal kept from being begun was counted as an error
+    Interruption().check(); // candidates not begun because of a signal were counted as errors
     return summary.errors == 0 ? 0 : 1;
 }
 
-/// Whoever watches gc must be able to tell a wrong clock from everything else.
+/// A wrong clock has an exit status of its own, so that a watcher of gc can tell it from everything else.
 int run(cli::Call& call) {
     try {
         return collect(call);
@@ -195,7 +201,8 @@ constexpr std::string_view details =
     "one "
     "that was extended meanwhile is left alone. What interrupted operations left is finished, a domain of "
     "ours "
-    "without a record gets one, and what cannot be proved ours is only reported.\n\n"
+    "without a record gets one, a running VM that lost what keeps it apart from its neighbours gets it back, "
+    "and what cannot be proved ours is only reported.\n\n"
     "With a clock that cannot be trusted nothing is done (exit status 20): when the kernel says that it is "
     "not "
     "synchronised, when it is earlier than something that was written already, or more than 35 days after "
@@ -232,9 +239,12 @@ cli::Row gc_row() {
              {.name = "json", .help = "print one JSON document"},
              {.name = "force-clock", .help = "go on with a clock that is not to be trusted"},
              {.name = "verbose", .help = "", .standing = cli::Option::Standing::ignored, .letter = 'v'}},
-        .output = {.text = "what is due and why, what was done, and a summary in lines",
-                   .json_keys = {"executed", "items", "processed", "skipped", "errors"},
-                   .json_call = "--json"},
+        .output =
+            {.text = "what is due and why, what was done, and a summary in lines",
+             .json_keys = {"executed", "items", "processed", "skipped", "errors"},
+             .json_call = "--json",
+             .unheard =
+                 "without a plan nothing is begun, and what was begun is ended; a repeat finds what is left"},
         .examples = {{"", "show what would be done"},
                      {"--execute", "do it; the timer does this once a day"},
                      {"--execute --suspend-only --grace-days 14", "suspend, destroy nothing"}},

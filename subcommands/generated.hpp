@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: MIT
 #pragma once
-/// What __dump prints of more than the rows.
+/// What __dump prints besides the rows.
 
 #include "cli/page.hpp"
 
@@ -15,14 +16,14 @@ struct Named {
 };
 
 std::span<const Named> environment_variables();
-/// Actions of the root agent that this package brings, and those of BlockHost's own that it calls.
+/// The root agent's actions that this package ships, and those of BlockHost's own that it calls.
 std::span<const Named> shipped_agent_actions();
 std::span<const Named> called_agent_actions();
-/// What others run of ours, and what we run of theirs.
+/// Programs of this package that others run, and programs of others that it runs.
 std::span<const Named> hook_programs();
 std::span<const Named> systemd_units();
 
-/// blockhost-libvirt(7).
+/// The manual page blockhost-libvirt(7).
 cli::Page overview_page();
 /// PROJECT.yaml.
 std::string project_yaml();

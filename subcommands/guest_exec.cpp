@@ -1,7 +1,8 @@
-/// guest-exec: one command in the guest, its output and its exit status as if it had run here.
+// SPDX-License-Identifier: MIT
+/// guest-exec: runs one command in the guest; output and exit status are as if it had run here.
 
-#include "lifecycle/agent_line.hpp"
 #include "subcommands/verbs.hpp"
+#include "vm/guest_line.hpp"
 
 namespace blockhost::subcommands {
 
@@ -9,10 +10,10 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// Everything, from the greeting to the last look.
+/// For everything, from the greeting of the agent to its last answer.
 constexpr auto longest_run = 120s;
 
-/// All words behind NAME, joined by single blanks, without a leading "--".
+/// The words behind NAME, joined by single blanks, without a leading "--".
 std::string command_of(const cli::Call& call) {
     const auto& operands = call.arguments.operands();
     auto word = operands.begin() + 1;
@@ -39,7 +40,7 @@ int run(cli::Call& call) {
         outcome = run_in_guest(call, name, command);
     } catch (const Error& error) {
         if (error.code() == Code::interrupted) throw;
-        call.printer.say("[vm-guest-exec] Guest agent failed: " + std::string(error.what()));
+        call.printer.say_bare("[vm-guest-exec] Guest agent failed: " + std::string(error.what()));
         return 1;
     }
     call.printer.answer_raw(outcome.out);
@@ -70,7 +71,8 @@ cli::Row guest_exec_row() {
                      {.name = "COMMAND",
                       .help = "the command, as for sh -c",
                       .count = cli::Operand::Count::rest}},
-        .output = {.text = "what the command wrote, byte for byte"},
+        .output = {.text = "what the command wrote, byte for byte",
+                   .unheard = "the command has run all the same; a repeat runs it again"},
         .examples = {{"web-001 uptime", "how long the guest is up"},
                      {"web-001 systemctl restart nginx", "restart a service in it"}},
         .needs = cli::Needs::hypervisor,

@@ -1,7 +1,8 @@
-/// help: the overview, or one verb's help.
+// SPDX-License-Identifier: MIT
+/// help: prints the overview, or one verb's manual page.
 
 #include "cli/help.hpp"
-#include "base/text.hpp"
+#include "base/text/text.hpp"
 #include "cli/page.hpp"
 #include "subcommands/verbs.hpp"
 

@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: MIT
 /// kill: the row and its one line.
 
-#include "lifecycle/power.hpp"
+#include "operations/power.hpp"
 #include "subcommands/verbs.hpp"
 
 namespace blockhost::subcommands {
@@ -10,8 +11,8 @@ namespace {
 int run(cli::Call& call) {
     const VmName name = vm_name(call);
     call.printer.stage("Force-stopping VM: " + name.str());
-    World world = open_world(call, Intent::change);
-    kill(world, name);
+    World world = open_world_of_panel(call);
+    operations::kill(world, name);
     call.printer.answer("VM force-stopped: " + name.str());
     call.printer.flush_answer();
     return 0;
@@ -28,6 +29,7 @@ cli::Row kill_row() {
     row.summary = "force a VM off at once";
     row.details = details;
     row.output.text = "one line: the VM was forced off";
+    row.output.unheard = "the VM is off all the same; a repeat finds nothing to do";
     row.examples = {{"web-001", "pull its plug"}};
     row.run = run;
     return row;

@@ -1,8 +1,9 @@
-/// metrics: what one VM uses, or all of them.
+// SPDX-License-Identifier: MIT
+/// metrics: prints what one VM uses, or all of them.
 
-#include "lifecycle/metrics.hpp"
-#include "base/json.hpp"
-#include "hypervisor/load.hpp"
+#include "base/text/json.hpp"
+#include "hypervisor/open.hpp"
+#include "metrics/compute.hpp"
 #include "subcommands/metrics_text.hpp"
 #include "subcommands/verbs.hpp"
 
@@ -26,30 +27,32 @@ std::vector<VmName> recorded_names(const cli::Call& call) {
     return names;
 }
 
-/// One line for however many samples could not be kept: rates start anew at each call then.
-void warn_of_samples(cli::Printer& printer, const std::vector<Reading>& readings) {
-    const auto problem = std::find_if(readings.begin(), readings.end(),
-                                      [](const Reading& each) { return !each.sample_problem.empty(); });
+/// Warns once, however many samples could not be kept: rates then start anew at each call.
+void warn_of_samples(cli::Printer& printer, const std::vector<metrics::Reading>& readings) {
+    const auto problem = std::find_if(readings.begin(), readings.end(), [](const metrics::Reading& each) {
+        return !each.sample_problem.empty();
+    });
     if (problem != readings.end()) printer.warn("the sample is not kept: " + problem->sample_problem);
 }
 
-void print_all(cli::Printer& printer, const std::string& format, const std::vector<Reading>& readings) {
+void print_all(cli::Printer& printer, const std::string& format,
+               const std::vector<metrics::Reading>& readings) {
     if (format == "prometheus") return printer.answer_raw(prometheus_text(readings));
     boost::json::array rows;
-    for (const Reading& reading : readings) rows.push_back(named_object(reading));
+    for (const metrics::Reading& reading : readings) rows.push_back(named_object(reading));
     if (format == "json") return printer.answer(json::python_line(rows));
     for (const auto& row : rows) printer.answer(json::python_line(row));
 }
 
 int run(cli::Call& call) {
     const auto name = wanted(call);
-    const OpenObserver open = [&call] { return open_observer(call); };
-    std::vector<Reading> readings;
+    const metrics::OpenObserver open = [&call] { return open_observer(call); };
+    std::vector<metrics::Reading> readings;
     if (name) {
-        readings.push_back(read_metrics(call.paths.metrics, open, *name));
+        readings.push_back(metrics::read_metrics(call.paths.metrics, open, *name));
         call.printer.answer(json::python_line(metrics_object(readings.front().metrics)));
     } else {
-        readings = read_all_metrics(call.paths.metrics, open, recorded_names(call));
+        readings = metrics::read_all_metrics(call.paths.metrics, open, recorded_names(call));
         print_all(call.printer, call.arguments.text("format").value_or("json"), readings);
     }
     call.printer.flush_answer();
@@ -89,7 +92,7 @@ cli::Row metrics_row() {
                                  "disk_used_mb", "disk_total_mb", "disk_read_iops", "disk_write_iops",
                                  "disk_read_bytes_sec", "disk_write_bytes_sec", "net_rx_bytes_sec",
                                  "net_tx_bytes_sec", "net_connections", "guest_agent_responsive",
-                                 "uptime_seconds", "state"}},
+                                 "uptime_seconds", "state", "state_reason"}},
         .examples = {{"web-001", "one VM"}, {"--all --format prometheus", "every VM, for a scraper"}},
         .needs = cli::Needs::observer,
         .effect = cli::Effect::reads,

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 /// How metrics prints its readings: JSON, NDJSON, and Prometheus' text format.
 
-#include "lifecycle/metrics.hpp"
+#include "metrics/compute.hpp"
 
 #include <boost/json/object.hpp>
 #include <span>
@@ -9,15 +10,15 @@
 
 namespace blockhost::subcommands {
 
-/// The sixteen keys in the contract's order: cpu_percent is a float with one decimal, guest_agent_responsive
-/// a bool, state a string, all else integers.
-boost::json::object metrics_object(const Metrics& metrics);
+/// The seventeen keys in the contract's order: cpu_percent is a float with one decimal,
+/// guest_agent_responsive a bool, state and state_reason are strings, all else integers.
+boost::json::object metrics_object(const metrics::Metrics& metrics);
 /// The same with "name" before them.
-boost::json::object named_object(const Reading& reading);
+boost::json::object named_object(const metrics::Reading& reading);
 
-/// Prometheus' text exposition format 0.0.4: a family for each figure with HELP and TYPE, in base units;
-/// counters are the hypervisor's own, `_total`. What is not known has no sample; blockhost_vm_up is there for
+/// Prometheus' text exposition format 0.0.4: each figure is a family with HELP and TYPE, in base units;
+/// counters are the hypervisor's own, `_total`. An unknown figure has no sample; blockhost_vm_up has one for
 /// every VM. Ends with a newline.
-std::string prometheus_text(std::span<const Reading> readings);
+std::string prometheus_text(std::span<const metrics::Reading> readings);
 
 } // namespace blockhost::subcommands

@@ -1,8 +1,9 @@
-/// mint-nft: the access NFT of a customer, for hosts whose engine mints none itself.
+// SPDX-License-Identifier: MIT
+/// mint-nft: mints a customer's access NFT, for hosts whose engine mints none itself.
 
-#include "base/json.hpp"
-#include "base/text.hpp"
-#include "chain/line.hpp"
+#include "base/text/json.hpp"
+#include "base/text/text.hpp"
+#include "chain/evm/line.hpp"
 #include "chain/mint.hpp"
 #include "config/config.hpp"
 #include "http/rules.hpp"
@@ -30,7 +31,7 @@ chain::Bytes user_encrypted(const cli::Call& call) {
     return *bytes;
 }
 
-/// --machine-id, which the older form alone has, says which of the two functions is called.
+/// --machine-id, which only the older form has, decides which of the two functions is called.
 chain::MintCall mint_call(const cli::Call& call) {
     const auto recipient = chain::Address::parse(*call.arguments.text("owner-wallet"), "--owner-wallet");
     if (recipient.is_zero())
@@ -147,7 +148,7 @@ int run(cli::Call& call) {
     if (http::is_unprotected(config.rpc_url))
         call.printer.warn("blockchain.rpc_url is http to another host: answers may be changed on their way");
     const Interruption interruption;
-    chain::Node node(chain::line_to(config.rpc_url, interruption));
+    chain::Node node(chain::line_to(config.rpc_url, interruption, Deadline::in(order.patience)));
     const chain::KeyFile key(config.key_file, chain::key_keepers(call.paths.state));
     const chain::MintTools tools{node, key, call.paths.mints, call.printer, interruption};
     if (call.arguments.has("dry-run"))
@@ -223,7 +224,9 @@ cli::Row mint_nft_row() {
         .output = {.text = "two lines, the token's number and BLOCKHOST_RESULT: with it",
                    .json_keys = {"status", "token_id", "minted", "transaction", "block", "chain_id",
                                  "contract", "recipient"},
-                   .json_call = "--json"},
+                   .json_call = "--json",
+                   .unheard = "the token is minted all the same; a repeat of the call mints no other and "
+                              "answers with its id"},
         .examples = {{"--owner-wallet 0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359 --dry-run",
                       "what would be sent"},
                      {"--owner-wallet 0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359 --user-encrypted 0x00ff",

@@ -1,11 +1,12 @@
-// blockhost-libvirt(7): how it hangs together, from the tables where there are some.
+// SPDX-License-Identifier: MIT
+// blockhost-libvirt(7): an overview, made from the tables where there are some.
 #include "subcommands/generated.hpp"
 
 #include "base/error.hpp"
 #include "cli/describe.hpp"
 #include "config/db_yaml_keys.hpp"
 #include "config/path_table.hpp"
-#include "lifecycle/state.hpp"
+#include "vm/state.hpp"
 
 #include <array>
 
@@ -58,6 +59,8 @@ constexpr std::array units{
     Named{"blockhost-boot.service", "starts the VMs that are paid for, after the host has started"},
     Named{"blockhost-gc.timer", "once a day: gc --execute"},
     Named{"blockhost-gc.service", "what it runs"},
+    Named{"blockhost-guard.timer", "mends what keeps VMs apart: guard --all"},
+    Named{"blockhost-guard.service", "what it runs"},
     Named{"blockhost-recover.timer", "finishes what was interrupted: recover --all"},
     Named{"blockhost-recover.service", "what it runs"},
     Named{"blockhost-throttle.timer", "takes back limits whose time is over: throttle --due"},
@@ -101,7 +104,7 @@ Section states() {
     section.paragraph(
         plain("What a VM is follows from its record in the VM database, its domain in libvirt and "
               "its open operation in the journal. What a verb does depends on that; the tables are "
-              "in docs/architecture.md."));
+              "in docs/states.md."));
     for (int i = 0; i <= static_cast<int>(VmState::running_while_destroyed); ++i) {
         const auto state = static_cast<VmState>(i);
         section.entry(bold(to_string(state)), plain(meaning(state)));
@@ -131,8 +134,9 @@ Section exit_codes() {
     Section section{"EXIT STATUS"};
     section.paragraph(
         plain("Verbs with a command name of their own exit with 0 or 1, and 2 for a malformed command "
-              "line, where their page says nothing else. All others exit by this table; its names are "
-              "the code in JSON documents and BLOCKHOST_ERROR in the journal."));
+              "line, where their page says nothing else. All others exit by this table, and with 1 where "
+              "one of several things that they did failed, as their page says; the table's names are the "
+              "code in JSON documents and BLOCKHOST_ERROR in the journal."));
     section.entry(bold("0"), plain("Success."));
     for (const CodeRow& row : error_table())
         section.entry(bold(std::to_string(row.exit_status)) + plain(" ") + bold(row.name),

@@ -1,8 +1,9 @@
-// PROJECT.yaml, from the tables.
+// SPDX-License-Identifier: MIT
+// Makes PROJECT.yaml from the tables.
 #include "subcommands/generated.hpp"
 
 #include "base/error.hpp"
-#include "base/json.hpp"
+#include "base/text/json.hpp"
 #include "cli/describe.hpp"
 #include "cli/help.hpp"
 #include "config/db_yaml_keys.hpp"
@@ -25,7 +26,7 @@ bool is_empty(const bj::value& value) {
            (value.is_string() && value.get_string().empty()) || (value.is_bool() && !value.get_bool());
 }
 
-/// What other readers take for a number, a truth or nothing is quoted and stays text.
+/// Quotes what other readers take for a number, a boolean or null, so that it stays text.
 void emit_text(YAML::Emitter& out, const std::string& text) {
     const bool letters = std::ranges::all_of(text, [](char c) {
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '-' || c == ' ';
@@ -36,7 +37,7 @@ void emit_text(YAML::Emitter& out, const std::string& text) {
     out << text;
 }
 
-/// Of an object, what is null, false or empty is left out: absent says that.
+/// Leaves out members of an object that are null, false or empty.
 void emit(YAML::Emitter& out, const bj::value& value) {
     if (value.is_object()) {
         out << YAML::BeginMap;
@@ -81,7 +82,7 @@ bj::array examples_of(const cli::Row& row) {
     return examples;
 }
 
-/// The verb as __dump has it, without what every verb has, and with what only this file says.
+/// The verb as __dump has it, without what every verb has, and with what only PROJECT.yaml says.
 bj::object command_of(bj::object verb, const cli::Row& row) {
     for (const char* other : {"hidden", "exit", "usage_status", "output", "examples"}) verb.erase(other);
     bj::array options;
@@ -91,6 +92,7 @@ bj::object command_of(bj::object verb, const cli::Row& row) {
     verb["output"] = bj::object{{"text", row.output.text},
                                 {"json_call", row.output.json_call},
                                 {"json_keys", strings(row.output.json_keys)}};
+    if (!row.output.unheard.empty()) verb["output"].as_object()["unheard"] = row.output.unheard;
     verb["examples"] = examples_of(row);
     verb["exit_statuses"] = statuses_of(row);
     return verb;

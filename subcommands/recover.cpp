@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: MIT
 /// recover: finishes what dead processes left.
 
-#include "lifecycle/recover.hpp"
-#include "base/json.hpp"
+#include "operations/recover.hpp"
+#include "base/text/json.hpp"
 #include "subcommands/verbs.hpp"
 
 #include <algorithm>
@@ -13,40 +14,43 @@ namespace blockhost::subcommands {
 
 namespace {
 
-void print_json(cli::Printer& printer, const std::vector<Recovery>& found) {
+void print_json(cli::Printer& printer, const std::vector<operations::Recovery>& found) {
     boost::json::array all;
-    for (const Recovery& each : found)
+    for (const operations::Recovery& each : found)
         all.push_back(boost::json::object{{"name", each.name.str()},
                                           {"verb", each.verb},
                                           {"since", each.since},
-                                          {"direction", to_string(each.direction)},
+                                          {"direction", each.direction},
                                           {"in_flight", each.in_flight},
                                           {"failure", each.failure}});
     printer.answer(json::python_line(all));
 }
 
-void print_lines(cli::Printer& printer, const std::vector<Recovery>& found, Mode mode) {
+void print_lines(cli::Printer& printer, const std::vector<operations::Recovery>& found,
+                 operations::Mode mode) {
     if (found.empty()) printer.answer("Nothing to recover");
-    for (const Recovery& each : found) {
-        const bool pending = mode == Mode::look || each.direction == Recovery::Direction::owner_alive;
+    for (const operations::Recovery& each : found) {
+        const bool pending = mode == operations::Mode::look || each.owner_alive;
         const std::string end = !each.failure.empty() ? "FAILED: " + each.failure : pending ? "" : "done";
         printer.answer(fmt::format("{}: {} since {}{}: {}{}{}", each.name.str(), each.verb, each.since,
                                    each.in_flight.empty() ? "" : " (stopped in " + each.in_flight + ")",
-                                   to_string(each.direction), end.empty() ? "" : ": ", end));
+                                   each.direction, end.empty() ? "" : ": ", end));
     }
 }
 
 int run(cli::Call& call) {
     const auto name = name_or_all(call, "recover", "'recover --all --dry-run' shows what there is");
-    const Mode mode = call.arguments.has("dry-run") ? Mode::look : Mode::act;
-    World world = open_world(call, mode == Mode::look ? Intent::look : Intent::change);
-    const auto found = recover(world, name, mode);
+    const operations::Mode mode =
+        call.arguments.has("dry-run") ? operations::Mode::look : operations::Mode::act;
+    World world = open_world(call, mode == operations::Mode::look ? Intent::look : Intent::change);
+    const auto found = operations::recover(world, name, mode);
     if (call.arguments.has("json"))
         print_json(call.printer, found);
     else
         print_lines(call.printer, found, mode);
     call.printer.flush_answer();
-    return std::all_of(found.begin(), found.end(), [](const Recovery& each) { return each.failure.empty(); })
+    return std::all_of(found.begin(), found.end(),
+                       [](const operations::Recovery& each) { return each.failure.empty(); })
                ? 0
                : 1;
 }
@@ -74,11 +78,13 @@ cli::Row recover_row() {
         .output =
             {.text = "one line for each open operation: whose it is, where it stopped and which way it goes",
              .json_keys = {"name", "verb", "since", "direction", "in_flight", "failure"},
-             .json_call = "--json"},
+             .json_call = "--json",
+             .unheard = "what was left half done is finished all the same; a repeat finds nothing"},
         .examples = {{"--all --dry-run", "what there is to be finished"},
                      {"web-001", "finish that VM's operation"}},
         .needs = cli::Needs::hypervisor,
         .effect = cli::Effect::changes,
+        .exit_1 = "an operation could not be finished; its line says why",
         .run = run,
     };
 }

@@ -1,6 +1,7 @@
-/// resume: a suspended VM runs again.
+// SPDX-License-Identifier: MIT
+/// resume: lets a suspended VM run again.
 
-#include "lifecycle/resume.hpp"
+#include "operations/resume.hpp"
 #include "subcommands/verbs.hpp"
 
 namespace blockhost::subcommands {
@@ -8,11 +9,12 @@ namespace blockhost::subcommands {
 namespace {
 
 int run(cli::Call& call) {
-    const ResumeRequest request{vm_name(call), call.arguments.integer("extend-days")};
+    const operations::ResumeRequest request{vm_name(call), call.arguments.integer("extend-days")};
     const bool dry = call.arguments.has("dry-run");
     call.printer.stage("Resuming VM: " + request.name.str());
     World world = open_world(call, dry ? Intent::look : Intent::change);
-    const Instant expires_at = dry ? preview_resume(world, request) : resume(world, request);
+    const Instant expires_at =
+        dry ? operations::preview_resume(world, request) : operations::resume(world, request);
     call.printer.answer((dry ? "Would expire: " : "Expires: ") + format_instant(expires_at));
     call.printer.answer(dry ? "[DRY RUN] Would resume '" + request.name.str() + "'"
                             : "VM '" + request.name.str() + "' resumed successfully");
@@ -42,7 +44,9 @@ cli::Row resume_row() {
                      .max = limits::expiry_days_max,
                      .help = "let it expire in so many days from now"},
                     {.name = "dry-run", .help = "only show what would be done"}},
-        .output = {.text = "two lines: when the VM expires, and that it runs again"},
+        .output = {.text = "two lines: when the VM expires, and that it runs again",
+                   .unheard = "the VM is resumed all the same, and its days are counted once: a repeat is "
+                              "refused, since it is active"},
         .examples = {{"web-001", "let it run again"},
                      {"web-001 --extend-days 30 --dry-run", "show when it would expire"}},
         .needs = cli::Needs::hypervisor,

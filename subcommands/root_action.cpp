@@ -1,11 +1,12 @@
-/// __root-action: what the root agent's plugin (data/root-agent-actions/virsh.py) runs for each of our
-/// actions.
+// SPDX-License-Identifier: MIT
+/// __root-action: the root agent's plugin (data/root-agent-actions/virsh.py) runs it for each action of this
+/// package.
 
 #include "cli/printer.hpp"
-#include "lifecycle/root_actions.hpp"
+#include "rootside/actions.hpp"
 #include "subcommands/verbs.hpp"
 
-#include "base/json.hpp"
+#include "base/text/json.hpp"
 
 #include <array>
 #include <boost/json/serialize.hpp>
@@ -42,8 +43,10 @@ bj::object read_parameters() {
 bj::object reply_to(const cli::Call& call) {
     try {
         require_root("a root agent's action");
-        World world(call.paths, call.mock ? Reality::simulated : Reality::real, Intent::look, call.printer);
-        bj::object reply = carry_out(world, call.arguments.operands().front(), read_parameters());
+        const bj::object parameters = read_parameters();
+        World world(call.paths, call.mock ? Reality::simulated : Reality::real, Intent::look, call.printer,
+                    root::end_of(parameters));
+        bj::object reply = root::carry_out(world, call.arguments.operands().front(), parameters);
         reply["ok"] = true;
         return reply;
     } catch (const Error& error) {
@@ -54,7 +57,7 @@ bj::object reply_to(const cli::Call& call) {
     }
 }
 
-/// The reply goes out as it is: what a guest wrote need not be UTF-8, and its reader knows.
+/// The reply goes out as it is: a guest's text need not be UTF-8, and the reader knows that.
 int run(cli::Call& call) {
     call.printer.answer_raw(bj::serialize(reply_to(call)) + "\n");
     call.printer.flush_answer();
@@ -69,6 +72,7 @@ cli::Row root_action_row() {
         .summary =
             "carry out an action for the root agent: parameters as JSON on stdin, reply as JSON on stdout",
         .operands = {{.name = "ACTION", .help = "as the root agent knows it"}},
+        .output = {.unheard = "the action was carried out all the same; who asked looks before asking again"},
         .needs = cli::Needs::hypervisor,
         .effect = cli::Effect::destroys,
         .run = run,

@@ -1,9 +1,12 @@
+// SPDX-License-Identifier: MIT
 /// setup: makes this host ready for VMs, step by step; the wizard's finalization calls it.
 
-#include "lifecycle/setup.hpp"
-#include "base/json.hpp"
-#include "base/text.hpp"
+#include "base/text/json.hpp"
+#include "base/text/text.hpp"
 #include "config/templates.hpp"
+#include "setup/db_yaml.hpp"
+#include "setup/network.hpp"
+#include "setup/storage.hpp"
 #include "subcommands/building.hpp"
 
 #include <algorithm>
@@ -16,13 +19,12 @@ namespace {
 
 using boost::json::object;
 
-/// A step, the options that go with it, and what it does. The answer is a JSON object, or what `lines` makes
-/// of that object.
+/// A step, its options, and what it does. The answer is a JSON object, or the lines that `lines` makes of it.
 struct Step {
     std::string_view name;
     std::vector<std::string_view> options;
     object (*run)(cli::Call&, const setup::Site&);
-    std::vector<std::string> (*lines)(const object&);
+    std::vector<std::string> (*lines)(const object&, const cli::Arguments&);
 };
 
 std::string text_of(const object& answer, std::string_view key) {
@@ -34,7 +36,7 @@ object storage(cli::Call& call, const setup::Site& site) {
     return {{"changed", done.changed}, {"pool", done.pool}, {"path", done.path.string()}};
 }
 
-std::vector<std::string> storage_lines(const object& answer) {
+std::vector<std::string> storage_lines(const object& answer, const cli::Arguments&) {
     return {fmt::format("Storage pool {} is ready in {}", text_of(answer, "pool"), text_of(answer, "path"))};
 }
 
@@ -43,11 +45,11 @@ object network(cli::Call& call, const setup::Site& site) {
     return {{"changed", done.changed}, {"bridge", done.bridge.name}, {"address", done.bridge.address.str()}};
 }
 
-std::vector<std::string> network_lines(const object& answer) {
+std::vector<std::string> network_lines(const object& answer, const cli::Arguments&) {
     return {fmt::format("VMs stand on bridge {}, {}", text_of(answer, "bridge"), text_of(answer, "address"))};
 }
 
-/// As the file has it: a number where that is how it is written.
+/// As the file has it: a number if it is written as one.
 boost::json::value pool_end(const Ipv4Network& network, Ipv4 address) {
     const std::string text = setup::pool_end_text(network, address);
     if (const auto number = text::parse_int(text)) return *number;
@@ -92,7 +94,13 @@ object db_config(cli::Call& call, const setup::Site& site) {
             {"warnings", std::move(warnings)}};
 }
 
-std::vector<std::string> db_config_lines(const object& answer) {
+std::string_view what_became(const object& answer, const cli::Arguments& given) {
+    const bool dry = given.has("dry-run");
+    if (answer.at("changed").as_bool()) return dry ? "would change; nothing was written" : "has changed";
+    return dry ? "would stay as it is" : "is as it was";
+}
+
+std::vector<std::string> db_config_lines(const object& answer, const cli::Arguments& given) {
     const object& db = answer.at("db").as_object();
     const object& pool = db.at("ip_pool").as_object();
     const auto shown = [](const boost::json::value& value) {
@@ -102,15 +110,14 @@ std::vector<std::string> db_config_lines(const object& answer) {
             fmt::format("storage: {} in {}", text_of(db, "storage_pool"), text_of(db, "storage_path")),
             fmt::format("addresses: {}, from {} to {}, gateway {}", text_of(pool, "network"),
                         shown(pool.at("start")), shown(pool.at("end")), shown(pool.at("gateway"))),
-            fmt::format("{} {}", text_of(answer, "file"),
-                        answer.at("changed").as_bool() ? "has changed" : "is as it was")};
+            fmt::format("{} {}", text_of(answer, "file"), what_became(answer, given))};
 }
 
 object make_template(cli::Call& call, const setup::Site&) {
     return build_template(call, {}).document();
 }
 
-std::vector<std::string> template_lines(const object& answer) {
+std::vector<std::string> template_lines(const object& answer, const cli::Arguments&) {
     return {"Template built successfully: " + text_of(answer, "template")};
 }
 
@@ -133,7 +140,7 @@ const Step& step_of(const cli::Call& call) {
     return *std::ranges::find(steps(), name, &Step::name); // the parser lets no other word through
 }
 
-/// An option that belongs to another step is a slip, not to be passed over.
+/// Refuses an option of another step: it is a slip that must not be ignored.
 void require_options_of(const Step& step, const cli::Arguments& given) {
     for (const Step& other : steps())
         for (const std::string_view option : other.options)
@@ -153,7 +160,7 @@ int run(cli::Call& call) {
         for (const auto& [key, value] : result) answer.emplace(key, value);
         call.printer.answer(json::python_line(answer));
     } else {
-        for (const std::string& line : step.lines(result)) call.printer.answer(line);
+        for (const std::string& line : step.lines(result, call.arguments)) call.printer.answer(line);
     }
     call.printer.flush_answer();
     return 0;
@@ -223,7 +230,8 @@ cli::Row setup_row() {
                        "what is there now, a line each; with --json an object with 'step', and what the step "
                        "has to tell",
                    .json_keys = {"step", "changed"},
-                   .json_call = "--json"},
+                   .json_call = "--json",
+                   .unheard = "the step is done all the same; a repeat finds it done"},
         .examples = {{"storage", "the pool, as db.yaml names it"},
                      {"network --bridge br0", "VMs stand on br0"},
                      {"db-config --ip-network 192.168.1.0/24 --ip-start 200 --ip-end 250 --dry-run",

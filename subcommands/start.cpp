@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: MIT
 /// start: the row and its one line.
 
-#include "lifecycle/power.hpp"
+#include "operations/power.hpp"
 #include "subcommands/verbs.hpp"
 
 namespace blockhost::subcommands {
@@ -10,8 +11,8 @@ namespace {
 int run(cli::Call& call) {
     const VmName name = vm_name(call);
     call.printer.stage("Starting VM: " + name.str());
-    World world = open_world(call, Intent::change);
-    start(world, name);
+    World world = open_world_of_panel(call);
+    operations::start(world, name);
     call.printer.answer("VM started: " + name.str());
     call.printer.flush_answer();
     return 0;
@@ -29,6 +30,7 @@ cli::Row start_row() {
     row.summary = "start a stopped VM, or let a paused one run on";
     row.details = details;
     row.output.text = "one line: the VM was started";
+    row.output.unheard = "the VM runs all the same; a repeat finds it running";
     row.examples = {{"web-001", "start it, or let it run on when it is paused"}};
     row.run = run;
     return row;

@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: MIT
 /// stop: the row and its one line.
 
-#include "lifecycle/power.hpp"
+#include "operations/power.hpp"
 #include "subcommands/verbs.hpp"
 
 namespace blockhost::subcommands {
@@ -10,8 +11,8 @@ namespace {
 int run(cli::Call& call) {
     const VmName name = vm_name(call);
     call.printer.stage("Stopping VM (graceful ACPI shutdown): " + name.str());
-    World world = open_world(call, Intent::change);
-    if (stop(world, name) == Stopped::still_running)
+    World world = open_world_of_panel(call);
+    if (operations::stop(world, name) == operations::Stopped::still_running)
         call.printer.warn(name.str() + " has not shut down yet; kill forces it off");
     call.printer.answer("Shutdown signal sent: " + name.str());
     call.printer.flush_answer();
@@ -29,6 +30,8 @@ cli::Row stop_row() {
     row.summary = "ask the guest to shut down and wait for up to 30 seconds";
     row.details = details;
     row.output.text = "one line: the VM was stopped";
+    row.output.unheard =
+        "the VM was told to shut down all the same; a repeat finds it off, or tells it again";
     row.examples = {{"web-001", "press its power button and wait"}};
     row.run = run;
     return row;

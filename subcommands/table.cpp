@@ -1,27 +1,29 @@
-/// The table of verbs, in the order help shows them. A new verb is one line here and one file beside.
+// SPDX-License-Identifier: MIT
+/// The table of verbs, as meson.build lists them: BLOCKHOST_VERBS(verb) is verb(create) verb(destroy) …
 
-#include "base/text.hpp"
-#include "hypervisor/load.hpp"
-#include "lifecycle/limit_file.hpp"
-#include "lifecycle/throttle.hpp"
+#include "base/text/text.hpp"
+#include "config/mounts.hpp"
+#include "hypervisor/open.hpp"
+#include "limits/limit_file.hpp"
+#include "limits/throttle.hpp"
+#include "subcommands/verb_list.hpp" // made by meson.build
 #include "subcommands/verbs.hpp"
+#include "vm/observation.hpp"
 
 #include <unistd.h>
 #include <vector>
 
 namespace blockhost {
 
+#define BLOCKHOST_DECLARE(verb) cli::Row verb##_row();
+namespace subcommands {
+BLOCKHOST_VERBS(BLOCKHOST_DECLARE)
+}
+
 std::span<const cli::Row> cli::rows() {
     using namespace subcommands;
-    static const std::vector<Row> table{
-        create_row(),         destroy_row(),    start_row(),        stop_row(),
-        kill_row(),           status_row(),     list_row(),         metrics_row(),
-        throttle_row(),       guest_exec_row(), update_gecos_row(), gc_row(),
-        resume_row(),         extend_row(),     boot_row(),         recover_row(),
-        build_template_row(), templates_row(),  setup_row(),        mint_nft_row(),
-        detect_row(),         version_row(),    help_row(),         dump_row(),
-        root_action_row(),    vms_row(),
-    };
+#define BLOCKHOST_ROW(verb) verb##_row(),
+    static const std::vector<Row> table{BLOCKHOST_VERBS(BLOCKHOST_ROW)};
     return table;
 }
 
@@ -76,8 +78,9 @@ std::optional<VmName> name_or_all(const cli::Call& call, std::string_view verb, 
 }
 
 Registry registry_of(const cli::Call& call) {
-    const DbConfig config = read_db_config(call.paths); // also for a mock: it is wrong there too
-    return Registry(call.mock ? mock_database(call.paths) : config.db_file);
+    const DbConfig config = read_db_config(call.paths); // also for a mock: a wrong file is wrong there too
+    if (!call.mock) require_database_folder(config, call.paths);
+    return Registry(call.mock ? mock_database(call.paths) : config.db_file, {}, call.paths.state);
 }
 
 std::vector<VmRecord> readable_records(const cli::Call& call) {
@@ -97,14 +100,24 @@ void require_root(std::string_view what) {
     if (geteuid() != 0) throw Error(Code::denied, std::string(what) + " needs root", "run it with sudo");
 }
 
-/// Every verb that changes something first takes back the limits whose time is over, if any are remembered.
-World open_world(const cli::Call& call, Intent intent) {
+/// A verb that changes something first takes back the limits whose time is over, if any are noted.
+World open_world_until(const cli::Call& call, Intent intent, std::optional<Deadline> end,
+                       std::optional<Deadline> end_of_limits) {
     const Reality reality = call.mock ? Reality::simulated : Reality::real;
-    if (intent == Intent::change && !LimitFile::names(call.paths.journal).empty()) {
-        World due(call.paths, reality, intent, call.printer);
-        end_due_limits(due);
+    if (intent == Intent::change && !limits::LimitFile::names(call.paths.journal).empty()) {
+        World due(call.paths, reality, intent, call.printer, end_of_limits);
+        limits::end_due_limits(due);
     }
-    return World(call.paths, reality, intent, call.printer);
+    return World(call.paths, reality, intent, call.printer, end);
+}
+
+World open_world(const cli::Call& call, Intent intent) {
+    return open_world_until(call, intent, {}, {});
+}
+
+World open_world_of_panel(const cli::Call& call) {
+    constexpr std::chrono::seconds in_all(40), for_limits(10);
+    return open_world_until(call, Intent::change, Deadline::in(in_all), Deadline::in(for_limits));
 }
 
 void require_ours(const cli::Call& call, Observer& hypervisor, const VmName& name) {
@@ -112,10 +125,10 @@ void require_ours(const cli::Call& call, Observer& hypervisor, const VmName& nam
     if (!view) return;
     const DomainFacts facts = read_domain(view->xml);
     const auto instance = existing_instance_id(call.paths);
-    if (facts.mark && instance && facts.mark->instance == instance->str()) return;
+    if (instance && facts.claim.ours(*instance)) return;
     const World world(call.paths, call.mock ? Reality::simulated : Reality::real, Intent::look, call.printer);
     if (proof_of(world, name, world.registry.read().find(name), facts) != Proof::none) return;
-    throw Error(Code::foreign, name.str() + " is a domain that this BlockHost did not make",
+    throw Error(Code::foreign, name.str() + " is " + facts.claim.words(world.instance),
                 "its guest is somebody else's; 'blockhost-libvirt list' shows the VMs of this one");
 }
 
@@ -124,7 +137,7 @@ std::unique_ptr<Hypervisor> open_observer(const cli::Call& call) {
 }
 
 std::unique_ptr<Hypervisor> open_for_agent(const cli::Call& call) {
-    // callers wait for a guest, not for a daemon that sleeps behind socket activation
+    // callers wait for a guest, not for a daemon that socket activation has yet to start
     constexpr std::chrono::seconds longest(10);
     if (call.mock) return open_simulated(call.paths.world);
     return open_hypervisor(call.paths, Access::write, longest);

@@ -1,12 +1,13 @@
-/// templates: the versions of the template, what stands on each, and removing those on which nothing does.
+// SPDX-License-Identifier: MIT
+/// templates: lists the template's versions and what stands on each; removes those on which nothing stands.
 
 #include "config/templates.hpp"
-#include "base/json.hpp"
-#include "base/text.hpp"
+#include "base/text/json.hpp"
+#include "base/text/text.hpp"
 #include "image/build.hpp"
 #include "image/prune.hpp"
+#include "image/template_users.hpp"
 #include "image/trial.hpp"
-#include "lifecycle/template_users.hpp"
 #include "subcommands/verbs.hpp"
 
 #include <boost/json/array.hpp>
@@ -23,7 +24,7 @@ using image::Store;
 constexpr auto patience_for_builds = 20s;
 constexpr auto patience_for_creates = 60s;
 
-/// What there is; `users` is nothing when what stands on what could not be told.
+/// What there is. `users` is nothing when it could not be told what stands on what.
 struct View {
     std::vector<Fate> versions;
     std::optional<std::filesystem::path> old_base;
@@ -40,9 +41,7 @@ View view(const Store& store, std::optional<image::Users> users) {
 
 boost::json::value names_json(const View& all, const std::vector<std::string>& names) {
     if (!all.users) return nullptr;
-    boost::json::array list;
-    for (const std::string& name : names) list.emplace_back(name);
-    return list;
+    return boost::json::array(names.begin(), names.end());
 }
 
 void print_json(cli::Printer& printer, const Store& store, const View& all) {
@@ -85,7 +84,7 @@ void print_table(cli::Printer& printer, const View& all) {
 std::optional<image::Users> users_if_told(const cli::Call& call) {
     try {
         World world = open_world(call, Intent::look);
-        return template_users(world);
+        return image::template_users(world);
     } catch (const Error& error) {
         call.printer.warn("what stands on the versions is not known: " + std::string(error.what()));
         return std::nullopt;
@@ -112,13 +111,13 @@ int list(cli::Call& call) {
     return 0;
 }
 
-/// How removing went.
+/// How a removal went.
 struct Removal {
     bool good = true;
     std::size_t removed = 0;
 };
 
-/// One line a version.
+/// Prints a line for each version removed.
 Removal remove_unused(cli::Call& call, const Store& store, const View& all) {
     const bool dry = call.arguments.has("dry-run");
     Removal removal;
@@ -137,7 +136,7 @@ Removal remove_unused(cli::Call& call, const Store& store, const View& all) {
     return removal;
 }
 
-/// The link takes its name back once nothing stands on the file that has it.
+/// Gives the link its name back once nothing stands on the file that has the name.
 void retire_old_base(cli::Call& call, const Store& store, const View& all, Removal& removal) {
     if (!all.old_base || !all.users_of_old_base().empty() || !store.current()) return;
     const bool dry = call.arguments.has("dry-run");
@@ -147,7 +146,7 @@ void retire_old_base(cli::Call& call, const Store& store, const View& all, Remov
     ++removal.removed;
 }
 
-/// Nobody builds and no create is between finding its template and having its disk, while versions go.
+/// While versions go, nobody builds, and no create is between finding its template and having its disk.
 int prune(cli::Call& call) {
     if (call.arguments.has("json"))
         throw Error(Code::usage, "--json and --prune do not go together",
@@ -162,12 +161,12 @@ int prune(cli::Call& call) {
                                          Deadline::in(patience_for_creates), interruption);
     const Store store = Store::open_or_make(call.paths);
     store.clear_leftovers();
-    template_image(call.paths); // no current one: nobody knows what may go
+    template_image(call.paths); // without a current version nobody knows what may go
     tell_of_strays(call, store);
-    const View all = view(store, template_users(world));
+    const View all = view(store, image::template_users(world));
     Removal removal = remove_unused(call, store, all);
     retire_old_base(call, store, all, removal);
-    if (removal.good && removal.removed == 0) call.printer.stage("nothing to remove");
+    if (removal.good && removal.removed == 0) call.printer.say("nothing to remove");
     call.printer.flush_answer();
     return removal.good ? 0 : 1;
 }
@@ -199,10 +198,12 @@ cli::Row templates_row() {
                     {.name = "json", .help = "print a JSON object"}},
         .output = {.text = "a table of the versions and of what stands on each",
                    .json_keys = {"versions", "old_base"},
-                   .json_call = "--json"},
+                   .json_call = "--json",
+                   .unheard = "what was removed is gone; a repeat finds what is left"},
         .examples = {{"", "list them"}, {"--prune --dry-run", "what would be removed"}},
         .needs = cli::Needs::registry,
         .effect = cli::Effect::destroys,
+        .exit_1 = "with --prune: a version could not be removed; a warning says why",
         .run = run,
     };
 }

@@ -1,8 +1,9 @@
-/// throttle: limits of a running VM, for a while or for good; and what they are.
+// SPDX-License-Identifier: MIT
+/// throttle: limits a running VM, for a while or for good; shows its limits.
 
-#include "lifecycle/throttle.hpp"
-#include "base/json.hpp"
-#include "base/text.hpp"
+#include "limits/throttle.hpp"
+#include "base/text/json.hpp"
+#include "base/text/text.hpp"
 #include "subcommands/verbs.hpp"
 
 #include <boost/json/array.hpp>
@@ -31,46 +32,50 @@ std::optional<std::chrono::seconds> span_of(const cli::Call& call) {
     return span;
 }
 
-ThrottleRequest request_of(const cli::Call& call) {
-    ThrottleRequest request;
-    for (const LimitRow& row : limit_table())
+limits::ThrottleRequest request_of(const cli::Call& call) {
+    limits::ThrottleRequest request;
+    for (const limits::LimitRow& row : limits::limit_table()) {
+        if (row.option.empty()) continue;
         if (const auto value = call.arguments.integer(row.option)) request.values[row.limit] = *value;
+    }
     request.reset = call.arguments.has("reset");
     request.persist = call.arguments.has("persist");
     request.span = request.reset ? std::nullopt : span_of(call);
     return request;
 }
 
-/// The lines that are true, and an error for what is not.
-int print_end(const cli::Call& call, const ThrottleEnd& end) {
+/// Prints what is true now, and throws for what could not be done.
+int print_end(const cli::Call& call, const limits::ThrottleEnd& end) {
     for (const std::string& line : end.lines) call.printer.answer(line);
     call.printer.flush_answer();
     if (!end.errors.empty()) throw Error(Code::hypervisor, fmt::format("{}", fmt::join(end.errors, "; ")));
     return 0;
 }
 
-bj::value json_number(Limit limit, const Setting& setting) {
-    const auto value = value_of(limit, setting);
+bj::value json_number(limits::Limit limit, const limits::Setting& setting) {
+    const auto value = limits::value_of(limit, setting);
     if (!value) return nullptr;
     if (std::floor(*value) == *value) return static_cast<std::int64_t>(*value);
     return *value;
 }
 
-bj::value side_json(const std::optional<Settings>& side) {
+bj::value side_json(const std::optional<limits::Settings>& side) {
     if (!side) return nullptr;
     bj::object object;
-    for (const auto& [limit, setting] : *side) object[row_of(limit).key] = json_number(limit, setting);
+    for (const auto& [limit, setting] : *side)
+        if (!limits::row_of(limit).option.empty() || limits::value_of(limit, setting))
+            object[limits::row_of(limit).key] = json_number(limit, setting);
     return object;
 }
 
-bj::object until_json(const LimitsShown& shown, TuningOf which) {
+bj::object until_json(const limits::LimitsShown& shown, TuningOf which) {
     bj::object object;
     for (const auto& [key, instant] : shown.until)
-        if (key.first == which) object[row_of(key.second).key] = format_instant(instant);
+        if (key.first == which) object[limits::row_of(key.second).key] = format_instant(instant);
     return object;
 }
 
-void print_json(cli::Printer& printer, const VmName& name, const LimitsShown& shown) {
+void print_json(cli::Printer& printer, const VmName& name, const limits::LimitsShown& shown) {
     printer.answer(json::python_line(
         bj::object{{"name", name.str()},
                    {"running", side_json(shown.running)},
@@ -80,16 +85,26 @@ void print_json(cli::Printer& printer, const VmName& name, const LimitsShown& sh
 }
 
 /// "50% until 2026-01-01T00:00:00+00:00", "unlimited", "unknown".
-std::string side_words(const LimitsShown& shown, TuningOf which, const Settings& side, Limit limit) {
+std::string side_words(const limits::LimitsShown& shown, TuningOf which, const limits::Settings& side,
+                       limits::Limit limit) {
     const auto setting = side.find(limit);
     if (setting == side.end()) return "unknown";
     const auto until = shown.until.find({which, limit});
-    return value_words(limit, setting->second) +
+    return limits::value_words(limit, setting->second) +
            (until == shown.until.end() ? "" : " until " + format_instant(until->second));
 }
 
-void print_lines(cli::Printer& printer, const LimitsShown& shown) {
-    for (const LimitRow& row : limit_table()) {
+bool is_set(const limits::LimitsShown& shown, limits::Limit limit) {
+    const auto in = [&](const limits::Settings& side) {
+        const auto found = side.find(limit);
+        return found != side.end() && limits::value_of(limit, found->second);
+    };
+    return (shown.running && in(*shown.running)) || in(shown.definition);
+}
+
+void print_lines(cli::Printer& printer, const limits::LimitsShown& shown) {
+    for (const limits::LimitRow& row : limits::limit_table()) {
+        if (row.option.empty() && !is_set(shown, row.limit)) continue;
         const std::string running =
             shown.running ? side_words(shown, TuningOf::running, *shown.running, row.limit) : "not running";
         printer.answer(fmt::format("{}: {} (definition: {})", row.title, running,
@@ -99,7 +114,7 @@ void print_lines(cli::Printer& printer, const LimitsShown& shown) {
 
 int show(const cli::Call& call, const VmName& name) {
     World world = open_world(call, Intent::look);
-    const LimitsShown shown = show_limits(world, name);
+    const limits::LimitsShown shown = limits::show_limits(world, name);
     if (call.arguments.has("json"))
         print_json(call.printer, name, shown);
     else
@@ -108,10 +123,10 @@ int show(const cli::Call& call, const VmName& name) {
     return 0;
 }
 
-/// Opens its own world: other verbs' take back in passing, and say less.
+/// Opens a world of its own: open_world would take the limits back in passing, and say less.
 int take_back(const cli::Call& call) {
     World world(call.paths, call.mock ? Reality::simulated : Reality::real, Intent::change, call.printer);
-    return print_end(call, take_back_due_limits(world, patience_for_due));
+    return print_end(call, limits::take_back_due_limits(world, patience_for_due));
 }
 
 /// --due and --show stand alone: neither goes with limits.
@@ -121,7 +136,8 @@ void check_usage(const cli::Call& call) {
     if (due && named) throw Error(Code::usage, "--due takes no NAME");
     if (!due && !named) throw Error(Code::usage, "operand <name> is missing");
     bool changes = call.arguments.has("reset") || call.arguments.has("persist") || call.arguments.has("for");
-    for (const LimitRow& row : limit_table()) changes = changes || call.arguments.has(row.option);
+    for (const limits::LimitRow& row : limits::limit_table())
+        changes = changes || (!row.option.empty() && call.arguments.has(row.option));
     if ((due || shows) && (changes || (due && shows)))
         throw Error(Code::usage, fmt::format("{} goes with no other option", due ? "--due" : "--show"));
     if (call.arguments.has("json") && !shows) throw Error(Code::usage, "--json goes with --show only");
@@ -132,15 +148,15 @@ int run(cli::Call& call) {
     if (call.arguments.has("due")) return take_back(call);
     const VmName name = vm_name(call);
     if (call.arguments.has("show")) return show(call, name);
-    const ThrottleRequest request = request_of(call);
+    const limits::ThrottleRequest request = request_of(call);
     World world = open_world(call, Intent::change);
-    return print_end(call, throttle(world, name, request));
+    return print_end(call, limits::throttle(world, name, request));
 }
 
 std::vector<cli::Option> options() {
     std::vector<cli::Option> all;
-    const auto add = [&](Limit limit, std::string_view value, std::string_view help) {
-        const LimitRow& row = row_of(limit);
+    const auto add = [&](limits::Limit limit, std::string_view value, std::string_view help) {
+        const limits::LimitRow& row = limits::row_of(limit);
         all.push_back({.name = row.option,
                        .kind = cli::Option::Kind::integer,
                        .value = value,
@@ -148,12 +164,12 @@ std::vector<cli::Option> options() {
                        .max = row.max,
                        .help = help});
     };
-    add(Limit::cpu_shares, "WEIGHT", "share of the processors when they are scarce");
-    add(Limit::cpu_quota, "PERCENT", "most of its virtual CPUs that it may use");
-    add(Limit::bandwidth_in, "KBPS", "kilobits a second towards the guest; 0: unlimited");
-    add(Limit::bandwidth_out, "KBPS", "kilobits a second from the guest; 0: unlimited");
-    add(Limit::iops_read, "N", "reads a second; 0: unlimited");
-    add(Limit::iops_write, "N", "writes a second; 0: unlimited");
+    add(limits::Limit::cpu_shares, "WEIGHT", "share of the processors when they are scarce");
+    add(limits::Limit::cpu_quota, "PERCENT", "most of its virtual CPUs that it may use");
+    add(limits::Limit::bandwidth_in, "KBPS", "kilobits a second towards the guest; 0: unlimited");
+    add(limits::Limit::bandwidth_out, "KBPS", "kilobits a second from the guest; 0: unlimited");
+    add(limits::Limit::iops_read, "N", "reads a second; 0: unlimited");
+    add(limits::Limit::iops_write, "N", "writes a second; 0: unlimited");
     all.push_back({.name = "reset", .help = "return to what the VM had when it was created"});
     all.push_back({.name = "persist", .help = "write the definition too, so that a restart keeps it"});
     all.push_back({.name = "for",
@@ -192,7 +208,9 @@ cli::Row throttle_row() {
         .options = options(),
         .output = {.text = "one line for each limit, as libvirt shows it afterwards",
                    .json_keys = {"name", "running", "definition", "until"},
-                   .json_call = "--show --json"},
+                   .json_call = "--show --json",
+                   .unheard = "the limits are set all the same; a repeat sets the same ones, and those of "
+                              "--for from its own time on"},
         .examples = {{"web-001 --cpu-quota 25 --for 12h", "a quarter of its processors for half a day"},
                      {"web-001 --show", "what limits it has"},
                      {"web-001 --reset --persist", "as it was created, also after a restart"}},

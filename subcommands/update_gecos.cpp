@@ -1,8 +1,9 @@
-/// update-gecos: tells the guest who owns it, in the login's GECOS field; over within 25 s in every case.
+// SPDX-License-Identifier: MIT
+/// update-gecos: writes the owner into the GECOS field of the guest's login; ends within 25 s in every case.
 
-#include "base/text.hpp"
-#include "lifecycle/agent_line.hpp"
+#include "base/text/text.hpp"
 #include "subcommands/verbs.hpp"
+#include "vm/guest_line.hpp"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -15,7 +16,7 @@ using namespace std::chrono_literals;
 
 /// From the first look at a file to the last answer; callers give up after 30 s.
 constexpr auto longest_run = 24s;
-/// Another program of the guest holds its user database for moments only.
+/// Another program in the guest holds the user database for moments only.
 constexpr std::chrono::milliseconds lock_pause = 1s;
 constexpr std::size_t longest_id = 80;
 
@@ -29,7 +30,7 @@ std::string nft_id(const cli::Call& call) {
                 fmt::format("letters and digits, {} at most", longest_id));
 }
 
-/// The login that create made: what the VM database says, or what it says for all without a word of it.
+/// The login that create made: the one in the VM's record; "admin" where that names none.
 Username login_of(const cli::Call& call, const VmName& name) {
     const auto record = registry_of(call).read().find(name);
     if (record && record->status == RecordStatus::destroyed)
@@ -94,7 +95,7 @@ cli::Row update_gecos_row() {
                      .value = "ID",
                      .help = "the token's id",
                      .presence = cli::Option::Presence::required}},
-        .output = {.text = "one line: what was written"},
+        .output = {.text = "nothing", .unheard = "there is no answer to lose; a repeat writes the same"},
         .examples = {{"web-001 0x00000000000000000000000000000000000000a1 --nft-id 7", "a new owner"}},
         .needs = cli::Needs::hypervisor,
         .effect = cli::Effect::changes,

@@ -1,4 +1,5 @@
-/// version: what this is.
+// SPDX-License-Identifier: MIT
+/// version: prints the version.
 
 #include "cli/help.hpp"
 #include "subcommands/verbs.hpp"

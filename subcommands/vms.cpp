@@ -1,4 +1,5 @@
-/// __vms: the VMs' names, for completion. Loads nothing, and is silent about whatever stands in its way.
+// SPDX-License-Identifier: MIT
+/// __vms: prints the VMs' names for completion. It loads no module, and is silent about what goes wrong.
 
 #include "registry/registry.hpp"
 #include "subcommands/verbs.hpp"
@@ -14,7 +15,7 @@ bool fits(RecordStatus status, std::string_view wanted) {
 std::vector<std::pair<VmName, RecordStatus>> names_of(const cli::Call& call) {
     const DbConfig config = read_db_config(call.paths);
     const auto file = call.mock ? mock_database(call.paths) : config.db_file;
-    return Registry(file).read().statuses();
+    return Registry(file, {}, call.paths.state).read().statuses();
 }
 
 int run(cli::Call& call) {

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """An HTTPS server that misbehaves as told, for tests: in this process, on 127.0.0.1, with a CA of its own.
 
     authority = Authority(folder)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What must hold of an instance when nothing is under way, whatever happened before: one list for every suite, and for the
 simulated world (`Mock`) as for a real machine with libvirt and QEMU (`Machine`).
 

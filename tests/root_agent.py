@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The host's root agent, written after docs/contract.md ("Root agent"): a Unix socket, one framed JSON request a
 connection, one action at a time. Actions come from plugin files; `ip6-route-add` and `ip6-route-del` are its own, with
 the validation that the real one has.

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # write-pages.sh PROGRAM FOLDER PAGE...: writes each manual page, as the program prints it, to FOLDER/PAGE.
 set -eu
 program=$1 folder=$2

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: MIT
 # BlockHost's first boot runs this as root, again and again until it ends well: installs and starts the hypervisor, and
 # lets the blockhost user use it. What is only missing (KVM, a package that nothing stands on, the blockhost user,
 # systemd) is said and gone on without; without the hypervisor's packages it fails, to be run again.
@@ -9,6 +10,9 @@ state=${STATE_DIR:-/var/lib/blockhost}
 # Seconds between attempts to get hold of apt, which something else may be using at first boot.
 pause=${BLOCKHOST_APT_PAUSE:-15}
 attempts=20
+# How many times it is waited for, and what apt says then.
+patience=120
+busy='Could not get lock|Unable to lock directory|Unable to acquire the dpkg|locked by another process'
 
 needed=(libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils libcurl4 libisofs6)
 # nwfilter and ebtables separate tenants; guestfs-tools and mmdebstrap make templates; engines use the last two.
@@ -27,18 +31,28 @@ missing_of() {
     done
 }
 
-# apt_get ATTEMPTS ARGUMENT...: apt-get, tried again while it fails: another one holds a lock, or the network is not up.
+# apt_get ATTEMPTS ARGUMENT...: apt-get, tried again while it fails: the network may not be up. While something else uses apt
+# it is waited for, which is no attempt; DPkg::Lock::Timeout does not know the lock of apt's lists.
 apt_get() {
-    local left=$1
+    local left=$1 waits=$patience words
     shift
+    words=$(mktemp)
     # Finishes what an interrupted installation left, which apt would refuse to go on from.
     dpkg --configure -a >/dev/null 2>&1 </dev/null || true
-    until apt-get -q -y -o DPkg::Lock::Timeout=300 "$@" </dev/null; do
-        left=$((left - 1))
-        [ "$left" -gt 0 ] || return 1
-        say "apt-get $1 failed; trying again in $pause s"
+    until apt-get -q -y -o DPkg::Lock::Timeout=300 "$@" </dev/null 2>"$words"; do
+        cat "$words" >&2
+        if grep -qE "$busy" "$words" && [ "$waits" -gt 0 ]; then
+            waits=$((waits - 1))
+            say "something else uses apt; waiting for it"
+        else
+            left=$((left - 1))
+            [ "$left" -gt 0 ] || break
+            say "apt-get $1 failed; trying again in $pause s"
+        fi
         sleep "$pause"
     done
+    rm -f "$words"
+    [ "$left" -gt 0 ]
 }
 
 install_packages() {

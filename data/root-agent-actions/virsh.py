@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Actions of the blockhost-libvirt provisioner for the root agent.
 
 Each is one run of blockhost-libvirt as root: parameters go in as JSON on stdin, the reply comes out as JSON on

@@ -1,8 +1,9 @@
-// CLOCK_BOOTTIME, the kernel's boot id, and spans in text.
+// SPDX-License-Identifier: MIT
+// CLOCK_BOOTTIME, the kernel's boot id, and parsing of spans.
 #include "base/boot_clock.hpp"
 
-#include "base/files.hpp"
-#include "base/text.hpp"
+#include "base/files/files.hpp"
+#include "base/text/text.hpp"
 
 #include <algorithm>
 #include <ctime>
@@ -11,13 +12,16 @@ namespace blockhost {
 
 namespace chrono = std::chrono;
 
-Moment moment_now() {
+chrono::milliseconds time_since_boot() {
     timespec since{};
     clock_gettime(CLOCK_BOOTTIME, &since);
+    return chrono::duration_cast<chrono::milliseconds>(chrono::seconds(since.tv_sec) +
+                                                       chrono::nanoseconds(since.tv_nsec));
+}
+
+Moment moment_now() {
     const auto id = files::read("/proc/sys/kernel/random/boot_id", 4096).value_or("");
-    return {now(), std::string(text::trim(id)),
-            chrono::duration_cast<chrono::milliseconds>(chrono::seconds(since.tv_sec) +
-                                                        chrono::nanoseconds(since.tv_nsec))};
+    return {now(), std::string(text::trim(id)), time_since_boot()};
 }
 
 LateMoment after(const Moment& now, chrono::milliseconds span) {

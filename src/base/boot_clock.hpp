@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: MIT
 #pragma once
-/// Moments that survive a wrong clock: wall-clock time beside the time since this boot, and spans as people
-/// write them.
+/// Moments that survive a wrong clock: each holds the wall-clock time and the time since this boot. Also
+/// spans as people write them.
 
 #include "base/time.hpp"
 
@@ -11,16 +12,18 @@
 
 namespace blockhost {
 
-/// Now, by two clocks. Within one boot the second one counts every second once, sleep included, whatever is
-/// done to the first.
+/// Now, by two clocks. Within one boot `since_boot` counts every second once, sleep included, even when the
+/// wall clock is set.
 struct Moment {
     Instant wall;
     std::string boot; ///< the kernel's id of this boot
     std::chrono::milliseconds since_boot{0};
 };
 Moment moment_now();
+/// Moment::since_boot alone.
+std::chrono::milliseconds time_since_boot();
 
-/// A moment to come, `span` after the one it was counted from.
+/// A moment to come, `span` after the moment it was counted from.
 struct LateMoment {
     Instant wall;
     std::string boot;
@@ -29,12 +32,12 @@ struct LateMoment {
     bool operator==(const LateMoment&) const = default;
 };
 LateMoment after(const Moment& now, std::chrono::milliseconds span);
-/// How long until then; never negative. Within its boot the time since boot decides; in a later boot the wall
-/// clock, and never more than the whole span: a clock that was wrong keeps nothing forever.
+/// How long until `then`; never negative. Within the boot of `then` the time since boot decides. In a later
+/// boot the wall clock does, but never beyond the whole span: a wrong clock cannot delay it forever.
 std::chrono::milliseconds left(const LateMoment& then, const Moment& now);
 
-/// "90s", "30m", "12h", "7d": a whole number above zero and one unit; nothing for anything else or what
-/// overflows.
+/// Parses "90s", "30m", "12h", "7d": a whole number above zero and one unit. Nothing for anything else, or
+/// for a number that is too large.
 std::optional<std::chrono::seconds> parse_span(std::string_view text);
 
 } // namespace blockhost

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The code table and the one error type.
 #include "base/error.hpp"
 
@@ -77,7 +78,7 @@ Error Error::within(std::string_view context) const {
 
 Error errno_error(std::string_view what, std::string_view path, int error_number) {
     std::array<char, 256> buffer{};
-    const char* words = strerror_r(error_number, buffer.data(), buffer.size()); // GNU's: never null
+    const char* words = strerror_r(error_number, buffer.data(), buffer.size()); // GNU's version: never null
     return Error(Code::io, std::string(what) + " " + std::string(path) + ": " + words,
                  std::string(hint_for(error_number)));
 }

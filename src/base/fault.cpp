@@ -1,8 +1,9 @@
-// The tests' fault knob: counting points, failing or dying at one of them.
+// SPDX-License-Identifier: MIT
+// Counts fault points, and fails or kills the process at one of them.
 #include "base/fault.hpp"
 
 #include "base/error.hpp"
-#include "base/text.hpp"
+#include "base/text/text.hpp"
 
 #include <atomic>
 #include <csignal>
@@ -72,7 +73,7 @@ void arm(std::string_view specification) {
 }
 
 void arm_from_environment() {
-    static std::atomic<bool> done{false}; // a second world of this process goes on counting
+    static std::atomic<bool> done{false}; // a second world in this process continues the count
     const char* fault = std::getenv("BLOCKHOST_FAULT");
     if (fault && *fault && !done.exchange(true)) arm(fault);
 }

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: MIT
 #pragma once
-/// A refusal that knows which of the values it was given are wrong.
+/// A refusal that tells which of the given values are wrong.
 
 #include "base/error.hpp"
 
@@ -12,7 +13,7 @@ struct BadField {
     std::string field, message, hint = {};
 };
 
-/// One or more values were refused; all of them are told at once.
+/// One or more values were refused; the error lists all of them.
 class FieldError : public Error {
   public:
     /// `fields` is not empty.

@@ -1,4 +1,5 @@
-// Notes of SIGINT, SIGTERM and SIGHUP, and what asks whether to stop.
+// SPDX-License-Identifier: MIT
+// Notes signals, and tells whether to stop.
 #include "base/interrupt.hpp"
 
 #include "base/error.hpp"
@@ -14,6 +15,11 @@ namespace {
 std::atomic<int> first_signal{0};
 static_assert(std::atomic<int>::is_always_lock_free, "a signal handler may use nothing else");
 
+/// Signals that end a process unless caught, and are not a fault of the process. SIGXCPU comes a while before
+/// the kernel's SIGKILL.
+constexpr int other_wishes[] = {SIGHUP,  SIGQUIT,   SIGXCPU, SIGUSR1, SIGUSR2,
+                                SIGALRM, SIGVTALRM, SIGPROF, SIGIO,   SIGPWR};
+
 void note(int number) {
     int none = 0;
     first_signal.compare_exchange_strong(none, number);
@@ -24,17 +30,18 @@ void note(int number) {
 void install_signal_notes() {
     struct sigaction action {};
     action.sa_handler = note;
-    action.sa_flags = SA_RESTART; // poll and sleeps end with EINTR all the same
+    action.sa_flags = SA_RESTART; // poll and sleeps still end with EINTR
     sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, nullptr);
-    sigaction(SIGTERM, &action, nullptr);
-    struct sigaction inherited {};
-    const bool keeps_running =
-        sigaction(SIGHUP, nullptr, &inherited) == 0 && inherited.sa_handler == SIG_IGN; // nohup
-    if (!keeps_running) sigaction(SIGHUP, &action, nullptr);
+    for (const int number : {SIGINT, SIGTERM}) sigaction(number, &action, nullptr);
+    for (const int number : other_wishes) {
+        struct sigaction inherited {};
+        const bool stays_ignored =
+            sigaction(number, nullptr, &inherited) == 0 && inherited.sa_handler == SIG_IGN; // nohup
+        if (!stays_ignored) sigaction(number, &action, nullptr);
+    }
     action.sa_handler = SIG_IGN;
-    sigaction(SIGPIPE, &action, nullptr);
-    action.sa_handler = SIG_DFL; // were it ignored since our start, children's exit statuses would be lost
+    for (const int number : {SIGPIPE, SIGXFSZ}) sigaction(number, &action, nullptr); // write reports both
+    action.sa_handler = SIG_DFL; // left ignored by our parent, it would lose children's exit statuses
     sigaction(SIGCHLD, &action, nullptr);
 }
 

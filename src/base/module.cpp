@@ -1,4 +1,5 @@
-// Finding and loading our modules and data files, in the build tree or installed.
+// SPDX-License-Identifier: MIT
+// Finds and loads the program's modules and data files, in the build tree or installed.
 #include "base/module.hpp"
 
 #include "base/error.hpp"
@@ -17,7 +18,7 @@ bool is_there(const fs::path& path) {
     return fs::exists(path, ignored);
 }
 
-/// The folder of the running executable, and the build folder it lies in when there is one (test programs lie
+/// The folder of the running executable, and the build folder around it if there is one (test programs lie
 /// deeper).
 std::vector<fs::path> executable_folders() {
     std::error_code unknown;
@@ -32,7 +33,7 @@ std::vector<fs::path> executable_folders() {
     return folders;
 }
 
-/// The first of `folder`/`inside`/`file_name` beside the executable that exists, else
+/// The first existing `folder`/`inside`/`file_name` of the executable's folders, else
 /// `installed`/`file_name`.
 fs::path find(const fs::path& inside, const std::string& file_name, const fs::path& installed) {
     for (const fs::path& folder : executable_folders())

@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: MIT
 #pragma once
-/// Loading a module of ours at first need: from the folder of the running executable (build tree), else the
-/// installed one.
+/// Loads a module of this program at first need: from the folder of the running executable (build tree), else
+/// from the installed folder.
 
 #include <filesystem>
 #include <optional>
@@ -8,15 +9,15 @@
 
 namespace blockhost {
 
-/// Where module `file_name` would be loaded from; nothing when it is not there.
+/// The file that module `file_name` would be loaded from; nothing when there is none.
 std::optional<std::filesystem::path> module_file(const std::string& file_name);
 
 /// The address of `symbol` in module `file_name` ("hypervisor-libvirt.so"). The module stays loaded until
-/// exit. Throws Error{hypervisor_down} with the loader's own words and which package brings what is missing.
+/// exit. Throws Error{hypervisor_down} with the loader's words; the hint names the missing package.
 void* load_symbol(const std::string& file_name, const char* symbol);
 
-/// An installed data file of ours ("fallback-user-data.yaml"): from data/ beside the running executable
-/// (build tree), else from the installed data folder.
+/// An installed data file of this program ("fallback-user-data.yaml"): from data/ beside the running
+/// executable (build tree), else from the installed data folder.
 std::filesystem::path data_file(const std::string& file_name);
 
 } // namespace blockhost

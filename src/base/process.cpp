@@ -1,8 +1,9 @@
-// Running another program under a deadline.
+// SPDX-License-Identifier: MIT
+// Runs another program under a deadline.
 #include "base/process.hpp"
 
 #include "base/error.hpp"
-#include "base/files.hpp"
+#include "base/files/files.hpp"
 
 #include <algorithm>
 #include <array>
@@ -29,7 +30,7 @@ Pipe make_pipe() {
     return Pipe{Fd(ends[0]), Fd(ends[1])};
 }
 
-/// What the child reads: nothing, or what we write to the other end.
+/// The child's stdin: /dev/null, or a pipe that this process writes to.
 Pipe make_input(bool some) {
     if (some) return make_pipe();
     Fd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
@@ -41,7 +42,7 @@ void set_nonblocking(const Fd& fd) {
     fcntl(fd.get(), F_SETFL, fcntl(fd.get(), F_GETFL) | O_NONBLOCK);
 }
 
-/// posix_spawn's two descriptions, freed with it.
+/// posix_spawn's file actions and attributes, freed together.
 struct SpawnPlan {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -57,8 +58,8 @@ struct SpawnPlan {
     SpawnPlan& operator=(const SpawnPlan&) = delete;
 };
 
-/// A process group of its own, no signal blocked, every signal at its default (we ignore SIGPIPE; it shall
-/// not).
+/// Gives the child its own process group, no blocked signal, and every signal at its default (this process
+/// ignores SIGPIPE, the child must not).
 void plan_attributes(posix_spawnattr_t& attributes) {
     sigset_t none, all;
     sigemptyset(&none);
@@ -78,7 +79,7 @@ std::vector<char*> pointers(std::vector<std::string>& words) {
     return out;
 }
 
-/// A started child; killed and reaped by the destructor if nobody waited for it.
+/// A started child; the destructor kills and reaps it if nobody waited for it.
 class Child {
   public:
     Child(const ProcessSpec& spec, int in, int out, int err) {
@@ -114,9 +115,9 @@ class Child {
 
     /// Readable once it has ended.
     int ended_fd() const { return ended_.get(); }
-    /// Before wait() only: the unreaped child keeps its group's number from being given to others.
+    /// Only before wait(): while the child is not reaped, its group's number cannot be reused.
     void kill_group() { kill(-pid_, SIGKILL); }
-    /// The exit status; 255 when it is lost, because whoever started us left SIGCHLD ignored.
+    /// The exit status; 255 when it is lost, because our parent left SIGCHLD ignored.
     int wait() {
         int status = 0;
         pid_t waited;
@@ -147,7 +148,7 @@ void feed(Fd& to, std::string_view& input) {
 
 constexpr std::size_t longest_line = 4096;
 
-/// What the program writes to one stream: kept up to a cap, and shown line by line to who wants to see it.
+/// One output stream of the program: kept up to a cap, and passed line by line to on_line.
 class Stream {
   public:
     Stream(Fd from, std::string& kept, const ProcessSpec& spec)
@@ -157,8 +158,8 @@ class Stream {
 
     int fd() const { return from_.get(); }
 
-    /// Reads what is there now, though never so much that a chatterer keeps us from looking at the clock;
-    /// closes it at its end.
+    /// Reads what is there now, up to a bound, so that a program that never stops writing cannot keep run()
+    /// from checking the deadline. Closes the stream at its end.
     void drain() {
         std::array<char, 16384> buffer;
         for (int rounds = 0; from_ && rounds < 64; ++rounds) {
@@ -170,7 +171,7 @@ class Stream {
         }
     }
 
-    /// A last line without an end.
+    /// Shows a last line that has no line end.
     void finish() {
         if (!line_.empty()) show();
     }
@@ -195,8 +196,7 @@ class Stream {
     std::string line_;
 };
 
-/// SIGPIPE is blocked in this thread while a child may close its stdin early; one raised meanwhile is taken
-/// away.
+/// Blocks SIGPIPE in this thread while a child may close its stdin early, and discards one raised meanwhile.
 class PipeSignalBlocked {
   public:
     PipeSignalBlocked() {
@@ -224,7 +224,7 @@ ProcessResult run(const ProcessSpec& spec) {
         throw Error(Code::internal, "program " + spec.program + " is not named by an absolute path");
     PipeSignalBlocked no_pipe_signal;
     Deadline deadline = Deadline::in(spec.deadline);
-    // Made in this order: were our own standard streams closed, no end could land where another's dup2 goes.
+    // In this order: with our standard streams closed, no end may land where a later dup2 goes.
     Pipe in = make_input(!spec.input.empty()), out = make_pipe(), err = make_pipe();
     set_nonblocking(in.write_end);
     Child child(spec, in.read_end.get(), out.write_end.get(), err.write_end.get());

@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: MIT
 #pragma once
-/// The one way we run other programs: absolute program, argument vector, clean environment, deadline, output
-/// cap; never a shell, never libvirt's work.
+/// The one way to run other programs: absolute path, argument vector, clean environment, deadline, output
+/// cap; never a shell's text from outside, never to do libvirt's work.
 
 #include "base/time.hpp"
 
@@ -19,17 +20,17 @@ struct ProcessSpec {
     std::vector<std::string> environment = {}; ///< "NAME=value"
     std::string input = {};
     std::chrono::milliseconds deadline{10'000};
-    std::size_t output_cap = 1u << 20; ///< bytes kept of each stream; more is read and dropped
-    std::string folder = {};           ///< where it works; empty: where we do
-    /// Looked at, at least every 200 ms, while it runs. What it throws ends the program and is passed on.
+    std::size_t output_cap = 1u << 20; ///< bytes kept of each stream; the rest is read and dropped
+    std::string folder = {};           ///< its working folder; empty: this process's
+    /// Called at least every 200 ms while it runs. What it throws ends the program and is passed on.
     std::function<void()> check = {};
-    /// Each line that it writes to either stream, without its end. Longer ones come in pieces.
+    /// Called with each line of either stream, without its end. Lines beyond 4096 bytes come in pieces.
     std::function<void(std::string_view)> on_line = {};
 };
 
 struct ProcessResult {
-    int exit_status = 0;    ///< 128+n when ended by signal n
-    bool timed_out = false; ///< it was killed (with its process group) at the deadline
+    int exit_status = 0;    ///< 128+n when signal n ended it
+    bool timed_out = false; ///< killed, with its process group, at the deadline
     std::string out, err;
     bool ok() const { return exit_status == 0 && !timed_out; }
 };

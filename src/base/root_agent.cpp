@@ -1,11 +1,12 @@
+// SPDX-License-Identifier: MIT
 // The root agent's protocol: connect, one frame out, one frame in, all within one deadline.
 #include "base/root_agent.hpp"
 
 #include "base/boot_clock.hpp"
 #include "base/error.hpp"
-#include "base/files.hpp"
-#include "base/json.hpp"
-#include "base/text.hpp"
+#include "base/files/files.hpp"
+#include "base/text/json.hpp"
+#include "base/text/text.hpp"
 #include "base/time.hpp"
 
 #include <algorithm>
@@ -47,7 +48,8 @@ void await(const Fd& fd, short events, const Deadline& deadline) {
         if (ready < 0 && errno != EINTR) throw errno_error("cannot wait for", "the root agent", errno);
         if (deadline.passed())
             throw Error(Code::no_answer, "the root agent did not answer in time",
-                        "it carries out one action at a time: see journalctl -u blockhost-root-agent");
+                        "it carries out one action at a time, and may still do what it was asked: see "
+                        "journalctl -u blockhost-root-agent, and systemctl restart it if it hangs");
     }
 }
 
@@ -58,7 +60,7 @@ Fd connect_to(const std::filesystem::path& path, const Deadline& deadline) {
     path.native().copy(address.sun_path, sizeof address.sun_path - 1);
     Fd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!fd) throw errno_error("cannot make", "a socket", errno);
-    // A full backlog is EAGAIN on a Unix socket, and nothing tells when it has room again.
+    // A full backlog is EAGAIN on a Unix socket, and nothing signals when it has room again.
     while (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
         if (errno != EAGAIN && errno != EINTR) throw unreachable(path, errno);
         if (deadline.passed()) throw broken_off("takes no connection: too many others are waiting");
@@ -77,7 +79,7 @@ void send_all(const Fd& fd, std::string_view data, const Deadline& deadline) {
     }
 }
 
-/// Exactly `size` bytes, read as they come: a length that lies costs no memory.
+/// Reads exactly `size` bytes in steps, so that a false length costs no memory.
 std::string receive(const Fd& fd, std::size_t size, const Deadline& deadline) {
     std::string data;
     while (data.size() < size) {
@@ -108,7 +110,7 @@ std::string receive_frame(const Fd& fd, const Deadline& deadline) {
     return receive(fd, size, deadline);
 }
 
-/// What our own binary met on the other side (lifecycle/root_actions.hpp), as it met it.
+/// The Error that this program met when run as root (rootside/actions.hpp), unchanged.
 std::optional<Error> error_of_ours(const boost::json::object& reply) {
     const std::string name = json::string_or(reply, "code", "");
     for (const CodeRow& row : error_table())
@@ -128,8 +130,7 @@ boost::json::object checked_reply(const std::string& reply, std::string_view act
         throw Error(Code::hypervisor, "the root agent's answer is not JSON");
     }
     boost::json::object* object = value.if_object();
-    const boost::json::value* ok = object == nullptr ? nullptr : object->if_contains("ok");
-    if (ok != nullptr && ok->is_bool() && ok->get_bool()) return std::move(*object);
+    if (json::is_true(value, "ok")) return std::move(*object);
     if (object != nullptr)
         if (auto error = error_of_ours(*object)) throw Error(*error);
     std::string reason = json::string_or(value, "error", "it gave no reason");

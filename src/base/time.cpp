@@ -1,8 +1,9 @@
-// Timestamps as Python's isoformat spells them, deadlines, and the kernel's random generator.
+// SPDX-License-Identifier: MIT
+// Timestamps in Python's isoformat, deadlines, and the kernel's random generator.
 #include "base/time.hpp"
 
 #include "base/error.hpp"
-#include "base/text.hpp"
+#include "base/text/text.hpp"
 
 #include <cerrno>
 #include <cstdio>
@@ -15,8 +16,7 @@ namespace {
 
 namespace chrono = std::chrono;
 
-/// Takes pieces off the front of a text; every taker returns nothing, taking nothing, when the piece is not
-/// there.
+/// Takes pieces off the front of a text. A taker whose piece is not there returns nothing and takes nothing.
 class Cursor {
   public:
     explicit Cursor(std::string_view text) : rest_(text) {}
@@ -56,7 +56,7 @@ std::optional<chrono::sys_days> take_date(Cursor& in) {
     return chrono::sys_days(date);
 }
 
-/// What follows the seconds' dot: 1 to 9 digits, of which six count.
+/// The digits behind the seconds' dot: 1 to 9, of which six count.
 std::optional<chrono::microseconds> take_fraction(Cursor& in) {
     std::int64_t micros = 0;
     int count = 0;
@@ -81,7 +81,7 @@ std::optional<chrono::microseconds> take_time_of_day(Cursor& in) {
     return time + *fraction;
 }
 
-/// Nothing left, `Z`, or ±HH:MM, to the end of the text.
+/// The rest of the text: empty, `Z` or ±HH:MM.
 std::optional<chrono::minutes> take_offset(Cursor& in) {
     chrono::minutes offset{0};
     if (in.done()) return offset;

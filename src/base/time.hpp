@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: MIT
 #pragma once
-/// Wall-clock instants as the registry spells them, and monotonic deadlines.
+/// Wall-clock instants in the registry's spelling, and monotonic deadlines.
 
 #include <algorithm>
 #include <chrono>
@@ -14,14 +15,13 @@ using Instant = std::chrono::time_point<std::chrono::system_clock, std::chrono::
 
 Instant now();
 
-/// `YYYY-MM-DDTHH:MM:SS.ffffff+00:00`; the fraction is left out entirely when it is zero (Python's
-/// isoformat).
+/// `YYYY-MM-DDTHH:MM:SS.ffffff+00:00`; the fraction is omitted when it is zero (Python's isoformat).
 std::string format_instant(Instant t);
-/// Accepts `Z` or any ±HH:MM offset, none (read as UTC), 0-9 fraction digits, a blank for `T`, a date alone.
-/// Nothing for anything else, impossible dates included.
+/// Accepts `Z`, any ±HH:MM offset or none (read as UTC), 0 to 9 fraction digits, a blank for `T`, and a date
+/// alone. Nothing for anything else, impossible dates included.
 std::optional<Instant> parse_instant(std::string_view text);
 
-/// A moment on the monotonic clock after which a wait is over. Every wait has one.
+/// A moment on the monotonic clock at which a wait ends. Every wait has one.
 class Deadline {
   public:
     using clock = std::chrono::steady_clock;
@@ -30,7 +30,7 @@ class Deadline {
     /// Never negative.
     std::chrono::milliseconds left() const;
     clock::time_point at() const { return at_; }
-    /// The earlier of the two.
+    /// The earlier of both.
     Deadline sooner(const Deadline& other) const { return Deadline(std::min(at_, other.at_)); }
 
   private:
@@ -38,7 +38,7 @@ class Deadline {
     clock::time_point at_;
 };
 
-/// Random identifier text from the kernel's generator: `digits` lower-case hex digits.
+/// `digits` random lower-case hex digits from the kernel's generator.
 std::string random_hex(std::size_t digits);
 void random_bytes(void* out, std::size_t n);
 

@@ -1,7 +1,8 @@
-// Nonces, money that is spoken for, transactions that are handed in again.
+// SPDX-License-Identifier: MIT
+// Chooses nonces, adds up reserved funds, hands transactions in again.
 #include "chain/account.hpp"
 
-#include "chain/pursuit.hpp"
+#include "chain/confirm.hpp"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -66,7 +67,7 @@ void Account::forget_settled() const {
         for (const KeptMint& mint : signed_)
             if (is_closed(mint) && mint.entry.nonce < settled) ledger_->forget(mint.entry);
     } catch (const Refusal&) {
-        // A node that does not tell of blocks before its latest: what is kept does no harm.
+        // The node does not tell of blocks before its latest. Entries that are kept do no harm.
     }
 }
 

@@ -1,28 +1,29 @@
+// SPDX-License-Identifier: MIT
 #pragma once
-/// An account of ours as its node and the ledger know it together: the one place where nonces are chosen.
+/// An account that this program signs for, as its node and the ledger know it. Nonces are chosen here alone.
 
+#include "chain/evm/node.hpp"
 #include "chain/ledger.hpp"
-#include "chain/node.hpp"
 
 namespace blockhost::chain {
 
 class Account {
   public:
-    /// Asks both once. `ledger`: null where none has been made; else, as `node`, it outlives this.
+    /// Asks node and ledger once each. `ledger` is null where none has been made; it and `node` outlive this.
     Account(Node& node, const Ledger* ledger, std::uint64_t chain_id, const Address& address);
 
     const Address& address() const { return address_; }
-    /// The first nonce that is nobody's: of no transaction that is mined or waits at the node, and of none
-    /// that we have signed, whatever the node says of those.
+    /// The first nonce that no transaction has: neither one that is mined or waits at the node, nor one that
+    /// this program has signed, whatever the node says of it.
     std::uint64_t free_nonce() const;
-    /// The most that what we have signed may cost as long as it is not mined, in wei.
+    /// The most that signed transactions may cost that are not mined yet, in wei.
     U256 reserved() const;
 
-    /// Hands to the node what was signed with a nonce below `below` and is neither mined nor known to it, by
-    /// rising nonce: what stands behind a gap would wait forever. That is what dead processes never sent, and
-    /// what was mined in a block that the chain took back; what living processes have signed, whose identity
-    /// is held, is left to them, and so is what `own` has open. Throws Obstacle, with the way out, when
-    /// the node refuses.
+    /// Hands each signed transaction with a nonce below `below` to the node, by rising nonce, if it is
+    /// neither mined nor known to the node: a transaction behind a gap would wait forever. Such are those
+    /// that dead processes never sent, and those mined in a block that the chain took back. The open entry of
+    /// `own` is left alone, and so are those whose identity a living process holds. Throws Obstacle, with the
+    /// way out, when the node refuses.
     void fill_gaps(std::uint64_t below, const MintIdentity& own) const;
     /// Removes closed entries whose nonce was used so deep that the chain cannot take it back.
     void forget_settled() const;
@@ -35,7 +36,7 @@ class Account {
     const Ledger* ledger_;
     Address address_;
     std::vector<KeptMint> signed_;
-    std::uint64_t next_ = 0; ///< the nonce behind the latest block; asked where something is signed
+    std::uint64_t next_ = 0; ///< the account's nonce at the latest block; asked only if something is signed
 };
 
 } // namespace blockhost::chain

@@ -1,4 +1,5 @@
-// Arithmetic of fees; what a node says is compared before it is added.
+// SPDX-License-Identifier: MIT
+// Computes fees; compares what a node says before adding to it.
 #include "chain/fees.hpp"
 
 #include "base/error.hpp"
@@ -10,7 +11,7 @@ namespace blockhost::chain {
 
 namespace {
 
-constexpr std::uint64_t most_gas = 30'000'000; ///< what a block of Ethereum's held for years
+constexpr std::uint64_t most_gas = 30'000'000; ///< the gas limit of Ethereum's blocks for years
 
 } // namespace
 

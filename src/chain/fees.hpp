@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 /// What a transaction offers for its gas (EIP-1559).
 
-#include "chain/bytes.hpp"
+#include "chain/evm/bytes.hpp"
 
 namespace blockhost::chain {
 
@@ -12,13 +13,13 @@ struct Fees {
     U256 priority, max;
 };
 
-/// Enough for a base fee that doubles, never above `cap`. `base`: of the latest block; `priority`: what the
-/// node advises, nothing: 1 gwei. Throws Error{chain} when what is asked for now is above the cap, and where
-/// the chain has no base fee.
+/// Fees that last until the base fee has doubled, but never above `cap`. `base` is the latest block's,
+/// `priority` what the node advises; nothing stands for 1 gwei. Throws Error{chain} when the chain asks for
+/// more than the cap now, and where it has no base fee.
 Fees fees_for(const std::optional<U256>& base, const std::optional<U256>& priority, const U256& cap);
 
-/// A fifth more than the estimate, since the chain may have moved on when it is carried out; no more than
-/// `block_limit`, which no block would hold. Throws Error{chain} for an estimate that no mint needs.
+/// The estimate and a fifth, since the chain may have moved on by then; at most `block_limit`, since no block
+/// holds more. Throws Error{chain} for an estimate that no mint needs.
 std::uint64_t gas_for(const U256& estimate, const U256& block_limit);
 
 } // namespace blockhost::chain

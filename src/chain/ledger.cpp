@@ -1,18 +1,18 @@
-// Files of the ledger: JSON documents that are replaced whole, and locks.
+// SPDX-License-Identifier: MIT
+// The ledger's files: JSON documents that are replaced whole, and locks.
 #include "chain/ledger.hpp"
 
 #include "base/error.hpp"
-#include "base/json.hpp"
-#include "base/text.hpp"
-#include "chain/keccak.hpp"
-#include "chain/rlp.hpp"
+#include "base/patience.hpp"
+#include "base/text/json.hpp"
+#include "base/text/text.hpp"
+#include "chain/evm/keccak.hpp"
+#include "chain/evm/rlp.hpp"
 
 #include <algorithm>
 #include <boost/json/object.hpp>
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <limits>
-#include <thread>
 #include <unistd.h>
 
 namespace blockhost::chain {
@@ -40,13 +40,13 @@ bj::value parsed(const std::string& text, const std::string& name) {
     }
 }
 
-/// Members of a document of ours; each refuses what is not as we write it.
+/// The members of a ledger file; each refuses what mint-nft does not write.
 struct Document {
     const bj::value& value;
     const std::string& name;
 
     std::string text(std::string_view key) const {
-        const bj::value* found = value.is_object() ? value.get_object().if_contains(key) : nullptr;
+        const bj::value* found = json::member(value, key);
         if (!found || !found->is_string()) refuse(name);
         return std::string(found->get_string());
     }
@@ -66,7 +66,7 @@ std::string with(const std::string& name, std::string_view suffix) {
     return name + std::string(suffix);
 }
 
-/// What a file of an entry is called, by its suffix.
+/// The name of an entry's file, without `suffix`.
 std::string name_of(const MintEntry& entry, std::string_view suffix) {
     return suffix == open_suffix ? entry.identity.name() : text::to_hex(entry.hash);
 }
@@ -75,14 +75,14 @@ std::string account_file(std::uint64_t chain_id, const Address& account) {
     return fmt::format("{}-{}{}", chain_id, hex(account.bytes()), lock_suffix);
 }
 
-/// " since …, process …", as the holder wrote it; empty when it has not yet.
+/// " since … (process …)", as the holder wrote it; empty when it has not yet.
 std::string holder_words(const Folder& folder, const std::string& file) {
     try {
         const bj::value said = json::parse(folder.read(file).value_or(""), file);
-        const bj::value* pid = said.is_object() ? said.get_object().if_contains("pid") : nullptr;
+        const auto pid = json::integer_in(said, "pid");
         const auto since = parse_instant(json::string_or(said, "since", ""));
-        if (!pid || !pid->is_int64() || !since) return {};
-        return fmt::format(" since {} (process {})", format_instant(*since), pid->get_int64());
+        if (!pid || !since) return {};
+        return fmt::format(" since {} (process {})", format_instant(*since), *pid);
     } catch (const Error&) {
         return {};
     }
@@ -153,33 +153,22 @@ LedgerLock::~LedgerLock() {
     try {
         folder_->remove(name_);
     } catch (const std::exception&) {
-        // Left there it says nothing: its lock is free.
+        // A file that stays behind says nothing: its lock is free.
     }
 }
 
-Ledger::Ledger(const std::filesystem::path& path) : folder_(Folder::open_or_make(path, 0750)) {}
+Ledger::Ledger(const StatePlace& place) : folder_(place.make(0750)) {}
 
-std::optional<Ledger> Ledger::existing(const std::filesystem::path& path) {
-    auto folder = Folder::open(path);
+std::optional<Ledger> Ledger::existing(const StatePlace& place) {
+    auto folder = place.open();
     return folder ? std::optional(Ledger(std::move(*folder))) : std::nullopt;
 }
 
-/// A holder that goes removes the file; so often in a row, something else does.
 std::optional<LedgerLock> Ledger::try_lock(const std::string& file) const {
-    constexpr int most_attempts = 100;
-    for (int attempt = 1; attempt <= most_attempts; ++attempt) {
-        Fd fd = folder_.open_file(file, O_RDWR | O_CREAT, mode);
-        if (!fd) continue;
-        auto lock = FileLock::try_take(fd);
-        if (!lock) return std::nullopt;
-        if (!lock->still_named(folder_.fd(), file)) continue;
-        say_who_holds(*lock, file);
-        return LedgerLock(folder_, file, std::move(*lock));
-    }
-    throw Error(
-        Code::io,
-        fmt::format("cannot lock {}: it vanishes as soon as it is made", (folder_.path() / file).native()),
-        "look whether somebody removes that folder or files in it");
+    auto lock = FileLock::take_named(folder_, file, mode);
+    if (!lock) return std::nullopt;
+    say_who_holds(*lock, file);
+    return LedgerLock(folder_, file, std::move(*lock));
 }
 
 LedgerLock Ledger::take(const std::string& file, const std::string& what, const Deadline& deadline,
@@ -191,8 +180,7 @@ LedgerLock Ledger::take(const std::string& file, const std::string& what, const 
             throw Error(Code::busy,
                         what + " is busy: another mint-nft is at it" + holder_words(folder_, file),
                         "call again when it is done");
-        check();
-        std::this_thread::sleep_for(std::min<std::chrono::milliseconds>(look_every, deadline.left()));
+        pause_for(std::min<std::chrono::milliseconds>(look_every, deadline.left()), check);
     }
 }
 
@@ -243,7 +231,7 @@ std::vector<KeptMint> Ledger::kept(KeptMint::State state) const {
     return all;
 }
 
-/// The open ones are listed first: what is closed in between is met twice rather than never.
+/// Open entries are listed first: one that is closed meanwhile is met twice rather than never.
 std::vector<KeptMint> Ledger::signed_by(std::uint64_t chain_id, const Address& account) const {
     std::vector<KeptMint> all = kept(KeptMint::State::open);
     for (KeptMint& closed : kept(KeptMint::State::closed)) {
@@ -271,7 +259,7 @@ void Ledger::close(const MintEntry& entry, const std::optional<MintedToken>& tok
     if (token)
         folder_.replace(with(identity, done_suffix), to_text(*token), {.mode = mode, .uid = {}, .gid = {}});
     const std::string closed = with(name_of(entry, closed_suffix), closed_suffix);
-    folder_.remove(closed); // of the same transaction, as its name is
+    folder_.remove(closed); // an older file of the same transaction
     files::move_at(folder_.fd(), with(identity, open_suffix), folder_.fd(), closed,
                    (folder_.path() / closed).native());
 }

@@ -1,23 +1,25 @@
+// SPDX-License-Identifier: MIT
 #pragma once
-/// The journal of mints: a folder that says, before anything is sent, what will be.
+/// The journal of mints: a folder that says what will be sent, before anything is sent.
 ///
 /// `<identity>.open` is a mint under way: the signed transaction and what it is for, synced before its first
-/// byte leaves the host. When it has come to its end, that very file is called `<transaction>.closed`, until
-/// the chain cannot take the transaction back any more. `<identity>.done` is the last token of that identity.
-/// A `.lock` beside them is held (flock(2)) by who works on that identity, or chooses a nonce of that
-/// account. The folder is outside text for root: names, never paths.
+/// byte leaves the host. When the mint has ended, this file is renamed to `<transaction>.closed`, and stays
+/// until the chain cannot take the transaction back any more. `<identity>.done` is the last token of that
+/// identity. A process that works on an identity, or chooses a nonce of an account, holds a `.lock` beside
+/// them (flock(2)). For root the folder is outside text: files are opened by name, never by path.
 
-#include "base/files.hpp"
-#include "base/lock.hpp"
+#include "base/files/files.hpp"
+#include "base/files/lock.hpp"
+#include "base/files/state_folder.hpp"
 #include "base/time.hpp"
-#include "chain/address.hpp"
+#include "chain/evm/address.hpp"
 
 #include <functional>
 #include <memory>
 
 namespace blockhost::chain {
 
-/// What makes two mints the same one.
+/// What makes two mints the same.
 struct MintIdentity {
     std::uint64_t chain_id = 0;
     Address contract, recipient;
@@ -58,10 +60,10 @@ struct KeptMint {
     std::string path; ///< for messages
 };
 
-/// Says meanwhile that one waits; may throw.
+/// Called while a lock is waited for; may throw.
 using WaitCheck = std::function<void()>;
 
-/// A held lock file that says who holds it; goes with the holder.
+/// A held lock file that says who holds it; it is removed with the lock.
 class LedgerLock {
   public:
     LedgerLock(LedgerLock&&) = default;
@@ -76,15 +78,15 @@ class LedgerLock {
     std::unique_ptr<FileLock> lock_;
 };
 
-/// Outlives the locks taken from it. Throws Error{io}.
+/// The ledger outlives the locks taken from it. Throws Error{io}.
 class Ledger {
   public:
     /// Makes the folder when it is missing.
-    explicit Ledger(const std::filesystem::path& path);
+    explicit Ledger(const StatePlace& place);
     /// Nothing when there is no folder.
-    static std::optional<Ledger> existing(const std::filesystem::path& path);
+    static std::optional<Ledger> existing(const StatePlace& place);
 
-    /// Throws Error{busy}, saying who holds it, when `deadline` passes.
+    /// Throws Error{busy} that says who holds the lock, when `deadline` passes.
     LedgerLock take_identity(const std::string& identity, const Deadline& deadline,
                              const WaitCheck& check) const;
     std::optional<LedgerLock> try_identity(const std::string& identity) const;
@@ -94,16 +96,16 @@ class Ledger {
     /// What the two files of an identity say.
     std::optional<MintEntry> open_entry(const std::string& identity) const;
     std::optional<MintedToken> last_token(const std::string& identity) const;
-    /// All that was signed for the account and is not forgotten, by rising nonce; none is missed for being
-    /// closed meanwhile.
+    /// Every transaction signed for the account that is still kept, by rising nonce. None is missed because
+    /// it is closed meanwhile.
     std::vector<KeptMint> signed_by(std::uint64_t chain_id, const Address& account) const;
     /// The path of an identity's open entry, for messages.
     std::string open_path(const std::string& identity) const;
 
-    /// The caller holds the identity.
+    /// The caller holds the identity's lock.
     void write(const MintEntry& entry) const;
-    /// That the entry is no open one any more is what ends a mint; who dies before that is continued.
-    /// `token`: what it made; nothing: none, and what the identity minted before stays its last.
+    /// Ends the mint: from now on the entry is not open. A mint whose process dies before that is continued.
+    /// `token`: what the mint made; nothing: it made none, and the identity's last token stays.
     void close(const MintEntry& entry, const std::optional<MintedToken>& token) const;
     /// Removes a closed entry.
     void forget(const MintEntry& closed) const;

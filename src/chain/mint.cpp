@@ -1,9 +1,10 @@
-// One mint, from the first question to its last line in the ledger.
+// SPDX-License-Identifier: MIT
+// One mint, from the first request to its end in the ledger.
 #include "chain/mint.hpp"
 
-#include "chain/abi.hpp"
-#include "chain/keccak.hpp"
-#include "chain/pursuit.hpp"
+#include "chain/confirm.hpp"
+#include "chain/evm/abi.hpp"
+#include "chain/evm/keccak.hpp"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -14,7 +15,7 @@ namespace {
 
 constexpr int most_rounds = 3;
 
-/// One order on its way.
+/// One order while it is carried out.
 class Minting {
   public:
     Minting(const MintTools& tools, const MintOrder& order)
@@ -25,7 +26,7 @@ class Minting {
     void run(const std::function<void(const Minted&)>& hand_over);
 
   private:
-    using Outcome = Pursuit::Outcome;
+    using Outcome = Confirmation::Outcome;
     bool tell_earlier(const std::function<void(const Minted&)>& hand_over) const;
     void fill_gaps_below(const MintEntry& entry) const;
     MintEntry sign() const;
@@ -49,14 +50,14 @@ void Minting::run(const std::function<void(const Minted&)>& hand_over) {
     if (!entry && tell_earlier(hand_over)) return;
     Minted::How how = entry ? Minted::How::continued : Minted::How::now;
     if (entry) {
-        tools_.talk.stage(fmt::format("continuing transaction {} of {}", hex(entry->hash),
-                                      format_instant(entry->signed_at)));
+        tools_.progress.say(fmt::format("continuing transaction {} of {}", hex(entry->hash),
+                                        format_instant(entry->signed_at)));
         fill_gaps_below(*entry);
     }
     for (int round = 1;; ++round) {
         if (!entry) entry = sign();
-        const Outcome outcome = Pursuit(tools_.node, *entry, ledger_.open_path(name_), patience_, tools_.talk,
-                                        tools_.interruption)
+        const Outcome outcome = Confirmation(tools_.node, *entry, ledger_.open_path(name_), patience_,
+                                             tools_.progress, tools_.interruption)
                                     .run();
         if (outcome.how == Outcome::How::succeeded) {
             const Receipt& receipt = outcome.receipt;
@@ -71,7 +72,7 @@ void Minting::run(const std::function<void(const Minted&)>& hand_over) {
         if (is_over) ledger_.close(*entry, {});
         const bool was_told = is_displaced || how == Minted::How::continued;
         if (round == most_rounds || !is_over || !was_told) throw failed;
-        tools_.talk.warn(failed.message() + "; signing another");
+        tools_.progress.warn(failed.message() + "; signing another");
         entry.reset();
         how = Minted::How::now;
     }
@@ -85,19 +86,19 @@ bool Minting::tell_earlier(const std::function<void(const Minted&)>& hand_over) 
     return true;
 }
 
-/// One that is refused may be on its way all the same, as the entry itself may be.
+/// Only warns when the node refuses one: it may be on its way all the same, and so may `entry`.
 void Minting::fill_gaps_below(const MintEntry& entry) const {
     try {
         Account(tools_.node, &ledger_, identity_.chain_id, entry.account).fill_gaps(entry.nonce, identity_);
     } catch (const Obstacle& obstacle) {
-        tools_.talk.warn(obstacle.what());
+        tools_.progress.warn(obstacle.what());
     }
 }
 
-/// Chooses nonce and fees under the account's lock, and has the signed transaction on disk, and sent, before
-/// anybody else of ours may choose.
+/// Chooses nonce and fees under the account's lock. The signed transaction is on disk, and sent, before
+/// another process of this program may choose.
 MintEntry Minting::sign() const {
-    tools_.talk.stage("preparing the transaction");
+    tools_.progress.stage("preparing the transaction");
     const Address address = tools_.key.account();
     const LedgerLock lock = ledger_.take_account(identity_.chain_id, address, patience_.deadline,
                                                  [&] { tools_.interruption.check(); });
@@ -116,13 +117,13 @@ MintEntry Minting::sign() const {
                     .signed_at = now()};
     entry.hash = keccak256(entry.raw);
     ledger_.write(entry);
-    tools_.talk.stage(fmt::format("sending transaction {} (nonce {})", hex(entry.hash), entry.nonce));
+    tools_.progress.stage(fmt::format("sending transaction {} (nonce {})", hex(entry.hash), entry.nonce));
     send_first(entry);
     return entry;
 }
 
-/// Whether it arrived, where that is not told, the pursuit finds out. A refusal is final here alone: nobody
-/// else has been given it.
+/// Sends a transaction for the first time. Where the outcome is unclear, Confirmation finds out whether it
+/// arrived. A refusal is final only here: nobody else has been given the transaction.
 void Minting::send_first(const MintEntry& entry) const {
     try {
         send(tools_.node, entry);
@@ -130,18 +131,18 @@ void Minting::send_first(const MintEntry& entry) const {
         throw;
     } catch (const Error& error) {
         if (error.code() == Code::interrupted) throw;
-        tools_.talk.warn(error.message() + "; looking whether it has the transaction");
+        tools_.progress.warn(error.message() + "; looking whether it has the transaction");
     }
 }
 
 U256 Minting::token_of(const Receipt& receipt) const {
     if (const auto token = minted_token(receipt, identity_.contract, identity_.recipient)) return *token;
-    tools_.talk.warn(
+    tools_.progress.warn(
         "the receipt shows no Transfer event of this mint; taking totalSupply() - 1 for the token's number");
     return token_by_supply(receipt);
 }
 
-/// As of the mint's own block, and only a token that is the recipient's.
+/// Asks at the mint's own block, and takes only a token that the recipient owns.
 U256 Minting::token_by_supply(const Receipt& receipt) const {
     const auto ask = [&](const Bytes& data) {
         return tools_.node.call({std::nullopt, identity_.contract, data}, at_block(receipt.block));
@@ -168,7 +169,7 @@ Error Minting::displaced(const MintEntry& entry) const {
                  "let nothing else use the key, and call again: nothing was minted");
 }
 
-/// That is over only once its block is settled: in another one it might succeed.
+/// A revert is final only once its block is settled: in another block the transaction might succeed.
 Error Minting::reverted(const MintEntry& entry, const Outcome& outcome) const {
     std::string reason = "for a reason that the node does not tell";
     try {

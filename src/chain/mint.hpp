@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: MIT
 #pragma once
-/// Minting: a write to a chain that happens once.
+/// Mints a token: a write to a chain that happens once.
 
 #include "chain/plan.hpp"
 
@@ -11,7 +12,7 @@ struct Minted {
     enum class How {
         now,       ///< sent by this call
         continued, ///< an interrupted call had signed it
-        earlier    ///< an earlier call had come to its end
+        earlier    ///< an earlier call had finished it
     } how = How::now;
     MintIdentity identity;
     U256 token;
@@ -20,10 +21,10 @@ struct Minted {
 };
 
 /// Mints, or continues what an interrupted call of the same order began, and calls `hand_over` with the
-/// result. Only when that returns, the mint is history; until then the same order continues it. Of several
-/// calls for the same order at once each mints, one after another. Throws as plan_mint and Pursuit do,
-/// Obstacle when the node refuses what was just signed, and Error{chain} when the contract reverted, or what
-/// was minted cannot be told.
+/// result. The mint is over only when `hand_over` has returned; until then the same order continues it.
+/// Concurrent calls for the same order each mint, one after another. Throws as plan_mint and Confirmation do,
+/// Obstacle when the node refuses what was just signed, and Error{chain} when the contract reverted, or when
+/// it cannot be told which token was minted.
 void mint(const MintTools& tools, const MintOrder& order,
           const std::function<void(const Minted&)>& hand_over);
 

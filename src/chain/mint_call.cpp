@@ -1,9 +1,10 @@
-// What is said to an ERC-721 contract, and what its event says.
+// SPDX-License-Identifier: MIT
+// Calls of an ERC-721 contract, and its event.
 #include "chain/mint_call.hpp"
 
-#include "chain/abi.hpp"
-#include "chain/answer.hpp"
-#include "chain/keccak.hpp"
+#include "chain/evm/abi.hpp"
+#include "chain/evm/answer.hpp"
+#include "chain/evm/keccak.hpp"
 
 namespace blockhost::chain {
 

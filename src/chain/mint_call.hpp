@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 /// The two mint functions of BlockHost's access NFT (docs/contract.md, "mint-nft").
 
-#include "chain/address.hpp"
-#include "chain/bytes.hpp"
+#include "chain/evm/address.hpp"
+#include "chain/evm/bytes.hpp"
 
 namespace blockhost::chain {
 
@@ -18,12 +19,12 @@ struct MintCall {
                            const std::string& public_secret);
 };
 
-/// ERC-721's calls and event.
+/// Calls of ERC-721.
 Bytes total_supply_call();
 Bytes owner_of_call(const U256& token);
 
 struct Receipt;
-/// The first token that `contract` gave to `recipient` out of nothing.
+/// The first token that `contract` made for `recipient`, by its Transfer events in the receipt.
 std::optional<U256> minted_token(const Receipt& receipt, const Address& contract, const Address& recipient);
 
 } // namespace blockhost::chain

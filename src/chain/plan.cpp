@@ -1,4 +1,5 @@
-// Everything that is looked at before a key is touched for signing.
+// SPDX-License-Identifier: MIT
+// Everything that is checked before the key signs.
 #include "chain/plan.hpp"
 
 #include <fmt/format.h>

@@ -1,8 +1,9 @@
-// The parts of a row in words.
+// SPDX-License-Identifier: MIT
+// Puts the parts of a row into words.
 #include "cli/describe.hpp"
 
 #include "base/error.hpp"
-#include "base/text.hpp"
+#include "base/text/text.hpp"
 
 #include <algorithm>
 #include <limits>
@@ -72,11 +73,19 @@ std::string operand_help(const Operand& operand) {
     return std::string(operand.help) + choices;
 }
 
+namespace {
+
+std::string with_value(const Option& option) {
+    std::string name = "--" + std::string(option.name);
+    if (option.kind == Option::Kind::flag) return name;
+    const std::string value = placeholder(option.value);
+    return option.implicit.empty() ? name + " " + value : name + "[=" + value + "]";
+}
+
+} // namespace
+
 std::string option_spelling(const Option& option) {
-    std::string spelling = option.letter ? std::string("-") + option.letter + ", " : std::string();
-    spelling += "--" + std::string(option.name);
-    if (option.kind != Option::Kind::flag) spelling += " " + placeholder(option.value);
-    return spelling;
+    return (option.letter ? std::string("-") + option.letter + ", " : std::string()) + with_value(option);
 }
 
 std::string bounds_text(const Option& option) {
@@ -110,7 +119,7 @@ std::string synopsis(const Row& row, std::string_view called_as) {
     for (const Option& option : row.options) {
         if (option.standing == Option::Standing::ignored) continue;
         if (option.presence == Option::Presence::required) {
-            required += " --" + std::string(option.name) + " " + placeholder(option.value);
+            required += " " + with_value(option);
         } else {
             optional = true;
         }
@@ -147,6 +156,7 @@ std::vector<std::pair<std::string, std::string>> exit_statuses(const Row& row) {
                              : forgiving        ? "success, and a malformed command line too"
                                                 : "success");
     if (row.exit == Row::Exit::table) {
+        if (!row.exit_1.empty()) statuses.emplace_back(1, row.exit_1);
         add_table_statuses(row, statuses);
     } else {
         statuses.emplace_back(1, row.on_usage_error ? "standard output could not be written"

@@ -1,9 +1,11 @@
-// From the words of a command line to an exit status.
+// SPDX-License-Identifier: MIT
+// Turns the words of a command line into an exit status.
 #include "cli/dispatch.hpp"
 
 #include "base/error.hpp"
+#include "base/exceptions.hpp"
 #include "base/interrupt.hpp"
-#include "base/text.hpp"
+#include "base/text/text.hpp"
 #include "cli/command.hpp"
 #include "cli/describe.hpp"
 #include "cli/help.hpp"
@@ -24,7 +26,7 @@ namespace {
 
 using Words = std::span<const std::string>;
 
-/// A row, how it was called, and the words behind.
+/// A row, the name it was called by, and the words behind that name.
 struct Command {
     const Row& row;
     std::string called_as;
@@ -46,19 +48,19 @@ int exit_status(const Row& row, const Error& error) {
     return row.exit == Row::Exit::contract ? 1 : row_of(error.code()).exit_status;
 }
 
-/// Whether a failure is to be a JSON document too. The words may have been refused, so they are looked at as
-/// they are.
+/// Whether a failure is a JSON document too. The parser may have refused the words, so the words themselves
+/// are looked at.
 bool wants_json(const Command& command) {
     bool offered = std::ranges::any_of(command.row.options, [](const Option& o) { return o.name == "json"; });
-    return offered && std::ranges::find(command.words, "--json") != command.words.end();
+    return offered && asks_for(command.row, command.words, "json");
 }
 
 void report(const Command& command, Printer& printer, const Error& error) {
-    if (error.code() == Code::usage) printer.say(usage_line(command.row, command.called_as));
+    if (error.code() == Code::usage) printer.say_bare(usage_line(command.row, command.called_as));
     printer.error(error);
 }
 
-/// The end of a failed verb. Its own failures (nobody reads stdout) change nothing any more.
+/// Ends a failed verb. A further failure (nobody reads stdout) changes nothing any more.
 int fail(const Command& command, Printer& printer, const Error& error) {
     int status = exit_status(command.row, error);
     try {
@@ -73,7 +75,7 @@ int fail(const Command& command, Printer& printer, const Error& error) {
     return status;
 }
 
-/// The end of a call that was refused before its verb ran.
+/// Ends a call that was refused before its verb ran.
 int refuse(const Command& command, Printer& printer, const Error& error) {
     if (!command.row.on_usage_error) return fail(command, printer, error);
     report(command, printer, error);
@@ -82,7 +84,7 @@ int refuse(const Command& command, Printer& printer, const Error& error) {
     return status;
 }
 
-/// The journal, when talk goes there.
+/// The journal, when stderr leads to it.
 std::unique_ptr<JournalLog> journal_of(const Command& command, std::FILE* err) {
     const bool by_link = row_of_contract_name(command.called_as) != nullptr;
     auto journal = JournalLog::behind(::fileno(err), by_link ? command.called_as : std::string(program_name));
@@ -122,13 +124,14 @@ int run_to_its_end(const Command& command, Printer& printer) {
     } catch (const Error& error) {
         return fail(command, printer, error);
     } catch (const std::exception& error) {
-        return fail(command, printer, Error(Code::internal, error.what(), "please report it"));
+        return fail(command, printer, as_error(error));
     }
 }
 
 int run_command(const Command& command, std::FILE* out, std::FILE* err) {
     Printer printer = Printer::for_streams(out, err, command.row.talk_prefix);
     printer.log_to(journal_of(command, err));
+    printer.mean_unheard(command.row.output.unheard);
     const int status = run_to_its_end(command, printer);
     if (const auto fallbacks = rpc_fallbacks(); fallbacks.count > 0)
         printer.trace("libvirt's library was asked instead of its protocol, " +
@@ -145,7 +148,7 @@ Error unknown_verb(const std::string& word) {
     return Error(Code::usage, "unknown verb '" + text::printable(word) + "'", hint);
 }
 
-/// Called by no contract name and with no verb of ours.
+/// Runs a call without a contract name and without a known verb.
 int run_without_row(Words words, std::FILE* out, std::FILE* err) {
     Printer printer = Printer::for_streams(out, err, "");
     try {
@@ -165,15 +168,16 @@ int run_without_row(Words words, std::FILE* out, std::FILE* err) {
         }
         printer.flush_answer();
         return 0;
-    } catch (const Error& error) {
+    } catch (const std::exception& thrown) {
+        const Error error = as_error(thrown);
         if (error.code() == Code::usage)
-            printer.say("Usage: " + std::string(program_name) + " <verb> [operands] [options]");
+            printer.say_bare("Usage: " + std::string(program_name) + " <verb> [operands] [options]");
         printer.error(error);
         return row_of(error.code()).exit_status;
     }
 }
 
-/// Files that are opened later must not become our stdin, stdout or stderr. Writing to what was closed still
+/// Makes sure that no file opened later becomes stdin, stdout or stderr. Writing to a closed stdout still
 /// fails.
 void open_standard_descriptors() {
     for (int fd : {0, 1, 2}) {

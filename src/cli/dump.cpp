@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: MIT
 // The command line as data.
 #include "cli/help.hpp"
 
 #include "base/error.hpp"
-#include "base/json.hpp"
+#include "base/text/json.hpp"
 #include "cli/describe.hpp"
 
 #include <boost/json/array.hpp>
@@ -89,9 +90,7 @@ boost::json::value or_null(std::string_view text) {
 }
 
 boost::json::array array_of(const std::vector<std::string_view>& words) {
-    boost::json::array array;
-    for (std::string_view word : words) array.emplace_back(word);
-    return array;
+    return boost::json::array(words.begin(), words.end());
 }
 
 boost::json::object object_of(const Operand& operand) {
@@ -115,6 +114,7 @@ boost::json::object object_of(const Option& option) {
     object["max"] = bounded ? boost::json::value(option.max) : nullptr;
     object["choices"] = array_of(option.choices);
     object["offers"] = array_of(option.offers);
+    object["implicit"] = or_null(option.implicit);
     object["required"] = option.presence == Option::Presence::required;
     object["ignored"] = option.standing == Option::Standing::ignored;
     object["help"] = option.help;
@@ -140,7 +140,8 @@ boost::json::object object_of(const Row& row) {
             {"exit", row.exit == Row::Exit::contract ? "contract" : "table"},
             {"output", boost::json::object{{"text", row.output.text},
                                            {"json_call", row.output.json_call},
-                                           {"json_keys", array_of(row.output.json_keys)}}},
+                                           {"json_keys", array_of(row.output.json_keys)},
+                                           {"unheard", row.output.unheard}}},
             {"examples", std::move(examples)},
             {"talk_prefix", row.talk_prefix},
             {"always_answers", row.on_usage_error != nullptr},

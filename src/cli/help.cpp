@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Help texts, laid out for 80 columns.
 #include "cli/help.hpp"
 
@@ -11,7 +12,7 @@ namespace blockhost::cli {
 
 namespace {
 
-/// Where the right column of a list starts: behind its longest entry, within reason.
+/// A list's right column starts behind its longest entry, but no farther than here.
 constexpr std::size_t farthest_column = 28;
 
 using Entries = std::vector<std::pair<std::string, std::string>>;
@@ -34,7 +35,7 @@ struct Group {
     bool (*contains)(const Row& row);
 };
 
-/// Every row is in exactly one.
+/// Every row is in exactly one group.
 constexpr std::array groups{
     Group{"Look", [](const Row& row) { return row.needs != Needs::nothing && row.effect == Effect::reads; }},
     Group{"Change", [](const Row& row) { return row.effect == Effect::changes; }},

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 /// Everything that is generated from the rows.
 
@@ -7,23 +8,23 @@
 
 namespace blockhost::cli {
 
-/// "Usage: blockhost-vm-destroy <name>": under the name it was called by ("blockhost-libvirt destroy" for a
+/// "Usage: blockhost-vm-destroy <name>", with the name that was called ("blockhost-libvirt destroy" for a
 /// verb).
 std::string usage_line(const Row& row, std::string_view called_as);
 /// The help of one verb, at most 80 columns wide.
 std::string verb_help(const Row& row, std::string_view called_as);
-/// The overview: verbs with their summaries, where to read on.
+/// The overview: the verbs with their summaries, and where to read on.
 std::string overview();
 /// The whole command line as one JSON document (`blockhost-libvirt __dump`): rows, options, links, error
 /// table, version.
 std::string dump_json();
 /// The name of a verb's manual page, without section: its contract name, else "blockhost-libvirt-VERB".
 std::string man_page_name(const Row& row);
-/// Manual page (section 8) in roff, for one verb or (null) the overview.
+/// The manual page (section 8) in roff of one verb, or (null) of the program.
 std::string man_page(const Row* row);
-/// Completion script for "bash", "zsh" or "fish". Throws Error{invalid} for another shell.
+/// The completion script for "bash", "zsh" or "fish". Throws Error{invalid} for another shell.
 std::string completion(std::string_view shell);
-/// The version string the build gave us.
+/// The version that the build was given.
 std::string_view version();
 
 } // namespace blockhost::cli

@@ -1,4 +1,5 @@
-// One datagram a line.
+// SPDX-License-Identifier: MIT
+// Sends one datagram a line.
 #include "cli/journal_log.hpp"
 
 #include <algorithm>
@@ -18,7 +19,7 @@ std::string journal_field(std::string_view field, std::string_view value) {
         out += "=";
     } else {
         out += "\n";
-        for (unsigned shift = 0; shift < 64; shift += 8) // its length, the lowest byte first
+        for (unsigned shift = 0; shift < 64; shift += 8) // the length, lowest byte first
             out += static_cast<char>(static_cast<std::uint64_t>(value.size()) >> shift & 0xff);
     }
     out += value;

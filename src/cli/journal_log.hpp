@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: MIT
 #pragma once
-/// systemd's journal, spoken to on its own socket: a line of talk with fields beside it
+/// Writes to systemd's journal on its own socket: a line of talk with fields beside it
 /// (systemd.journal-fields(7), and "Native Journal Protocol" in systemd's documentation).
 
-#include "base/files.hpp"
+#include "base/files/files.hpp"
 
 #include <memory>
 #include <string>
@@ -14,7 +15,7 @@ namespace blockhost::cli {
 
 inline constexpr std::string_view journal_socket = "/run/systemd/journal/socket";
 
-/// syslog(3)'s.
+/// The levels of syslog(3).
 enum class Priority { error = 3, warning = 4, notice = 5, debug = 7 };
 
 class JournalLog {
@@ -23,15 +24,15 @@ class JournalLog {
 
     /// `identifier` is what journalctl shows before the line.
     JournalLog(std::string identifier, std::string_view socket = journal_socket);
-    /// A log when `fd` is the stream to the journal that systemd names in JOURNAL_STREAM (systemd.exec(5)),
-    /// else nothing.
+    /// A log when `fd` is the stream to the journal that JOURNAL_STREAM names (systemd.exec(5)); otherwise
+    /// nothing.
     static std::unique_ptr<JournalLog> behind(int fd, std::string identifier,
                                               std::string_view socket = journal_socket);
 
-    /// A field of every line from now on; an empty value removes it.
+    /// Adds a field to every line from now on; an empty value removes it.
     void set(std::string_view field, std::string value);
-    /// Whether the journal has taken the line: false when it is not there, or does not take one that long.
-    /// Waits for a second at most; a journal that failed is not asked again.
+    /// Whether the journal took the line: false when there is no journal, or the line is too long for it.
+    /// Waits for a second at most. A journal that failed is not asked again.
     bool send(Priority priority, std::string_view message, const Fields& more = {});
 
   private:
@@ -40,7 +41,7 @@ class JournalLog {
     Fd socket_;
 };
 
-/// A field as it goes over the wire.
+/// A field as the journal reads it.
 std::string journal_field(std::string_view field, std::string_view value);
 
 } // namespace blockhost::cli

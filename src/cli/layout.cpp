@@ -1,31 +1,26 @@
+// SPDX-License-Identifier: MIT
 // Plain text in columns.
 #include "cli/layout.hpp"
 
-#include "base/text.hpp"
+#include "base/text/text.hpp"
+#include "base/text/utf8.hpp"
 
 namespace blockhost::cli {
 
 namespace {
 
-bool continues_character(char c) {
-    return (static_cast<unsigned char>(c) & 0xc0) == 0x80;
-}
-
 /// The first `count` characters.
 std::string_view beginning(std::string_view text, std::size_t count) {
     std::size_t at = 0;
     for (; at < text.size(); ++at)
-        if (!continues_character(text[at]) && count-- == 0) break;
+        if (!text::continues_character(text[at]) && count-- == 0) break;
     return text.substr(0, at);
 }
 
 } // namespace
 
 std::size_t columns(std::string_view text) {
-    std::size_t count = 0;
-    for (char c : text)
-        if (!continues_character(c)) ++count;
-    return count;
+    return text::characters(text);
 }
 
 std::string elide(std::string_view text, std::size_t width) {

@@ -1,4 +1,5 @@
-// Manual pages in roff with the man macros (groff_man(7)).
+// SPDX-License-Identifier: MIT
+// Writes manual pages in roff with the man macros (groff_man(7)).
 #include "cli/page.hpp"
 
 #include "cli/describe.hpp"
@@ -10,7 +11,7 @@ namespace blockhost::cli {
 
 namespace {
 
-/// The code point at text[at]; moves `at` behind it. The rows are our own text: valid UTF-8.
+/// The code point at text[at]; moves `at` behind it. The rows are the program's own text: valid UTF-8.
 unsigned decode(std::string_view text, std::size_t& at) {
     auto first = static_cast<unsigned char>(text[at++]);
     if (first < 0xc0) return first;
@@ -45,7 +46,7 @@ std::string escape_character(unsigned code) {
     return spelled;
 }
 
-/// `text` so that roff shows it as it is, a leading '.' too.
+/// `text`, escaped so that roff shows it as it is, a leading '.' too.
 std::string escape(std::string_view text) {
     std::string escaped;
     for (std::size_t at = 0; at < text.size();) escaped += escape_character(decode(text, at));
@@ -77,7 +78,7 @@ std::string roff_of(const Text& text) {
     return out;
 }
 
-/// A section's blocks; `before` is the kind of the one before, whose end wants a macro in some pairs.
+/// A section's blocks. `before` is the previous block: some pairs of kinds need a macro between them.
 std::string blocks_of(const Section& section) {
     using Kind = Block::Kind;
     std::string out;

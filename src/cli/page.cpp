@@ -1,7 +1,8 @@
-// Manual pages, from the rows.
+// SPDX-License-Identifier: MIT
+// Makes manual pages from the rows.
 #include "cli/page.hpp"
 
-#include "base/text.hpp"
+#include "base/text/text.hpp"
 #include "cli/describe.hpp"
 #include "cli/help.hpp"
 
@@ -100,10 +101,15 @@ Section output_section(const Row& row) {
     Section section{"OUTPUT"};
     if (row.output.text.empty()) return section;
     section.paragraph(plain(sentence(row.output.text)));
-    if (row.output.json_keys.empty()) return section;
-    std::string lead =
-        row.output.json_call.empty() ? "JSON: " : "With " + std::string(row.output.json_call) + ", JSON: ";
-    section.paragraph(plain(lead + joined(row.output.json_keys, ", ") + "."));
+    if (!row.output.json_keys.empty()) {
+        std::string lead = row.output.json_call.empty()
+                               ? "JSON: "
+                               : "With " + std::string(row.output.json_call) + ", JSON: ";
+        section.paragraph(plain(lead + joined(row.output.json_keys, ", ") + "."));
+    }
+    if (!row.output.unheard.empty())
+        section.paragraph(plain(
+            "When it cannot be written, the exit status is not 0: " + std::string(row.output.unheard) + "."));
     return section;
 }
 

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: MIT
 #pragma once
-/// A manual page as data: made from the rows, shown as roff or on a terminal.
+/// A manual page as data: made from the rows, printed as roff or for a terminal.
 
 #include "cli/command.hpp"
 
@@ -9,8 +10,8 @@
 
 namespace blockhost::cli {
 
-/// How a piece of text stands out: literal words are bold; what stands for something else is in italics, or
-/// in angle brackets where there are none.
+/// How a piece of text stands out. Literal words are bold; placeholders are in italics, or in angle brackets
+/// where there are none.
 enum class Face { plain, bold, placeholder };
 
 struct Piece {
@@ -21,7 +22,7 @@ using Text = std::vector<Piece>;
 
 Text plain(std::string_view text);
 Text bold(std::string_view text);
-/// What stands in angle brackets becomes a placeholder.
+/// Text in angle brackets becomes a placeholder.
 Text with_placeholders(std::string_view text);
 Text operator+(Text left, const Text& right);
 
@@ -45,25 +46,25 @@ struct Section {
     void entry(Text tag, Text text) {
         blocks.push_back({Block::Kind::entry, std::move(text), std::move(tag)});
     }
-    /// Blank lines separate paragraphs, lines that start with a blank stay as they are.
+    /// Blank lines separate paragraphs; lines that start with a blank stay as they are.
     void paragraphs(std::string_view text);
 };
 
 struct Page {
     std::string name;
-    int number = 8; ///< of the manual's section
+    int number = 8; ///< the manual's section
     std::vector<Section> sections = {};
 };
 
-/// Everything about one verb.
+/// The page of one verb.
 Page page_of(const Row& row);
-/// The program with its verbs.
+/// The page of the program and its verbs.
 Page program_page();
 
-/// With the man macros (groff_man(7)).
+/// The page in the man macros (groff_man(7)).
 std::string roff(const Page& page);
-/// For a person to read, at most `width` columns wide where words allow it; with escape sequences when
-/// `styled`.
+/// The page for a person to read, at most `width` columns wide where words allow it; with escape sequences
+/// for Style::terminal.
 enum class Style { none, terminal };
 std::string page_text(const Page& page, std::size_t width, Style style);
 

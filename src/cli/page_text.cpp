@@ -1,4 +1,5 @@
-// Manual pages for a person at a terminal, or through a pipe.
+// SPDX-License-Identifier: MIT
+// Writes manual pages for a person at a terminal, or through a pipe.
 #include "cli/page.hpp"
 
 #include "cli/layout.hpp"
@@ -12,7 +13,7 @@ namespace {
 constexpr std::size_t text_column = 4, entry_column = 8;
 constexpr std::string_view bold_on = "\033[1m", underline_on = "\033[4m", off = "\033[0m";
 
-/// A word with its faces; no blanks within.
+/// A word without blanks; its pieces may have different faces.
 using Word = Text;
 
 std::vector<Word> words_of(const Text& text) {

@@ -1,15 +1,21 @@
-// The option parser, derived from the rows, and finding a row.
+// SPDX-License-Identifier: MIT
+// The option parser, Boost.Program_options fed with the rows, and finding a row.
 #include "cli/command.hpp"
 
 #include "base/error.hpp"
-#include "base/text.hpp"
+#include "base/text/text.hpp"
 #include "cli/describe.hpp"
 
 #include <algorithm>
 #include <array>
+#include <boost/make_shared.hpp>
+#include <boost/program_options/options_description.hpp>
+#include <boost/program_options/parsers.hpp>
 #include <cerrno>
 #include <cstring>
 #include <sys/stat.h>
+
+namespace po = boost::program_options;
 
 namespace blockhost::cli {
 
@@ -48,6 +54,11 @@ namespace {
 
 std::string dashed(const Option& option) {
     return "--" + std::string(option.name);
+}
+
+/// "memory" of "--memory=5".
+std::string_view long_name(std::string_view word) {
+    return word.substr(2, word.find('=') - 2);
 }
 
 /// "-1", "-0.5"; "-v" and "-" are not.
@@ -113,130 +124,202 @@ void check_value(const Option& option, const std::string& value) {
     }
 }
 
+/// A value that may be left out; only one behind '=' is taken for it.
+class OptionalValue : public po::untyped_value {
+  public:
+    unsigned min_tokens() const override { return 0; }
+};
+
+/// The row's options as Boost knows them.
+po::options_description described(const Row& row) {
+    po::options_description all;
+    for (const Option* option : accepted_options(row)) {
+        std::string names(option->name);
+        if (option->letter) names += std::string(",") + option->letter;
+        const bool flag = option->kind == Option::Kind::flag;
+        all.add(boost::make_shared<po::option_description>(
+            names.c_str(), option->implicit.empty() ? new po::untyped_value(flag) : new OptionalValue));
+    }
+    return all;
+}
+
 } // namespace
 
-/// One parsing of one command line.
+/// One parsing of one command line. Boost.Program_options takes the words, looks names up and finds values;
+/// what it takes otherwise than we promise is taken by take_ours, which it asks first.
 class Parser {
   public:
     Parser(const Row& row, std::span<const std::string> words)
-        : row_(row), words_(words), options_(accepted_options(row)) {}
+        : row_(row), words_(words), description_(described(row)) {}
 
     Arguments parse();
+    /// Whether the words ask for that option, whatever else is wrong with them.
+    bool asks_for(std::string_view option);
 
   private:
-    void take_word(const std::string& word);
-    void take_operand(const std::string& word);
-    void take_long(std::string_view spelled);
-    void take_letters(std::string_view letters);
-    std::string next_value(const Option& option);
-    const Option& long_option(std::string_view name) const;
-    const Option& letter_option(char letter) const;
-    Error unknown_option(std::string_view name) const;
-    void set(const Option& option, std::string value) {
-        arguments_.values_[std::string(option.name)] = std::move(value);
-    }
+    using Words = std::vector<std::string>;
+    using Taken = std::vector<po::option>;
+
+    std::optional<Error> take_until_refused();
+    void take(std::span<const std::string> words);
+    std::string implicit_value(const std::string& name) const;
+    bool hand_on(Words& to);
+    Taken take_ours(Words& words);
+    Taken take_operands(Words& words);
+    Error unknown() const;
+    Error ambiguous(const std::vector<std::string>& candidates) const;
+    Error refused_value(const po::invalid_command_line_syntax& why) const;
     void check_operands() const;
     void check_options() const;
 
     const Row& row_;
     std::span<const std::string> words_; ///< those not yet taken
-    std::vector<const Option*> options_;
-    bool only_operands_ = false;
+    po::options_description description_;
+    std::span<const std::string> line_;  ///< the word at hand and those behind it
+    std::span<const std::string> ahead_; ///< those at the end that Boost does not have yet
+    std::size_t operands_ = 0;           ///< so many were taken
     Arguments arguments_;
 };
 
 Arguments Parser::parse() {
-    while (!words_.empty() && !arguments_.has("help")) {
-        const std::string& word = words_.front();
-        words_ = words_.subspan(1);
-        take_word(word);
-    }
+    const auto fault = take_until_refused();
     if (arguments_.has("help")) return std::move(arguments_);
+    if (fault) throw *fault;
     check_operands();
     check_options();
     return std::move(arguments_);
 }
 
-void Parser::take_word(const std::string& word) {
-    if (only_operands_ || !looks_like_option(word)) return take_operand(word);
-    if (word == "--") {
-        only_operands_ = true;
-    } else if (word.starts_with("--")) {
-        take_long(std::string_view(word).substr(2));
-    } else {
-        take_letters(std::string_view(word).substr(1));
+bool Parser::asks_for(std::string_view option) {
+    while (!arguments_.has(option) && take_until_refused()) {
+        // told by parse
     }
+    return arguments_.has(option);
 }
 
-void Parser::take_operand(const std::string& word) {
-    auto& taken = arguments_.operands_;
-    if (taken.size() == row_.operands.size())
-        throw Error(Code::usage, "surplus operand '" + text::printable(word) + "'");
-    taken.push_back(word);
-    bool ends_in_rest = row_.operands.back().count == Operand::Count::rest;
-    if (!ends_in_rest || taken.size() + 1 < row_.operands.size()) return;
-    taken.insert(taken.end(), words_.begin(), words_.end());
-    words_ = {};
+/// Takes the words before the first that is refused, drops that one, and returns why.
+std::optional<Error> Parser::take_until_refused() {
+    std::optional<Error> fault;
+    try {
+        take(words_);
+        return fault;
+    } catch (const Error& ours) {
+        fault = ours;
+    } catch (const po::unknown_option&) {
+        fault = unknown();
+    } catch (const po::ambiguous_option& several) {
+        fault = ambiguous(several.alternatives());
+    } catch (const po::invalid_command_line_syntax& why) {
+        fault = refused_value(why);
+    }
+    const std::size_t before = words_.size() - line_.size();
+    take(words_.first(before)); // what Boost had found in them went with its exception
+    words_ = words_.subspan(words_[before] == "--" ? words_.size() : before + 1);
+    return fault;
 }
 
-void Parser::take_long(std::string_view spelled) {
-    auto equals = spelled.find('=');
-    const Option& option = long_option(spelled.substr(0, equals));
-    bool flag = option.kind == Option::Kind::flag;
-    if (equals == std::string_view::npos) return set(option, flag ? std::string() : next_value(option));
-    if (flag) throw Error(Code::usage, "option " + dashed(option) + " takes no value");
-    set(option, std::string(spelled.substr(equals + 1)));
-}
-
-void Parser::take_letters(std::string_view letters) {
-    while (!letters.empty()) {
-        const Option& option = letter_option(letters[0]);
-        letters.remove_prefix(1);
-        if (option.kind == Option::Kind::flag) {
-            set(option, {});
-            continue;
+void Parser::take(std::span<const std::string> words) {
+    operands_ = arguments_.operands_.size();
+    line_ = ahead_ = words;
+    const Words* line = nullptr;
+    const auto asked_first = [&](Words& rest) {
+        if (!line) line = &rest;
+        if (&rest == line) return take_ours(rest);
+        // Boost looks ahead with a copy of what would be a value, and would take an option for one.
+        if (!looks_like_option(rest[0]) || is_negative_number(rest[0])) return Taken();
+        throw po::invalid_command_line_syntax(po::invalid_syntax::missing_parameter);
+    };
+    Words first;
+    hand_on(first);
+    po::command_line_parser parser(first);
+    po::parsed_options taken = parser.options(description_).extra_style_parser(asked_first).run();
+    for (po::option& found : taken.options) {
+        if (found.string_key.empty()) {
+            arguments_.operands_.push_back(std::move(found.value[0]));
+        } else {
+            arguments_.values_[found.string_key] =
+                found.value.empty() ? implicit_value(found.string_key) : std::move(found.value[0]);
         }
-        return set(option, letters.empty() ? next_value(option) : std::string(letters));
     }
 }
 
-std::string Parser::next_value(const Option& option) {
-    if (words_.empty() || (looks_like_option(words_.front()) && !is_negative_number(words_.front()))) {
-        throw Error(Code::usage, "option " + dashed(option) + " needs a value",
-                    "write " + dashed(option) + "=" + placeholder(option.value));
+/// That of a flag is empty.
+std::string Parser::implicit_value(const std::string& name) const {
+    const auto options = accepted_options(row_);
+    return std::string((*std::ranges::find(options, name, &Option::name))->implicit);
+}
+
+/// Boost moves all the words that it has whenever it takes one, so it gets a long line by and by: more when
+/// it may have no more than an option and its value. Returns whether it got any.
+bool Parser::hand_on(Words& to) {
+    constexpr std::size_t most = 64;
+    if (to.size() > 2 || ahead_.empty()) return false;
+    const auto more = ahead_.first(std::min(ahead_.size(), most));
+    to.insert(to.end(), more.begin(), more.end());
+    ahead_ = ahead_.subspan(more.size());
+    return true;
+}
+
+/// Counts operands. Takes what Boost would not take as we promise: all that is left behind "--" or where the
+/// rest begins, and empty values. Refuses names that it would look up among the letters, or not at all.
+Parser::Taken Parser::take_ours(Words& words) {
+    if (hand_on(words)) return {}; // Boost sees that the words changed, and asks again
+    line_ = line_.last(words.size() + ahead_.size());
+    const std::string& word = words[0];
+    if (!looks_like_option(word) || word == "--") return take_operands(words);
+    if (word.starts_with("---") || word.starts_with("--=")) throw po::unknown_option();
+    if (!word.starts_with("--") || word.find('=') != word.size() - 1) return {};
+    po::option empty(std::string(long_name(word)), {std::string()});
+    words.erase(words.begin());
+    return {empty};
+}
+
+Parser::Taken Parser::take_operands(Words& words) {
+    const bool behind_dashes = line_[0] == "--";
+    const auto operands = line_.subspan(behind_dashes ? 1 : 0);
+    const std::size_t most = row_.operands.size();
+    const bool open = most != 0 && row_.operands.back().count == Operand::Count::rest;
+    const bool all = behind_dashes || (open && operands_ + 2 >= most);
+    const std::size_t count = all ? operands.size() : 1;
+    if (!open && operands_ + count > most)
+        throw Error(Code::usage, "surplus operand '" + text::printable(operands[most - operands_]) + "'");
+    operands_ += count;
+    if (!all) return {};
+    Taken taken;
+    for (const std::string& operand : operands) taken.emplace_back(std::string(), Words{operand});
+    words.clear(); // that ends the line for Boost
+    return taken;
+}
+
+Error Parser::unknown() const {
+    const std::string& word = line_[0];
+    if (!word.starts_with("--")) {
+        const auto known = [&](char letter) { return description_.find_nothrow({'-', letter}, false); };
+        const auto letter = std::find_if_not(word.begin() + 1, word.end(), known);
+        return {Code::usage, "unknown option -" + text::printable({&*letter, 1}),
+                "an operand that starts with '-' goes behind --"};
     }
-    std::string value = words_.front();
-    words_ = words_.subspan(1);
-    return value;
-}
-
-const Option& Parser::long_option(std::string_view name) const {
-    std::vector<const Option*> matches;
-    for (const Option* option : options_) {
-        if (option->name == name) return *option;
-        if (!name.empty() && option->name.starts_with(name)) matches.push_back(option);
-    }
-    if (matches.empty()) throw unknown_option(name);
-    if (matches.size() == 1) return *matches.front();
-    std::string candidates;
-    for (const Option* match : matches) candidates += (candidates.empty() ? "" : ", ") + dashed(*match);
-    throw Error(Code::usage, "option --" + text::printable(name) + " is ambiguous",
-                "it could be " + candidates);
-}
-
-const Option& Parser::letter_option(char letter) const {
-    for (const Option* option : options_)
-        if (option->letter == letter) return *option;
-    throw Error(Code::usage, "unknown option -" + text::printable(std::string_view(&letter, 1)),
-                "an operand that starts with '-' goes behind --");
-}
-
-Error Parser::unknown_option(std::string_view name) const {
     std::vector<std::string_view> names;
     for (const Option* option : shown_options(row_)) names.push_back(option->name);
-    auto near = text::nearest(name, names);
-    return Error(Code::usage, "unknown option --" + text::printable(name),
-                 near ? "did you mean --" + std::string(*near) + "?" : std::string());
+    auto near = text::nearest(long_name(word), names);
+    return {Code::usage, "unknown option --" + text::printable(long_name(word)),
+            near ? "did you mean --" + std::string(*near) + "?" : std::string()};
+}
+
+Error Parser::ambiguous(const std::vector<std::string>& candidates) const {
+    return {Code::usage, "option --" + text::printable(long_name(line_[0])) + " is ambiguous",
+            "it could be --" + joined({candidates.begin(), candidates.end()}, ", --")};
+}
+
+/// One that is missing, or one that a flag was given.
+Error Parser::refused_value(const po::invalid_command_line_syntax& why) const {
+    const std::vector<const Option*> options = accepted_options(row_);
+    const Option& option =
+        **std::ranges::find(options, why.get_option_name(), [](auto* o) { return dashed(*o); });
+    if (option.kind == Option::Kind::flag)
+        return {Code::usage, "option " + dashed(option) + " takes no value"};
+    return {Code::usage, "option " + dashed(option) + " needs a value",
+            "write " + dashed(option) + "=" + placeholder(option.value)};
 }
 
 void Parser::check_operands() const {
@@ -256,11 +339,12 @@ void Parser::check_operands() const {
 }
 
 void Parser::check_options() const {
-    for (const Option* option : options_) {
+    const std::vector<const Option*> options = accepted_options(row_);
+    for (const Option* option : options) {
         if (option->presence == Option::Presence::required && !arguments_.has(option->name))
             throw Error(Code::usage, "option " + dashed(*option) + " is missing");
     }
-    for (const Option* option : options_) {
+    for (const Option* option : options) {
         auto value = arguments_.text(option->name);
         if (value && option->standing == Option::Standing::offered) check_value(*option, *value);
     }
@@ -268,6 +352,10 @@ void Parser::check_options() const {
 
 Arguments parse(const Row& row, std::span<const std::string> words) {
     return Parser(row, words).parse();
+}
+
+bool asks_for(const Row& row, std::span<const std::string> words, std::string_view option) {
+    return Parser(row, words).asks_for(option);
 }
 
 } // namespace blockhost::cli

@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: MIT
 // Answers on stdout, talk on stderr.
 #include "cli/printer.hpp"
 
 #include "base/field_error.hpp"
-#include "base/json.hpp"
-#include "base/text.hpp"
+#include "base/text/json.hpp"
+#include "base/text/text.hpp"
 #include "cli/layout.hpp"
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 #include <boost/json/object.hpp>
 #include <cerrno>
 #include <cstdlib>
+#include <stdio_ext.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -21,7 +23,7 @@ namespace {
 constexpr std::string_view erase_line = "\r\033[K";
 constexpr std::string_view bold_red = "\033[1;31m", yellow = "\033[33m", no_colour = "\033[0m";
 
-/// Longer than any message we make, short enough to keep a flood of outside text off the screen.
+/// Longer than any message of the program, and short enough to keep a flood of outside text off the screen.
 constexpr std::size_t longest_line = 4000;
 
 std::string fit(std::string_view text) {
@@ -64,11 +66,11 @@ Printer::~Printer() {
 }
 
 void Printer::put(const std::string& text) {
-    std::fwrite(text.data(), 1, text.size(), err_); // talk: nobody may be listening
+    std::fwrite(text.data(), 1, text.size(), err_); // talk: perhaps nobody listens
     std::fflush(err_);
 }
 
-/// Whether the journal has the line. It has no prefix there: the fields say what that says.
+/// Whether the journal took the line. The line has no prefix there: the fields say the same.
 bool Printer::logged(Priority priority, std::string_view text, JournalLog::Fields more) {
     if (!journal_) return false;
     more.emplace_back("BLOCKHOST_STAGE", stage_);
@@ -121,7 +123,7 @@ Printer::Sheet Printer::sheet() const {
     return {std::max(width, narrowest), screen == Screen::live && !is_set("NO_COLOR")};
 }
 
-/// One column less than the screen has: a character in the last one makes some terminals wrap.
+/// One column less than the screen has: a character in the last column makes some terminals wrap.
 std::size_t Printer::live_width() const {
     int columns = width_;
     winsize size{};
@@ -160,9 +162,16 @@ void Printer::warn(std::string_view text) {
     if (was_live) draw_live_line();
 }
 
-void Printer::say(std::string_view line) {
+void Printer::say_bare(std::string_view line) {
     clear_live_line();
     if (!logged(Priority::notice, line)) put(fit(line) + "\n");
+}
+
+void Printer::say(std::string_view text) {
+    const bool was_live = live_line_;
+    clear_live_line();
+    if (!logged(Priority::notice, text)) put(prefix_ + fit(text) + "\n");
+    if (was_live) draw_live_line();
 }
 
 void Printer::pass_on(std::string_view bytes) {
@@ -176,13 +185,20 @@ void Printer::answer(std::string_view line) {
 
 void Printer::answer_raw(std::string_view bytes) {
     clear_live_line();
-    if (std::fwrite(bytes.data(), 1, bytes.size(), out_) != bytes.size())
-        throw errno_error("cannot write to", "standard output", errno);
+    if (std::fwrite(bytes.data(), 1, bytes.size(), out_) != bytes.size()) fail_unheard(errno);
 }
 
 void Printer::flush_answer() {
     clear_live_line();
-    if (std::fflush(out_) != 0) throw errno_error("cannot write to", "standard output", errno);
+    if (std::fflush(out_) != 0) fail_unheard(errno);
+}
+
+/// Drops what the stream still holds: sent later, it might not be true any more. A create, say, was undone,
+/// which also freed the room that was missing.
+void Printer::fail_unheard(int error) {
+    __fpurge(out_);
+    const Error plain = errno_error("cannot write to", "standard output", error);
+    throw Error(plain.code(), plain.message(), unheard_.empty() ? plain.hint() : unheard_);
 }
 
 void Printer::error(const Error& error) {

@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: MIT
 #pragma once
-/// The one place that knows about terminals. stdout is the answer, stderr is talk.
+/// The only code that knows about terminals. stdout carries the answer, stderr carries talk.
 
 #include "base/error.hpp"
-#include "base/talk.hpp"
+#include "base/progress.hpp"
 #include "cli/journal_log.hpp"
 
 #include <chrono>
@@ -12,12 +13,12 @@
 
 namespace blockhost::cli {
 
-/// How stderr is: a terminal that can redraw a line, a terminal that cannot (TERM=dumb), or a pipe or file.
+/// What stderr is: a terminal that can redraw a line, a terminal that cannot (TERM=dumb), or a pipe or file.
 enum class Screen { live, plain, pipe };
 
-/// Text from outside may be in all talk: control characters and bytes that are not UTF-8 appear as \xNN. A
-/// stderr that cannot be written never fails anything. For one thread.
-class Printer : public Talk {
+/// Progress may contain text from outside: control characters and bytes that are not UTF-8 appear as \xNN. A
+/// stderr that cannot be written makes nothing fail. For one thread.
+class Printer : public Progress {
   public:
     using Clock = std::chrono::steady_clock::time_point (*)();
 
@@ -25,46 +26,48 @@ class Printer : public Talk {
     /// columns; 0: ask the terminal at each redraw. The streams stay the caller's.
     Printer(std::FILE* out, std::FILE* err, Screen screen, bool colour, std::string prefix, int width = 0,
             Clock clock = &std::chrono::steady_clock::now);
-    /// For streams of this process: err's kind, NO_COLOR, TERM and COLUMNS looked at.
+    /// For streams of this process: looks at err's kind, NO_COLOR, TERM and COLUMNS.
     static Printer for_streams(std::FILE* out, std::FILE* err, std::string_view prefix);
     static Printer for_process(std::string_view prefix) { return for_streams(stdout, stderr, prefix); }
     ~Printer() override;
-    /// From now on talk goes to the journal with fields of ours, and to stderr only where the journal does
-    /// not take it. Nothing (null) changes nothing.
+    /// From now on talk goes to the journal with fields, and to stderr only where the journal does not take
+    /// it. Null changes nothing.
     void log_to(std::unique_ptr<JournalLog> journal) { journal_ = std::move(journal); }
-    /// Which VM all later talk is about.
+    /// Names the VM that all later talk is about.
     void about_vm(std::string_view name);
     Printer(const Printer&) = delete;
     Printer& operator=(const Printer&) = delete;
 
-    // Talk, on stderr: on a live screen one line that is redrawn, with seconds since the stage began; else a
-    // line each.
+    // Progress on stderr. A live screen has one line that is redrawn, with the seconds since the stage began;
+    // elsewhere each stage is a line.
     void stage(std::string_view text) override;
     void detail(std::string_view text) override;
-    /// For the journal alone, at the level of debugging: what nobody else wants to hear of.
+    /// Goes to the journal alone, at the level of debugging.
     void trace(std::string_view text);
-    /// A text of several lines keeps them, each with the prefix.
+    void say(std::string_view text) override;
+    /// A text of several lines keeps them; each gets the prefix.
     void warn(std::string_view text) override;
-    /// A line of talk as it is, without the prefix: the usage line.
-    void say(std::string_view line);
+    /// A line of talk without the prefix.
+    void say_bare(std::string_view line);
 
     /// What another program wrote to its stderr, as it is.
     void pass_on(std::string_view bytes);
 
-    /// The answer. A newline is added. answer() and flush_answer() throw Error{io} when stdout cannot take
-    /// it.
+    /// Sets the hint of the failure when stdout cannot take the answer.
+    void mean_unheard(std::string_view meaning) { unheard_ = meaning; }
+    /// The answer; a newline is added. answer() and flush_answer() throw Error{io} when stdout cannot take
+    /// it; what was not written by then never is.
     void answer(std::string_view line);
     void answer_raw(std::string_view bytes);
     void flush_answer();
 
-    /// The end of a failed verb, last line on stderr: "<prefix>ERROR: message" and, when there is one, ";
-    /// hint".
+    /// The last line on stderr of a failed verb: "<prefix>ERROR: message", and "; hint" when there is one.
     void error(const Error& error);
     /// {"status": "error", "error": message, "code": name, "hint": hint, "retry": bool}, one line.
     static std::string error_json(const Error& error);
 
     Screen screen() const { return screen_; }
-    /// What stdout is for a page: its width in columns, and whether it shows bold and underlined text.
+    /// What stdout offers a page: its width in columns, and whether it shows bold and underlined text.
     struct Sheet {
         std::size_t width;
         bool styled;
@@ -73,6 +76,7 @@ class Printer : public Talk {
 
   private:
     void put(const std::string& text);
+    [[noreturn]] void fail_unheard(int error);
     bool logged(Priority priority, std::string_view text, JournalLog::Fields more = {});
     void put_marked(std::string_view mark, std::string_view colour, std::string_view text);
     void draw_live_line();
@@ -87,7 +91,7 @@ class Printer : public Talk {
     Clock clock_;
     bool live_line_ = false;
     std::unique_ptr<JournalLog> journal_ = {};
-    std::string stage_, detail_;
+    std::string stage_, detail_, unheard_;
     std::chrono::steady_clock::time_point stage_began_{};
 };
 

@@ -1,14 +1,17 @@
+// SPDX-License-Identifier: MIT
 // The broker allocation, the engine manifest, the network mode and the instance id.
 #include "config/config.hpp"
 
 #include "base/error.hpp"
-#include "base/files.hpp"
-#include "base/json.hpp"
-#include "base/text.hpp"
+#include "base/files/files.hpp"
+#include "base/text/pattern.hpp"
+#include "base/text/text.hpp"
 #include "base/time.hpp"
+#include "config/config_file.hpp"
+#include "config/json_file.hpp"
+#include "model/assignable.hpp"
 
 #include <algorithm>
-#include <boost/json/object.hpp>
 #include <cerrno>
 #include <fcntl.h>
 #include <unistd.h>
@@ -38,7 +41,7 @@ std::string checked_mode(std::string_view mode, const std::filesystem::path& whe
     return std::string(mode);
 }
 
-/// The `<mode>` of every `<mode>.json` in the folder, links that lead nowhere included.
+/// The `<mode>` of every `<mode>.json` in the folder, dangling links included.
 std::vector<std::string> enabled_modes(const std::filesystem::path& folder_path) {
     constexpr std::string_view suffix = ".json";
     std::vector<std::string> modes;
@@ -62,24 +65,6 @@ std::optional<InstanceId> read_id(const Folder& state) {
     return id;
 }
 
-/// Stores `id` unless there is one already: linking a finished file into place succeeds for one process only.
-void store_id_once(const Folder& state, const InstanceId& id) {
-    std::string full = (state.path() / id_file).native();
-    std::string temporary = std::string(".") + id_file + "." + random_hex(12);
-    Fd fd = state.open_file(temporary, O_WRONLY | O_CREAT | O_EXCL, 0644);
-    int failure = 0;
-    try {
-        files::write_all(fd.get(), id.str() + "\n", full);
-        files::sync(fd.get(), full);
-        if (linkat(state.fd(), temporary.c_str(), state.fd(), id_file, 0) != 0) failure = errno;
-    } catch (...) {
-        state.remove(temporary);
-        throw;
-    }
-    state.remove(temporary);
-    if (failure != 0 && failure != EEXIST) throw errno_error("cannot make", full, failure);
-}
-
 } // namespace
 
 Ipv6 BrokerAllocation::gateway() const {
@@ -87,35 +72,34 @@ Ipv6 BrokerAllocation::gateway() const {
 }
 
 std::optional<BrokerAllocation> read_broker_allocation(const Paths& paths) {
-    try {
-        std::filesystem::path path = paths.broker_allocation();
-        auto text = files::read(path);
-        if (!text) return std::nullopt;
-        boost::json::value allocation = json::parse(*text, path.native());
-        const std::string older = json::string_or(allocation, "ipv6_prefix", "");
-        auto prefix = Ipv6Prefix::try_parse(json::string_or(allocation, "prefix", older));
-        if (!prefix) return std::nullopt;
-        std::string zone = json::string_or(allocation, "dns_zone", "");
-        return BrokerAllocation{*prefix, is_dns_zone(zone) ? zone : ""};
-    } catch (const Error&) {
-        return std::nullopt;
-    }
+    const auto file = JsonFile::read(paths.broker_allocation());
+    if (!file) return std::nullopt;
+    const auto is_prefix = [](const std::string& text) {
+        return text.empty() || Ipv6Prefix::try_parse(text).has_value();
+    };
+    constexpr std::string_view example = "an IPv6 prefix such as 2a11:6c7:f04:276::/120, or \"\"";
+    std::string_view key = "prefix";
+    auto text = file->text(key, example, is_prefix);
+    if (!text) text = file->text(key = "ipv6_prefix", example, is_prefix);
+    if (!text) file->refuse("prefix", "is missing (\"\" means that VMs get no IPv6)");
+    const std::string zone = file->text("dns_zone", "the name of a DNS zone", is_dns_zone).value_or("");
+    if (text->empty()) return std::nullopt;
+    const auto prefix = *Ipv6Prefix::try_parse(*text);
+    if (const auto why = why_not_for_machines(prefix))
+        file->refuse(key, prefix.str() + " " + std::string(*why) + ", and cannot be given to VMs");
+    return BrokerAllocation{prefix, zone};
 }
 
 EngineManifest read_engine_manifest(const Paths& paths) {
+    constexpr std::string_view key = "constraints.address_pattern";
     EngineManifest manifest;
-    try {
-        std::filesystem::path path = paths.engine_manifest();
-        auto text = files::read(path);
-        if (!text) return manifest;
-        manifest.found = true;
-        boost::json::value content = json::parse(*text, path.native());
-        if (!content.is_object()) return manifest;
-        if (const auto* constraints = content.get_object().if_contains("constraints"))
-            manifest.address_pattern = json::string_or(*constraints, "address_pattern", "");
-    } catch (const Error&) {
-        manifest.found = true; // it is there, whatever is wrong with it
-    }
+    const auto file = JsonFile::read(paths.engine_manifest());
+    if (!file) return manifest;
+    manifest.found = true;
+    const auto is_pattern = [](const std::string& text) {
+        return match_at_start("", text) != Matching::no_pattern;
+    };
+    manifest.address_pattern = file->text(key, "a regular expression", is_pattern).value_or("");
     return manifest;
 }
 
@@ -132,7 +116,7 @@ std::string read_network_mode(const Paths& paths) {
                         "several network modes are enabled in " + folder.native() + ": " + names,
                         "enable exactly one");
         }
-        if (auto line = files::read(file, 4096)) return checked_mode(text::trim(*line), file);
+        if (const auto line = read_config_file(file)) return checked_mode(text::trim(*line), file);
     } catch (const Error& e) {
         throw Error(Code::config, e.message(), e.hint());
     }
@@ -141,16 +125,22 @@ std::string read_network_mode(const Paths& paths) {
 }
 
 InstanceId instance_id(const Paths& paths) {
-    Folder state = Folder::open_or_make(paths.state, 0755);
+    const Folder state = paths.state.make();
     if (auto id = read_id(state)) return *id;
-    store_id_once(state, InstanceId::random());
-    auto id = read_id(state);
-    if (!id) throw Error(Code::io, (state.path() / id_file).native() + " vanished while it was made");
-    return *id;
+    const InstanceId fresh = InstanceId::random();
+    try {
+        files::make_at(state.fd(), id_file, (state.path() / id_file).native(), fresh.str() + "\n",
+                       {.mode = 0644, .uid = {}, .gid = {}});
+    } catch (const Error&) {
+        if (auto id = read_id(state)) return *id; // another process won, and removed our temporary file
+        throw;
+    }
+    state.remove_temporaries(id_file);
+    return fresh;
 }
 
 std::optional<InstanceId> existing_instance_id(const Paths& paths) {
-    auto state = Folder::open(paths.state);
+    const auto state = paths.state.open();
     return state ? read_id(*state) : std::nullopt;
 }
 

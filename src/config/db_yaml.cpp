@@ -1,26 +1,21 @@
+// SPDX-License-Identifier: MIT
 // db.yaml and web3-defaults.yaml.
 #include "config/db_yaml.hpp"
 
 #include "base/error.hpp"
-#include "base/files.hpp"
+#include "base/files/spelling.hpp"
+#include "config/config_file.hpp"
 #include "config/yaml_section.hpp"
+#include "model/assignable.hpp"
 #include "model/vm.hpp"
 
 #include <algorithm>
 #include <limits>
+#include <set>
 
 namespace blockhost {
 
 namespace {
-
-/// The file's text; what stands in the way of reading it is a wrong configuration.
-std::optional<std::string> read_text(const std::filesystem::path& path) {
-    try {
-        return files::read(path);
-    } catch (const Error& e) {
-        throw Error(Code::config, e.message(), e.hint());
-    }
-}
 
 bool is_https_url(const std::string& text) {
     const std::size_t path = text.find('/', std::string_view("https://").size());
@@ -33,14 +28,14 @@ bool is_one_line(const std::string& text) {
            std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; });
 }
 
-/// 1 to `most` printable ASCII characters that neither make a path nor look like an option.
+/// 1 to `most` printable ASCII characters that are neither a path nor look like an option.
 bool is_plain_name(const std::string& text, std::size_t most) {
     auto good = [](char c) { return c > ' ' && c <= '~' && c != '/'; };
     return !text.empty() && text.size() <= most && text[0] != '-' && text != "." && text != ".." &&
            std::all_of(text.begin(), text.end(), good);
 }
 
-/// One end of the IPv4 pool: a last octet beside the network's first three, or a whole address.
+/// One end of the IPv4 pool: a last octet, added to the network's first three, or a whole address.
 Ipv4 pool_end(const YamlSection& pool, const std::string& key, int fallback, const Ipv4Network& network) {
     auto good = [](const std::string& text) {
         auto octet = plain_number(text);
@@ -63,6 +58,8 @@ Ipv4Pool read_ipv4_pool(const YamlSection& file) {
     auto network =
         *Ipv4Network::try_parse(pool.text("network", "an IPv4 network such as " + default_network, is_network)
                                     .value_or(default_network));
+    if (const auto why = why_not_for_machines(network))
+        pool.refuse("network", network.str() + " " + std::string(*why) + ", and cannot be given to VMs");
 
     Ipv4 first = pool_end(pool, "start", 200, network), last = pool_end(pool, "end", 250, network);
     if (first > last) pool.refuse("start", first.str() + " lies behind the end, " + last.str());
@@ -96,12 +93,35 @@ DomainType read_domain_type(const YamlSection& file) {
 
 } // namespace
 
-/// Control characters and blanks at the end are slips, not names.
+/// Refuses control characters and a blank at the end: they are slips.
 bool is_absolute_path(const std::string& text) {
     auto control = [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; };
     return text.starts_with('/') && text.size() < 4096 && text.back() != ' ' &&
            std::none_of(text.begin(), text.end(), control);
 }
+
+bool is_storage_path(const std::string& text) {
+    if (!is_absolute_path(text)) return false;
+    static const std::set<std::string> alone{"/",    "/home",      "/root",    "/opt",     "/tmp",
+                                             "/var", "/var/cache", "/var/lib", "/var/log", "/var/tmp"};
+    static const std::set<std::string> with_all_below{
+        "bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "run", "sbin", "sys", "usr"};
+    const auto normal = (std::filesystem::path(text) / "").lexically_normal().parent_path();
+    const auto top = normal.has_relative_path() ? normal.relative_path().begin()->string() : std::string();
+    return !alone.contains(normal.string()) && !with_all_below.contains(top);
+}
+
+namespace {
+
+/// As a plain spelling, because paths made from it are compared with what libvirt says.
+std::optional<std::filesystem::path> path_of(const YamlSection& file, const std::string& key,
+                                             bool (*good)(const std::string&) = is_absolute_path,
+                                             std::string_view expected = "an absolute path") {
+    const auto text = file.text(key, expected, good);
+    return text ? std::optional(files::plain(*text)) : std::nullopt;
+}
+
+} // namespace
 
 bool is_bridge_name(const std::string& text) {
     return is_plain_name(text, 15);
@@ -120,11 +140,8 @@ bool db_yaml_gives(const std::string& text, const Paths& paths, const std::strin
 
 DbConfig read_db_config(const Paths& paths) {
     std::filesystem::path path = paths.db_yaml();
-    auto text = read_text(path);
+    auto text = read_config_file(path);
     if (!text) throw Error(Code::config, "Config not found: " + path.native() + " (run wizard first)");
-    if (text->empty())
-        throw Error(Code::config, path.native() + " is empty: a program may have died while writing it",
-                    "restore it, or run the wizard again");
     return parse_db_config(*text, paths);
 }
 
@@ -132,13 +149,12 @@ DbConfig parse_db_config(const std::string& text, const Paths& paths) {
     YamlSection file = YamlSection::parse(text, paths.db_yaml().native(), db_yaml_keys());
 
     auto is_address = [](const std::string& s) { return Ipv4::try_parse(s) || Ipv6::try_parse(s); };
-    DbConfig config{
-        .db_file =
-            file.text("db_file", "an absolute path", is_absolute_path).value_or(paths.state / "vms.json"),
-        .storage_path =
-            file.text("storage_path", "an absolute path", is_absolute_path).value_or(paths.disks.native()),
-        .ipv4 = read_ipv4_pool(file),
-        .resolvers = file.texts("resolvers", "IP addresses", is_address)};
+    DbConfig config{.db_file = path_of(file, "db_file").value_or(paths.state.string("vms.json")),
+                    .storage_path = path_of(file, "storage_path", is_storage_path,
+                                            "the absolute path of a folder of its own")
+                                        .value_or(paths.disks.string()),
+                    .ipv4 = read_ipv4_pool(file),
+                    .resolvers = file.texts("resolvers", "IP addresses", is_address)};
     config.bridge =
         file.text("bridge", "the name of a network interface", is_bridge_name).value_or(config.bridge);
     config.storage_pool =
@@ -148,8 +164,8 @@ DbConfig parse_db_config(const std::string& text, const Paths& paths) {
     config.default_expiry_days =
         file.integer("default_expiry_days", limits::expiry_days_min, limits::expiry_days_max)
             .value_or(config.default_expiry_days);
-    config.boot_kernel = file.text("boot_kernel", "an absolute path", is_absolute_path).value_or("");
-    config.boot_initrd = file.text("boot_initrd", "an absolute path", is_absolute_path).value_or("");
+    config.boot_kernel = path_of(file, "boot_kernel").value_or("").string();
+    config.boot_initrd = path_of(file, "boot_initrd").value_or("").string();
     config.boot_arguments =
         file.text("boot_arguments", "kernel arguments on one line", is_one_line).value_or("");
     config.template_url = file.text("template_url", "an https:// URL of a file", is_https_url).value_or("");
@@ -163,7 +179,7 @@ DbConfig parse_db_config(const std::string& text, const Paths& paths) {
 Web3Defaults read_web3_defaults(const Paths& paths) {
     Web3Defaults defaults;
     std::filesystem::path path = paths.web3_defaults();
-    auto text = read_text(path);
+    auto text = read_config_file(path);
     if (!text) return defaults;
     defaults.found = true;
     YamlSection auth = YamlSection::parse(*text, path.native()).section("auth");
@@ -175,7 +191,7 @@ Web3Defaults read_web3_defaults(const Paths& paths) {
 ChainConfig read_chain_config(const Paths& paths) {
     constexpr std::int64_t largest_id = std::numeric_limits<std::int64_t>::max(), most_gwei = 1'000'000;
     const std::filesystem::path path = paths.web3_defaults();
-    const auto text = read_text(path);
+    const auto text = read_config_file(path);
     if (!text)
         throw Error(Code::config, path.native() + " is missing",
                     "it names the chain's node, the NFT's contract and the file of the key");
@@ -191,9 +207,10 @@ ChainConfig read_chain_config(const Paths& paths) {
     const auto anything = [](const std::string&) { return true; }; // a complaint would show it
     config.rpc_url = needed(chain, "rpc_url", "a URL", anything);
     config.nft_contract = needed(chain, "nft_contract", "an address", is_one_line);
-    // Neither: somebody may have put the key itself there.
+    // The same holds for the path: somebody may have put the key itself there.
     config.key_file = needed(deployer, "private_key_file", "a path", anything);
     if (!config.key_file.is_absolute()) deployer.refuse("private_key_file", "is no absolute path");
+    config.key_file = files::plain(config.key_file);
     if (const auto id = chain.integer("chain_id", 1, largest_id))
         config.chain_id = static_cast<std::uint64_t>(*id);
     if (const auto fee = chain.integer("max_fee_gwei", 1, most_gwei))

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The keys of db.yaml.
 #include "config/db_yaml_keys.hpp"
 

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: MIT
 #pragma once
-/// The files and folders of ours, for the manual and PROJECT.yaml.
+/// The files and folders of BlockHost, for the manual and PROJECT.yaml.
 
 #include <string>
 #include <string_view>
@@ -12,7 +13,7 @@ struct PathRow {
     std::string_view meaning; ///< no full stop
 };
 
-/// In the order of the alphabet.
+/// Sorted by path.
 std::vector<PathRow> path_table();
 
 } // namespace blockhost

@@ -1,8 +1,10 @@
-// The layout below one root.
+// SPDX-License-Identifier: MIT
+// The layout under one root.
 #include "config/paths.hpp"
 
 #include "base/error.hpp"
-#include "base/text.hpp"
+#include "base/files/spelling.hpp"
+#include "base/text/text.hpp"
 
 #include <cstdlib>
 
@@ -10,19 +12,21 @@ namespace blockhost {
 
 namespace {
 
-/// Sets every folder that lies in `paths.state`.
-void lay_out_state(Paths& paths, const std::filesystem::path& state) {
+/// Sets the state folder and every folder in it.
+void lay_out_state(Paths& paths, const std::filesystem::path& folder) {
+    using Links = StatePlace::Links;
+    const StateFolder state(folder);
     paths.state = state;
-    paths.templates = state / "templates";
-    paths.template_packages = state / "template-packages";
-    paths.disks = state / "vms";
-    paths.cloud_init = state / "cloud-init";
-    paths.consoles = state / "console";
-    paths.metrics = state / "metrics";
-    paths.journal = state / "journal";
-    paths.mints = state / "mints";
-    paths.suspended = state / "suspended";
-    paths.kept_off = state / "kept-off";
+    paths.templates = {state, "templates", Links::of_root};
+    paths.template_packages = {state, "template-packages", Links::of_root};
+    paths.disks = {state, "vms", Links::of_root};
+    paths.cloud_init = {state, "cloud-init"};
+    paths.consoles = {state, "console"};
+    paths.metrics = {state, "metrics"};
+    paths.journal = {state, "journal"};
+    paths.mints = {state, "mints"};
+    paths.suspended = {state, "suspended"};
+    paths.kept_off = {state, "kept-off"};
 }
 
 } // namespace
@@ -34,8 +38,7 @@ Paths paths_from_environment() {
         throw Error(Code::config,
                     "BLOCKHOST_ROOT is not an absolute path: " + text::printable(root.native()));
     }
-    root = root.lexically_normal();
-    if (!root.has_filename() && root != root.root_path()) root = root.parent_path(); // a trailing slash
+    root = files::plain(root);
 
     Paths paths;
     paths.root = root;

@@ -1,27 +1,31 @@
+// SPDX-License-Identifier: MIT
 #pragma once
-/// Where everything of ours lives under one relocatable root.
+/// Where all files of BlockHost lie, under one relocatable root.
+
+#include "base/files/state_folder.hpp"
 
 #include <filesystem>
 #include <string>
 
 namespace blockhost {
 
-/// Built once, in main, from the environment; handed down, never looked up again.
+/// Built once from the environment, in main, and passed down; nothing else reads the environment for it.
 struct Paths {
-    std::filesystem::path root;                   ///< "/" or BLOCKHOST_ROOT, absolute
-    std::filesystem::path etc, state, run, share; ///< <root>/{etc,var/lib,run,usr/share}/blockhost
-    std::filesystem::path templates;              ///< state/templates
-    std::filesystem::path template_packages;      ///< state/template-packages
-    std::filesystem::path cache;                  ///< <root>/var/cache/blockhost: root's alone
-    std::filesystem::path disks;                  ///< state/vms: built-in default of db.yaml's storage_path
-    std::filesystem::path cloud_init;             ///< state/cloud-init
-    std::filesystem::path consoles;               ///< state/console
-    std::filesystem::path metrics;                ///< state/metrics
-    std::filesystem::path journal;                ///< state/journal, or mock-world/journal
-    std::filesystem::path mints;                  ///< state/mints: mints under way, and the last of each kind
-    std::filesystem::path suspended;              ///< state/suspended: a file for each VM that must stay off
-    std::filesystem::path kept_off; ///< state/kept-off: a file for each VM that an admin stopped
-    std::filesystem::path world;    ///< mock only: ./mock-world
+    std::filesystem::path root;            ///< "/" or BLOCKHOST_ROOT, absolute
+    std::filesystem::path etc, run, share; ///< <root>/{etc,run,usr/share}/blockhost
+    std::filesystem::path cache;           ///< <root>/var/cache/blockhost: for root only
+    StateFolder state;                     ///< <root>/var/lib/blockhost, or mock-world
+    StatePlace templates;                  ///< state/templates
+    StatePlace template_packages;          ///< state/template-packages
+    StatePlace disks;                      ///< state/vms: the default of db.yaml's storage_path
+    StatePlace cloud_init;                 ///< state/cloud-init
+    StatePlace consoles;                   ///< state/console
+    StatePlace metrics;                    ///< state/metrics
+    StatePlace journal;                    ///< state/journal
+    StatePlace mints;                      ///< state/mints: mints in progress, and the last of each kind
+    StatePlace suspended;                  ///< state/suspended: a file for each VM that must stay off
+    StatePlace kept_off;                   ///< state/kept-off: a file for each VM that an admin stopped
+    std::filesystem::path world;           ///< mock only: ./mock-world
     bool is_default_root = true;
 
     std::filesystem::path db_yaml() const { return etc / "db.yaml"; }
@@ -31,11 +35,10 @@ struct Paths {
     std::filesystem::path root_agent_socket() const { return run / "root-agent.sock"; }
 };
 
-/// Reads BLOCKHOST_ROOT (must be absolute when set; throws Error{config} otherwise). Unset and empty mean
-/// "/".
+/// Reads BLOCKHOST_ROOT (throws Error{config} when it is not absolute). Unset and empty mean "/".
 Paths paths_from_environment();
-/// The same configuration, but world, journal, locks, seeds, consoles and metrics in ./mock-world of folder
-/// `cwd`: state is the world folder itself, run its run/.
+/// The same configuration files, but with ./mock-world in folder `cwd` as the world. That folder is also the
+/// state folder (journal, seeds, consoles, metrics …), and holds run/ (locks) and cache/.
 Paths mock_paths(const Paths& real, const std::filesystem::path& cwd);
 
 } // namespace blockhost

@@ -1,8 +1,9 @@
-// Editing YAML as text, with a parse of the result as the proof.
+// SPDX-License-Identifier: MIT
+// Edits YAML as text, and proves the result by parsing it.
 #include "config/yaml_merge.hpp"
 
 #include "base/error.hpp"
-#include "base/text.hpp"
+#include "base/text/text.hpp"
 #include "config/yaml_section.hpp"
 
 #include <algorithm>
@@ -17,16 +18,16 @@ namespace {
 
 using Lines = std::vector<std::string>;
 
-/// Far more than any configuration has; aliases of aliases can be more than any memory holds.
+/// Far more than any configuration has. Nested aliases can expand to more than any memory holds.
 constexpr std::size_t most_values = 20000;
-/// A list that has itself in it (`&a [*a]`) has no end.
+/// A list that contains itself (`&a [*a]`) has no end.
 constexpr int most_levels = 100;
 
 bool is_quoted(const YAML::Node& scalar) {
     return scalar.Tag() == "!";
 }
 
-/// A value with the path that leads to it.
+/// A value and the path to it.
 struct Value {
     std::string path, text;
     auto operator<=>(const Value&) const = default;
@@ -61,8 +62,8 @@ std::vector<Value> flat(const YAML::Node& root) {
     return all;
 }
 
-/// Text that every reader takes for itself without quotes: it begins with a letter or '/', or is an IPv4
-/// address or network.
+/// Text that every reader takes as text without quotes: it begins with a letter or '/', or is an IPv4 address
+/// or network.
 bool is_plain_text(const std::string& text) {
     const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
     const auto digit = [](char c) { return c >= '0' && c <= '9'; };
@@ -91,29 +92,34 @@ std::string path_of(const YamlSetting& setting) {
     return (setting.section.empty() ? "" : "\n" + setting.section) + "\n" + setting.key;
 }
 
-/// What the file shall consist of, of what it does.
+/// The values that the edited file must have, from those that it had before.
 std::vector<Value> expected(std::vector<Value> all, const YamlSetting& setting) {
     const std::string path = path_of(setting), parent = setting.section.empty() ? "" : "\n" + setting.section;
     const std::string text = (is_written_quoted(setting) ? "quoted " : "plain ? ") + setting.value;
     const auto last = std::find_if(all.rbegin(), all.rend(), [&](const Value& v) { return v.path == path; });
     if (last != all.rend()) {
         last->text = text;
-    } else {
-        std::erase_if(all, [&](const Value& v) { return v.path == parent || v.path.empty(); });
-        all.push_back({path, text});
+        return all;
     }
+    const auto beside = std::find_if(all.rbegin(), all.rend(), [&](const Value& v) {
+        return v.path == parent || v.path.starts_with(parent + "\n");
+    });
+    all.insert(beside == all.rend() ? all.end() : beside.base(), {path, text});
+    std::erase_if(all, [&](const Value& v) { return v.path == parent || v.path.empty(); });
     return all;
 }
 
-/// In whatever order; most edits keep it.
-bool are_the_same(std::vector<Value> a, std::vector<Value> b) {
+/// Compares without regard to order; most edits keep the order, which is quicker to compare.
+bool are_the_same(const std::vector<Value>& a, const std::vector<Value>& b) {
     if (a == b) return true;
-    std::ranges::sort(a);
-    std::ranges::sort(b);
-    return a == b;
+    const auto sorted = [](std::vector<Value> all) {
+        std::ranges::sort(all);
+        return all;
+    };
+    return a.size() == b.size() && sorted(a) == sorted(b);
 }
 
-/// Takes a document and keeps nothing of it.
+/// Reads a document and keeps nothing.
 class Passing : public YAML::EventHandler {
     void OnDocumentStart(const YAML::Mark&) override {}
     void OnDocumentEnd() override {}
@@ -128,32 +134,36 @@ class Passing : public YAML::EventHandler {
     void OnMapEnd() override {}
 };
 
-/// YAML::LoadAll would tell, but finds documents without end in what begins with a comma.
-bool has_several_documents(const std::string& text) {
-    std::istringstream in(text);
-    YAML::Parser parser(in);
-    Passing one;
-    return parser.HandleNextDocument(one) && parser.HandleNextDocument(one);
+/// Not YAML::LoadAll: it finds endless documents in a text that begins with a comma.
+void refuse_several_documents(const std::string& text, const std::string& path) {
+    try {
+        std::istringstream in(text);
+        YAML::Parser parser(in);
+        Passing one;
+        if (parser.HandleNextDocument(one) && parser.HandleNextDocument(one))
+            throw Error(Code::config, path + " holds several YAML documents", "leave one in it");
+    } catch (const YAML::Exception& e) {
+        throw Error(Code::config, path + ": not YAML: " + e.msg);
+    }
 }
 
-/// A file as it was read, with its values in their order.
+/// A file as read, with its values in order.
 struct Document {
     YAML::Node root;
     std::vector<Value> values;
 };
 
+/// The first document of a text.
 Document parse(const std::string& text, const std::string& path) {
-    const auto whole = YamlSection::parse(text, path); // refuses what is no mapping, and says where
+    const auto whole = YamlSection::parse(text, path); // refuses what is not a mapping, and says where
     try {
-        if (has_several_documents(text))
-            throw Error(Code::config, path + " holds several YAML documents", "leave one in it");
         return {whole.node(), flat(whole.node())};
     } catch (const YAML::Exception& e) {
         throw Error(Code::config, path + ": not YAML: " + e.msg);
     }
 }
 
-/// The text read again, when it consists of what is wanted.
+/// The text parsed again, if it has exactly the wanted values.
 std::optional<Document> read_as(const std::optional<std::string>& text, const std::vector<Value>& wanted) {
     if (!text) return std::nullopt;
     try {
@@ -188,7 +198,7 @@ bool is_flow(const YAML::Node& map) {
     return map.Style() == YAML::EmitterStyle::Flow;
 }
 
-/// Where a scalar on one line begins and ends in the text.
+/// Where a scalar on one line begins and ends.
 struct Extent {
     std::size_t line, begin, end;
 };
@@ -234,12 +244,12 @@ std::string joined(const Lines& lines) {
     return text::join(lines, "\n");
 }
 
-/// As the other lines of the file end.
+/// The line end of the file's other lines.
 std::string line_end(const Lines& lines) {
     return !lines.empty() && lines.front().ends_with('\r') ? "\r" : "";
 }
 
-/// The text with one line more, before line `at`.
+/// The text with `line` inserted before line `at`.
 std::string with_line(Lines lines, std::size_t at, const std::string& line) {
     lines.insert(lines.begin() + static_cast<std::ptrdiff_t>(at), line + line_end(lines));
     return joined(lines);
@@ -261,7 +271,7 @@ std::optional<std::string> replaced(Lines lines, const YAML::Node& map, const Me
     return joined(lines);
 }
 
-/// A member more of a section that has some, behind its last one.
+/// Adds a member behind the last one of a section that has members.
 std::optional<std::string> added(Lines lines, const YAML::Node& map, const YamlSetting& setting) {
     const auto last = last_member(map);
     if (!last) return std::nullopt;
@@ -275,23 +285,38 @@ std::optional<std::string> added(Lines lines, const YAML::Node& map, const YamlS
     return with_line(std::move(lines), extent->line + 1, std::string(indent, ' ') + assignment(setting));
 }
 
-std::optional<std::string> edited(const std::string& text, const YAML::Node& root,
-                                  const YamlSetting& setting) {
-    const Lines lines = text::split(text, '\n');
-    if (setting.section.empty()) {
-        if (const auto member = member_of(root, setting.key)) return replaced(lines, root, *member, setting);
-        return with_lines_at_end(text, assignment(setting) + line_end(lines) + "\n");
-    }
-    const auto section = member_of(root, setting.section);
-    if (!section)
-        return with_lines_at_end(text, setting.section + ":" + line_end(lines) + "\n  " +
-                                           assignment(setting) + line_end(lines) + "\n");
-    if (const auto member = member_of(section->value, setting.key))
-        return replaced(lines, section->value, *member, setting);
-    return section->value.IsMap() ? added(lines, section->value, setting) : std::nullopt;
+/// Where a setting stands: the mapping that has it or is to have it, if that is there, and the member, if it
+/// is.
+struct Place {
+    std::optional<YAML::Node> map;
+    std::optional<Member> member;
+};
+
+Place place_of(const YAML::Node& root, const YamlSetting& setting) {
+    Place place;
+    if (setting.section.empty())
+        place.map.emplace(root);
+    else if (const auto section = member_of(root, setting.section))
+        place.map.emplace(section->value);
+    if (place.map) place.member = member_of(*place.map, setting.key);
+    return place;
 }
 
-// Writing the whole anew.
+/// Whether the value is set already, with or without quotes.
+bool is_there(const Place& place, const YamlSetting& setting) {
+    return place.member && place.member->value.IsScalar() && place.member->value.Scalar() == setting.value;
+}
+
+std::optional<std::string> edited(const std::string& text, const Place& place, const YamlSetting& setting) {
+    const Lines lines = text::split(text, '\n');
+    const std::string end = line_end(lines), line = assignment(setting) + end;
+    if (place.member) return replaced(lines, *place.map, *place.member, setting);
+    if (!place.map) return with_lines_at_end(text, setting.section + ":" + end + "\n  " + line + "\n");
+    if (setting.section.empty()) return with_lines_at_end(text, line + "\n");
+    return place.map->IsMap() ? added(lines, *place.map, setting) : std::nullopt;
+}
+
+// Writing the whole file anew.
 
 void emit_setting(YAML::Emitter& out, const YamlSetting& setting) {
     if (is_written_quoted(setting)) out << YAML::DoubleQuoted;
@@ -349,14 +374,6 @@ std::string written_anew(const YAML::Node& root, const YamlSetting& setting) {
     return std::string(out.c_str()) + "\n";
 }
 
-/// The value that is there already, however it is quoted.
-bool is_there(const YAML::Node& root, const YamlSetting& setting) {
-    const auto section =
-        setting.section.empty() ? std::optional(Member{{}, root}) : member_of(root, setting.section);
-    const auto member = section ? member_of(section->value, setting.key) : std::nullopt;
-    return member && member->value.IsScalar() && member->value.Scalar() == setting.value;
-}
-
 } // namespace
 
 bool is_yaml_word(std::string_view text) {
@@ -367,12 +384,14 @@ bool is_yaml_word(std::string_view text) {
 MergedYaml merge_yaml(const std::string& text, const std::string& path,
                       const std::vector<YamlSetting>& settings) {
     Document document = parse(text, path);
+    refuse_several_documents(text, path);
     MergedYaml merged{text};
     for (const YamlSetting& setting : settings) {
         const YAML::Node& root = document.root;
-        if (is_there(root, setting)) continue;
+        const Place place = place_of(root, setting);
+        if (is_there(place, setting)) continue;
         const auto wanted = expected(document.values, setting);
-        auto changed = edited(merged.text, root, setting);
+        auto changed = edited(merged.text, place, setting);
         auto read_again = read_as(changed, wanted);
         if (!read_again) {
             merged.comments_kept = false;

@@ -1,8 +1,9 @@
-// yaml-cpp nodes with complaints that name the place.
+// SPDX-License-Identifier: MIT
+// Reads yaml-cpp nodes; errors name the place.
 #include "config/yaml_section.hpp"
 
 #include "base/error.hpp"
-#include "base/text.hpp"
+#include "base/text/text.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -15,7 +16,7 @@ namespace blockhost {
 
 namespace {
 
-/// "PATH: line L, column C: ", as far as the place is known. yaml-cpp counts from 0.
+/// "PATH: line L, column C: "; only "PATH: " when the place is unknown. yaml-cpp counts from 0.
 std::string place(const std::string& path, const YAML::Mark& mark) {
     if (mark.is_null()) return path + ": ";
     return path + ": line " + std::to_string(mark.line + 1) + ", column " + std::to_string(mark.column + 1) +
@@ -28,8 +29,9 @@ std::string found(const YAML::Node& value) {
     return "\"" + text::printable(value.Scalar(), 80) + "\"";
 }
 
-/// yaml-cpp takes a last line cut within a key ("ip_po") for that key with no value; other readers refuse it,
-/// and so do we: a torn file must not pass for one with defaults. In flow style ("{a}") such a key is fine.
+/// yaml-cpp reads a last line cut within a key ("ip_po") as that key without a value. Other readers refuse
+/// it, and so does this one: a torn file must not pass for one with defaults. In flow style ("{a}") it is
+/// fine.
 void refuse_key_without_colon(const YAML::Node& map, const std::vector<std::string>& lines,
                               const std::string& path) {
     if (!map.IsMap() || map.Style() == YAML::EmitterStyle::Flow) return;
@@ -65,12 +67,12 @@ YamlSection YamlSection::parse(const std::string& text, const std::string& path,
 
 namespace {
 
-/// Mappings that are looked into for one key. Aliases can make a loop, and a few lines of them lead to one
-/// mapping in more ways than can ever be walked.
+/// How many mappings are searched for one key. Aliases can form a loop, and a few lines of them give more
+/// ways to one mapping than can ever be walked.
 constexpr int most_merged = 1000;
 
-/// The member `key` of a mapping, null ones too; of what it merges in ("<<", YAML 1.1) only what it lacks
-/// itself, the first of several winning. yaml-cpp leaves merging to its users.
+/// The member `key` of a mapping, even if null. If the mapping lacks it, searches the mappings that it merges
+/// in ("<<", YAML 1.1); the first that has it wins. yaml-cpp leaves merging to its users.
 std::optional<YAML::Node> member_of(const YAML::Node& mapping, const std::string& key, int& left) {
     std::optional<YAML::Node> last;
     if (!mapping.IsDefined() || !mapping.IsMap() || --left < 0) return last;

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: MIT
 #pragma once
-/// Reading YAML strictly: a wrong value is an Error{config} that names file, line, column and key. For this
+/// Reads YAML strictly: a wrong value is an Error{config} that names file, line, column and key. For this
 /// floor only.
 
 #include "config/db_yaml_keys.hpp"
@@ -18,30 +19,29 @@ namespace blockhost {
 /// counts, as in the YAML reader of the other programs that share these files.
 class YamlSection {
   public:
-    /// The whole of `text`, which must be a mapping or empty. `path` is what messages call it.
-    /// When `known` is not empty, asking for a key that is neither in it nor a mapping of one is
-    /// Error{internal}.
+    /// All of `text`, which must be a mapping or empty; messages call it `path`. When `known` is not empty,
+    /// asking for a key that is neither listed nor a mapping of listed keys is Error{internal}.
     static YamlSection parse(const std::string& text, const std::string& path,
                              std::span<const ConfigKey> known = {});
 
     bool given(const std::string& key) const { return find(key).has_value(); }
-    /// A mapping within; empty when not given.
+    /// A nested mapping; empty when not given.
     YamlSection section(const std::string& key) const;
 
-    /// Plain text, quoted or not, that `good` accepts. `expected` completes "expected …".
+    /// A scalar, quoted or not, that `good` accepts. `expected` completes "expected …".
     std::optional<std::string> text(const std::string& key, std::string_view expected,
                                     const std::function<bool(const std::string&)>& good) const;
-    /// One text or a list of them, each accepted by `good`.
+    /// One scalar or a list of them, each accepted by `good`.
     std::vector<std::string> texts(const std::string& key, std::string_view expected,
                                    const std::function<bool(const std::string&)>& good) const;
     /// A whole decimal number, quoted or not, without leading zeros.
     std::optional<std::int64_t> integer(const std::string& key, std::int64_t least, std::int64_t most) const;
     std::optional<double> number(const std::string& key, double least, double most) const;
 
-    /// The mapping itself, as yaml-cpp has it; null for a file without any.
+    /// The mapping as a yaml-cpp node; null for an empty file.
     const YAML::Node& node() const { return node_; }
 
-    /// Refuses the value of `key`, or this section where it is not given.
+    /// Throws Error{config} at the place of `key` or, when it is not given, of this section.
     [[noreturn]] void refuse(const std::string& key, const std::string& what) const;
 
   private:
@@ -53,7 +53,7 @@ class YamlSection {
                                    std::string_view expected) const;
 
     std::string path_;
-    std::string name_; ///< "ip_pool"; empty for the whole file
+    std::string name_; ///< "ip_pool"; empty for the top level
     YAML::Node node_;
     std::span<const ConfigKey> known_;
 };

@@ -1,9 +1,11 @@
-// The QEMU guest agent's messages, and what cloud-init's own files say about its run.
+// SPDX-License-Identifier: MIT
+// The guest agent's messages, and what cloud-init's own files say about its run.
 #include "guest/agent.hpp"
 
-#include "base/base64.hpp"
 #include "base/error.hpp"
-#include "base/text.hpp"
+#include "base/text/base64.hpp"
+#include "base/text/json.hpp"
+#include "base/text/text.hpp"
 #include "guest/message.hpp"
 
 #include <array>
@@ -21,7 +23,7 @@ constexpr std::size_t longest_detail = 600;
 constexpr std::string_view no_such_file =
     "No such file or directory"; // strerror(ENOENT), as qemu-ga quotes it
 
-/// A file open in the guest; closed in every case.
+/// A file open in the guest, closed in every case.
 class GuestFile {
   public:
     GuestFile(const AgentCall& call, bj::value handle) : call_(call), handle_(std::move(handle)) {}
@@ -31,11 +33,11 @@ class GuestFile {
         try {
             ask(call_, "guest-file-close", {{"handle", handle_}});
         } catch (...) {
-            // What was read is good all the same; an agent that is gone has closed its files.
+            // The content that was read is good all the same, and an agent that is gone has closed its files.
         }
     }
 
-    /// The next bytes as base64, and whether the file ends after them.
+    /// The reply with the next bytes in base64, which tells also whether the file ends after them.
     bj::value read(std::int64_t count) const {
         return ask(call_, "guest-file-read", {{"handle", handle_}, {"count", count}});
     }
@@ -83,13 +85,13 @@ std::optional<std::string> read_file(const AgentCall& call, std::string_view pat
     std::string content;
     for (;;) {
         bj::value part = file.read(largest_file + 1 - static_cast<std::int64_t>(content.size()));
-        auto bytes = base64::decode(text_of(member(part, "buf-b64")));
+        auto bytes = base64::decode(json::string_or(part, "buf-b64", ""));
         if (!bytes)
             throw Error(Code::guest, "the guest agent sent " + text::printable(path) + " in broken base64");
         content += *bytes;
         if (content.size() > static_cast<std::size_t>(largest_file))
             throw Error(Code::guest, "the guest's " + text::printable(path) + " is larger than 64 KiB");
-        if (bytes->empty() || is_true(member(part, "eof"))) return content;
+        if (bytes->empty() || json::is_true(part, "eof")) return content;
     }
 }
 
@@ -101,12 +103,10 @@ using Kind = CloudInitState::Kind;
 constexpr std::array<std::string_view, 5> stages{"init-local", "init", "modules-init", "modules-config",
                                                  "modules-final"};
 
-void quote_errors(std::string& detail, const bj::value* errors) {
-    const bj::array* list = errors == nullptr ? nullptr : errors->if_array();
-    if (list == nullptr) return;
-    for (const bj::value& error : *list) {
+void quote_errors(std::string& detail, json::MaybeObject from) {
+    for (const std::string& error : json::strings_in(from, "errors")) {
         if (!detail.empty()) detail += "; ";
-        detail += text::printable(text_of(&error));
+        detail += text::printable(error);
     }
 }
 
@@ -115,7 +115,7 @@ std::string capped(std::string detail) {
     return text::printable(detail, longest_detail);
 }
 
-/// "DataSourceNone" is what cloud-init falls back to when no seed was found; it makes no user and no address.
+/// cloud-init's "DataSourceNone" means that no seed was found: it makes no user and no address.
 bool is_no_datasource(std::string_view datasource) {
     return datasource.substr(0, datasource.find(' ')) == "DataSourceNone";
 }
@@ -128,51 +128,49 @@ CloudInitState failed_without_datasource() {
     return {Kind::failed, "cloud-init found no datasource (it did not see the seed)", false};
 }
 
-/// From status.json, which cloud-init rewrites as each stage begins and ends.
+/// Reads status.json, which cloud-init rewrites whenever a stage begins or ends.
 CloudInitState from_status(std::string_view status_json) {
     boost::system::error_code malformed;
     bj::value status = bj::parse(status_json, malformed);
-    const bj::value* v1 = malformed ? nullptr : member(status, "v1");
+    const bj::value* v1 = malformed ? nullptr : json::member(status, "v1");
     if (v1 == nullptr)
         return {Kind::unknown, "the guest's /run/cloud-init/status.json cannot be read", false};
 
     auto finished = [&](std::string_view stage) {
-        const bj::value* run = member(*v1, stage);
-        return run != nullptr && is_time(member(*run, "finished"));
+        return is_time(json::member(json::object_in(*v1, stage), "finished"));
     };
-    std::string_view datasource = text_of(member(*v1, "datasource"));
+    const std::string datasource = json::string_or(*v1, "datasource", "");
     bool searched = finished("init") || finished("modules-final");
     if (is_no_datasource(datasource) || (datasource.empty() && searched)) return failed_without_datasource();
 
     if (finished("modules-final")) {
         std::string errors;
-        for (std::string_view stage : stages)
-            if (const bj::value* run = member(*v1, stage)) quote_errors(errors, member(*run, "errors"));
+        for (std::string_view stage : stages) quote_errors(errors, json::object_in(*v1, stage));
         return {Kind::done, capped(std::move(errors)), false};
     }
-    std::string_view stage = text_of(member(*v1, "stage"));
+    const std::string stage = json::string_or(*v1, "stage", "");
     return {Kind::running, stage.empty() ? "" : "cloud-init is in stage " + text::printable(stage, 40),
             stage.empty()};
 }
 
-/// From result.json, which the final stage leaves when it ends.
+/// Reads result.json, which the final stage writes when it ends.
 CloudInitState from_result(std::string_view result_json) {
     boost::system::error_code malformed;
     bj::value result = bj::parse(result_json, malformed);
-    const bj::value* v1 = malformed ? nullptr : member(result, "v1");
+    const bj::value* v1 = malformed ? nullptr : json::member(result, "v1");
     if (v1 == nullptr)
         return {Kind::unknown, "the guest's /run/cloud-init/result.json cannot be read", false};
-    std::string_view datasource = text_of(member(*v1, "datasource"));
+    const std::string datasource = json::string_or(*v1, "datasource", "");
     if (datasource.empty() || is_no_datasource(datasource)) return failed_without_datasource();
     std::string errors;
-    quote_errors(errors, member(*v1, "errors"));
+    quote_errors(errors, *v1);
     return {Kind::done, capped(std::move(errors)), false};
 }
 
 } // namespace
 
-// A look at a running cloud-init is one file. The other files are asked for only where that one is absent:
-// before its first stage, where the generator switched it off, or in a guest without a /run/cloud-init.
+// While cloud-init runs, each look reads one file. The other files are asked for only when it is absent:
+// before the first stage, when the generator switched cloud-init off, or in a guest without /run/cloud-init.
 CloudInitState cloud_init_state(const AgentCall& call) {
     if (auto status = read_file(call, "/run/cloud-init/status.json")) return from_status(*status);
     if (exists(call, "/run/cloud-init/disabled"))
@@ -183,7 +181,7 @@ CloudInitState cloud_init_state(const AgentCall& call) {
         if (auto result = read_file(call, "/run/cloud-init/result.json")) return from_result(*result);
         if (!enabled) return {Kind::done, "", false};
     }
-    // Switched on and not begun: a boot-finished found here is an earlier boot's.
+    // Enabled but not begun: a boot-finished found here is from an earlier boot.
     if (enabled) return {Kind::running, "", true};
     return {Kind::unknown, "", false};
 }

@@ -1,34 +1,28 @@
+// SPDX-License-Identifier: MIT
 #pragma once
-/// The QEMU guest agent's protocol (QEMU docs/interop/qemu-ga-ref): messages as text, no transport.
+/// Guest agent messages (QEMU docs/interop/qemu-ga-ref) as text; transport is up to the caller.
 
-#include <functional>
+#include "guest/agent_call.hpp"
+
 #include <optional>
 #include <string>
 #include <string_view>
 
 namespace blockhost::guest {
 
-/// What the message of an Error{guest} contains when the agent was asked and nobody answered; libvirt's own
-/// words.
-inline constexpr std::string_view agent_silent = "is not responding";
-
-/// Sends one command and returns the reply's text; throws Error{guest} when nobody answers (the message has
-/// agent_silent in it) or the agent refused.
-using AgentCall = std::function<std::string(const std::string& command)>;
-
 /// True when the agent answers a ping.
 bool ping(const AgentCall& call);
 
-/// A small file of the guest, whole (64 KiB at most); nothing when the guest has no such file. The handle is
-/// closed in every case. Throws Error{guest}.
+/// Reads a small file of the guest whole (64 KiB at most); nothing when the guest has no such file. The
+/// handle is closed in every case. Throws Error{guest}.
 std::optional<std::string> read_file(const AgentCall& call, std::string_view path);
 
-/// How far cloud-init is, from its own files in /run/cloud-init and /var/lib/cloud.
+/// How far cloud-init has come, from its own files in /run/cloud-init and /var/lib/cloud.
 struct CloudInitState {
     enum class Kind { unknown, running, done, disabled, failed } kind = Kind::unknown;
-    /// For failed: which (no datasource, final stage never ran); for done: quoted module errors, if any.
+    /// For failed: the cause (no datasource, final stage never ran). For done: quoted module errors, if any.
     std::string detail;
-    bool idle = false; ///< running, but no stage is at work now: if that stays so, the final stage never ran
+    bool idle = false; ///< running, but between stages: if that stays so, the final stage never ran
 };
 CloudInitState cloud_init_state(const AgentCall& call);
 

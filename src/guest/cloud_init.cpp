@@ -1,18 +1,21 @@
-// Rendering of user-data, meta-data and network-config, and the folder a VM's seed lives in.
+// SPDX-License-Identifier: MIT
+// Renders user-data, meta-data and network-config, and writes a VM's seed folder.
 #include "guest/cloud_init.hpp"
 
+#include "base/accounts.hpp"
 #include "base/error.hpp"
-#include "base/files.hpp"
+#include "base/files/access.hpp"
+#include "base/files/files.hpp"
 #include "base/module.hpp"
-#include "base/text.hpp"
+#include "base/text/text.hpp"
+#include "config/config_file.hpp"
+#include "guest/public_keys.hpp"
 #include "guest/seed_image.hpp"
 
 #include <algorithm>
-#include <array>
 #include <boost/json/serialize.hpp>
 #include <cstdlib>
 #include <fcntl.h>
-#include <grp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <yaml-cpp/emitter.h>
@@ -36,7 +39,7 @@ std::string_view leading_identifier(std::string_view text) {
     return text.substr(0, static_cast<std::size_t>(end - text.begin()));
 }
 
-/// What follows a '$': the identifier, and how much of the text spells it; nothing when it spells none.
+/// What follows a '$': the identifier, and the length of its spelling; nothing when it is not a placeholder.
 struct Placeholder {
     std::string_view name;
     std::size_t length;
@@ -85,12 +88,12 @@ std::string fqdn(const VmName& name, const std::optional<Ipv6>& ipv6, const std:
 
 namespace {
 
-/// The login template's text; nothing where none is installed.
+/// The login template's text; nothing when none is installed.
 std::optional<std::string> read_login_template(const Paths& paths) {
-    if (auto text = files::read(paths.share / "cloud-init/templates" / login_template)) return text;
+    if (auto text = read_config_file(paths.share / "cloud-init/templates" / login_template)) return text;
     const char* development = std::getenv("BLOCKHOST_DEV");
     if (development == nullptr || std::string_view(development) != "1" || geteuid() == 0) return std::nullopt;
-    return files::read(std::filesystem::path("cloud-init/templates") / login_template);
+    return read_config_file(std::filesystem::path("cloud-init/templates") / login_template);
 }
 
 /// The variables of the login template (docs/contract.md, "Cloud-init").
@@ -107,7 +110,7 @@ std::map<std::string, std::string> template_variables(const UserDataInput& input
         {"SIGNING_DOMAIN", public_name ? name : ""},
         {"SIGNING_HOST", public_name ? name : address},
         {"USERNAME", request.username.str()},
-        {"NFT_TOKEN_ID", request.nft_token_id ? std::to_string(*request.nft_token_id) : ""},
+        {"NFT_TOKEN_ID", request.nft_token_id ? request.nft_token_id->str() : ""},
         {"WALLET_ADDRESS", request.wallet.str()},
         {"OTP_LENGTH", input.web3.otp_length},
         {"OTP_TTL", input.web3.otp_ttl},
@@ -116,49 +119,19 @@ std::map<std::string, std::string> template_variables(const UserDataInput& input
     };
 }
 
-/// One line of an authorized_keys file without options (sshd(8), "AUTHORIZED_KEYS FILE FORMAT"), trimmed.
-std::string checked_ssh_key(std::string_view given) {
-    constexpr std::array<std::string_view, 9> types{"ssh-ed25519",
-                                                    "ssh-rsa",
-                                                    "ecdsa-sha2-nistp256",
-                                                    "ecdsa-sha2-nistp384",
-                                                    "ecdsa-sha2-nistp521",
-                                                    "sk-ssh-ed25519@openssh.com",
-                                                    "ssh-dss",
-                                                    "sk-ecdsa-sha2-nistp256@openssh.com",
-                                                    "ssh-xmss@openssh.com"};
-    auto refuse = [](const char* what) {
-        return Error(Code::invalid, std::string("the SSH key ") + what,
-                     "give one public key, such as the content of ~/.ssh/id_ed25519.pub");
-    };
-    std::string_view key = text::trim(given);
-    if (key.find("PRIVATE KEY") != key.npos) throw refuse("is a private key");
-    if (key.find_first_of("\r\n") != key.npos) throw refuse("is more than one line");
-    if (!std::all_of(key.begin(), key.end(), [](char c) { return c >= ' ' && c <= '~'; }))
-        throw refuse("holds characters beyond printable ASCII");
-    auto words = text::split(key, ' ');
-    if (std::find(types.begin(), types.end(), words.front()) == types.end())
-        throw refuse("does not begin with a known key type");
-    auto is_base64 = [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '+' ||
-               c == '/' || c == '=';
-    };
-    bool has_body = words.size() > 1 && words[1].starts_with("AAAA") &&
-                    std::all_of(words[1].begin(), words[1].end(), is_base64);
-    if (!has_body) throw refuse("has no base64 text after its type");
-    return std::string(key);
-}
-
-/// The fallback's ${LOGIN}: JSON, which is YAML's flow style.
+/// The fallback's ${LOGIN} in JSON, which is valid YAML flow style.
 std::string login_mapping(const std::string& ssh_key) {
     boost::json::object login;
-    if (!ssh_key.empty()) login["ssh_authorized_keys"] = boost::json::array{checked_ssh_key(ssh_key)};
+    if (!ssh_key.empty()) {
+        const auto keys = public_keys(ssh_key);
+        login["ssh_authorized_keys"] = boost::json::array(keys.begin(), keys.end());
+    }
     return boost::json::serialize(login);
 }
 
 std::string render_fallback(const UserDataInput& input) {
     auto path = data_file("fallback-user-data.yaml");
-    auto text = files::read(path);
+    auto text = read_config_file(path);
     if (!text)
         throw Error(Code::config, "the fallback template " + path.native() + " is missing",
                     "reinstall the package blockhost-provisioner-libvirt");
@@ -205,15 +178,12 @@ void put_route(YAML::Emitter& out, const std::string& to, const std::string& via
     out << YAML::EndMap;
 }
 
-/// What every renderer of cloud-init makes a working default route of:
-/// - gateway4 and gateway6: eni makes `gateway` lines of them, which need no net-tools in the guest and are
-/// on-link;
-/// - 0.0.0.0/0, not the word "default", which the renderers other than netplan refuse; never ::/0, which they
-/// turn
-///   into ::/64;
-/// - the IPv6 gateway lies outside of our /128: a route to it through "::" is on-link for netplan and
-/// networkd, and
-///   does no harm in eni, which cannot render a route without `via`.
+/// Makes a working default route with every renderer of cloud-init:
+/// - gateway4 and gateway6: eni turns them into `gateway` lines, which need no net-tools in the guest and are
+///   on-link;
+/// - 0.0.0.0/0, since only netplan accepts the word "default"; never ::/0, which the others turn into ::/64;
+/// - a route to the IPv6 gateway through "::", since the gateway lies outside of the VM's /128: on-link for
+///   netplan and networkd, harmless in eni, which cannot render a route without `via`.
 void put_routes(YAML::Emitter& out, const NetworkInput& input) {
     bool ipv6 = input.ipv6 && input.gateway6;
     put(out, "gateway4", input.gateway.str());
@@ -239,6 +209,7 @@ std::string render_network_config(const NetworkInput& input) {
     out << YAML::Key << "match" << YAML::Value << YAML::BeginMap;
     put(out, "macaddress", input.mac.str());
     out << YAML::EndMap;
+    if (input.mtu) out << YAML::Key << "mtu" << YAML::Value << *input.mtu;
     put_list(out, "addresses", addresses);
     out << YAML::Key << "nameservers" << YAML::Value << YAML::BeginMap;
     put_list(out, "addresses", resolvers);
@@ -262,24 +233,7 @@ namespace {
 constexpr mode_t secret = 0600;
 constexpr const char* seed_file = "cidata.iso";
 
-/// The group QEMU's user is in, from the system's user database.
-std::optional<gid_t> qemu_group() {
-    struct group entry {};
-    struct group* found = nullptr;
-    std::array<char, 16384> strings{};
-    getgrnam_r("libvirt-qemu", &entry, strings.data(), strings.size(), &found);
-    return found == nullptr ? std::nullopt : std::optional(found->gr_gid);
-}
-
-/// QEMU passes through the folder: by its group where we may give it that, else like everyone.
-void open_to_qemu(const Folder& folder) {
-    auto group = qemu_group();
-    bool given = group && fchown(folder.fd(), static_cast<uid_t>(-1), *group) == 0;
-    if (fchmod(folder.fd(), given ? 0710 : 0711) != 0)
-        throw errno_error("cannot set the mode of", folder.path().native(), errno);
-}
-
-/// Removes whatever bears that name, never following a link.
+/// Removes the file or folder of that name, never following a link.
 bool clear_away(const Folder& folder, std::string_view name) {
     if (folder.kind(name) == Folder::Kind::folder) return folder.remove_tree(name);
     return folder.remove(name);
@@ -304,25 +258,25 @@ void write_iso_image(const Folder& folder, const Seed& seed, const std::string& 
 
 } // namespace
 
-std::filesystem::path seed_path(const std::filesystem::path& cloud_init_folder, const VmName& name) {
-    return cloud_init_folder / name.str() / seed_file;
+std::filesystem::path seed_path(const StatePlace& cloud_init, const VmName& name) {
+    return std::filesystem::path(cloud_init.string(name.str())) / seed_file;
 }
 
-std::filesystem::path write_seed(const std::filesystem::path& cloud_init_folder, const VmName& name,
-                                 const Seed& seed, SeedImage image) {
-    auto all = Folder::open_or_make(cloud_init_folder, 0711);
+std::filesystem::path write_seed(const StatePlace& cloud_init, const VmName& name, const Seed& seed,
+                                 SeedImage image) {
+    auto all = cloud_init.make(0711);
     clear_away(all, name.str());
     auto own = all.make_sub(name.str(), 0700);
-    // for people; the image, which is synced, has them too
+    // For people. The image, which is synced, has both too.
     own.replace_unsynced("user-data", seed.user_data, {.mode = secret, .uid = {}, .gid = {}});
     own.replace_unsynced("network-config", seed.network_config, {.mode = 0640, .uid = {}, .gid = {}});
     (image == SeedImage::iso ? write_iso_image : write_stand_in)(own, seed, seed_file);
-    open_to_qemu(own);
+    let_pass(own, qemu_group());
     return own.path() / seed_file;
 }
 
-bool remove_seed(const std::filesystem::path& cloud_init_folder, const VmName& name) {
-    auto all = Folder::open(cloud_init_folder);
+bool remove_seed(const StatePlace& cloud_init, const VmName& name) {
+    auto all = cloud_init.open();
     if (!all) return false;
     bool removed = clear_away(*all, name.str());
     std::string old_image = name.str() + ".img";

@@ -1,17 +1,18 @@
+// SPDX-License-Identifier: MIT
 /// See exec.hpp. The messages are QEMU's (docs/interop/qemu-ga-ref).
 
 #include "guest/exec.hpp"
 
-#include "base/base64.hpp"
 #include "base/error.hpp"
-#include "base/text.hpp"
+#include "base/text/base64.hpp"
+#include "base/text/json.hpp"
+#include "base/text/text.hpp"
 #include "guest/message.hpp"
 
 #include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
-#include <thread>
 
 namespace blockhost::guest {
 namespace {
@@ -21,7 +22,7 @@ using namespace std::chrono_literals;
 using Time = std::chrono::steady_clock::time_point;
 
 constexpr std::chrono::milliseconds first_pause = 10ms, longest_pause = 300ms;
-/// How long nobody may answer before the agent counts as gone.
+/// How long nobody may answer until the agent counts as gone.
 constexpr auto silence_patience = 6s;
 /// The longest reply that libvirt passes on is 4 MiB.
 constexpr std::size_t longest_status = 4 * 1024 * 1024 + 64 * 1024;
@@ -36,14 +37,14 @@ std::int64_t start(const AgentCall& call, const Program& program) {
     if (!program.arguments.empty())
         arguments["arg"] = bj::array(program.arguments.begin(), program.arguments.end());
     const bj::value started = ask(call, "guest-exec", std::move(arguments));
-    const bj::value* pid = member(started, "pid");
-    if (pid == nullptr || !pid->is_int64()) throw senseless("guest-exec", "it has no pid");
-    return pid->get_int64();
+    const auto pid = json::integer_in(started, "pid");
+    if (!pid) throw senseless("guest-exec", "it has no pid");
+    return *pid;
 }
 
-/// The member's bytes; none when it is absent.
+/// The member's bytes; empty when it is absent.
 std::string bytes_of(const bj::value& status, std::string_view key) {
-    const bj::value* data = member(status, key);
+    const bj::value* data = json::member(status, key);
     if (data == nullptr) return {};
     const bj::string* text = data->if_string();
     auto bytes = text == nullptr ? std::nullopt : base64::decode(*text);
@@ -51,18 +52,18 @@ std::string bytes_of(const bj::value& status, std::string_view key) {
     return std::move(*bytes);
 }
 
-/// The member when it is a number of 0 to `most`; nothing when it is absent.
+/// The member as a number from 0 to `most`; nothing when it is absent.
 std::optional<int> number_of(const bj::value& status, std::string_view key, int most) {
-    const bj::value* number = member(status, key);
+    const bj::value* number = json::member(status, key);
     if (number == nullptr) return std::nullopt;
     if (!number->is_int64() || number->get_int64() < 0 || number->get_int64() > most)
         throw senseless("guest-exec-status", std::string(key) + " is out of bounds");
     return static_cast<int>(number->get_int64());
 }
 
-/// What a look showed; nothing while the program runs.
+/// The outcome in a status reply; nothing while the program runs.
 std::optional<Outcome> outcome_of(const bj::value& status) {
-    const bj::value* exited = member(status, "exited");
+    const bj::value* exited = json::member(status, "exited");
     if (exited == nullptr || !exited->is_bool())
         throw senseless("guest-exec-status", "it does not tell whether the program has ended");
     if (!exited->get_bool()) return std::nullopt;
@@ -74,13 +75,13 @@ std::optional<Outcome> outcome_of(const bj::value& status) {
     outcome.exit_code = code.value_or(0);
     outcome.out = bytes_of(status, "out-data");
     outcome.err = bytes_of(status, "err-data");
-    outcome.out_truncated = is_true(member(status, "out-truncated"));
-    outcome.err_truncated = is_true(member(status, "err-truncated"));
+    outcome.out_truncated = json::is_true(status, "out-truncated");
+    outcome.err_truncated = json::is_true(status, "err-truncated");
     return outcome;
 }
 
-/// An agent that is asked about a program that it started may be busy, or stand still for a snapshot: then it
-/// refuses all but a few commands as disabled.
+/// While a program runs, the agent may be busy, or frozen for a snapshot; then it refuses all but a few
+/// commands as disabled.
 bool may_answer_yet(const Error& error) {
     return is_silence(error) ||
            (error.code() == Code::guest && error.message().find("disabled") != std::string::npos);
@@ -117,7 +118,7 @@ class Watch {
     const AgentCall& call_;
     std::int64_t pid_;
     const Waiting& waiting_;
-    bool silent_ = false; ///< the last look met silence
+    bool silent_ = false; ///< nobody answered the last look
     Time silent_since_{};
 };
 
@@ -133,10 +134,6 @@ Outcome exec_until(const AgentCall& call, const Program& program, Time end, cons
 
 } // namespace
 
-void Waiting::real_sleep(std::chrono::milliseconds span) {
-    std::this_thread::sleep_for(span);
-}
-
 Outcome exec(const AgentCall& call, const Program& program, std::chrono::milliseconds span,
              const Waiting& waiting) {
     return exec_until(call, program, waiting.now() + span, waiting);
@@ -144,10 +141,10 @@ Outcome exec(const AgentCall& call, const Program& program, std::chrono::millise
 
 namespace {
 
-/// Runs /bin/sh with the operands and cuts both of its streams off behind one byte too many, so that the
-/// command ends by SIGPIPE instead of talking on. 3 and 4 are the agent's stdout and stderr, 5 takes the exit
-/// status, 6 is the command's stderr. A shell remarks on what a signal killed ("Terminated"), on the stderr
-/// that it gave the command: hence the subshell and /dev/null.
+/// Runs /bin/sh with the operands and cuts both of its streams one byte behind the limit, so that a command
+/// that writes on ends by SIGPIPE. Descriptors 3 and 4 are the agent's stdout and stderr, 5 takes the exit
+/// status, 6 is the command's stderr. The subshell and /dev/null are needed because a shell reports a command
+/// that a signal killed ("Terminated") on the stderr that the command has.
 constexpr std::string_view limiter =
     "command -v head >/dev/null || exec /bin/sh \"$@\"\n"
     "exec 3>&1 4>&2 2>/dev/null\n"
@@ -176,8 +173,8 @@ Outcome checked(Outcome outcome) {
     return outcome;
 }
 
-/// JSON carries UTF-8 only. And libvirt never gets a message through to the agent that is longer than its
-/// socket's buffer (212 KiB): a byte may take six in JSON.
+/// JSON carries only UTF-8. libvirt cannot send the agent a message that is longer than its socket's buffer
+/// (212 KiB), and one byte may take six in JSON.
 bool fits_an_argument(const std::string& command) {
     constexpr std::size_t longest_message = 160 * 1024;
     if (command.size() > longest_argument) return false;
@@ -187,11 +184,11 @@ bool fits_an_argument(const std::string& command) {
     return !malformed && message.size() <= longest_message;
 }
 
-/// A folder in the guest that only root can enter, for one command's text. Removed with this.
+/// A folder in the guest that only root can enter, for one command's text. The destructor removes it.
 class ScriptFolder {
   public:
     ScriptFolder(const AgentCall& call, Time end, const Waiting& waiting) : call_(call), waiting_(waiting) {
-        // the agent makes files that everybody may read and write
+        // The umask matters: the agent makes files that everybody may read and write.
         auto made = exec_until(
             call, {"/bin/sh", {"-c", "umask 077; mktemp -d /run/blockhost-exec.XXXXXX || mktemp -d"}}, end,
             waiting);
@@ -208,7 +205,7 @@ class ScriptFolder {
         try {
             exec(call_, {"/bin/sh", {"-c", "rm -rf -- \"$1\"", "guest-exec", path_}}, 3s, waiting_);
         } catch (...) {
-            // The failure that led here is what matters; /run is gone with the next boot.
+            // The failure that led here matters more; /run is emptied at the next boot.
         }
     }
 
@@ -225,7 +222,7 @@ class ScriptFolder {
         ask(call_, "guest-file-close", {{"handle", handle}});
     }
 
-    /// The command's own shell has removed it.
+    /// To be called when the command's own shell has removed the folder.
     void is_removed() { removed_by_itself_ = true; }
 
   private:
@@ -234,17 +231,16 @@ class ScriptFolder {
         for (std::size_t at = 0; at < text.size();) {
             const auto bytes = base64::encode(std::string_view(text).substr(at, part));
             const auto written = ask(call_, "guest-file-write", {{"handle", handle}, {"buf-b64", bytes}});
-            const bj::value* count = member(written, "count");
-            if (count == nullptr || !count->is_int64() || count->get_int64() <= 0)
-                throw senseless("guest-file-write", "nothing was written");
-            at += static_cast<std::size_t>(count->get_int64());
+            const auto count = json::integer_in(written, "count");
+            if (!count || *count <= 0) throw senseless("guest-file-write", "nothing was written");
+            at += static_cast<std::size_t>(*count);
         }
     }
     void close(const bj::value& handle) const {
         try {
             ask(call_, "guest-file-close", {{"handle", handle}});
         } catch (...) {
-            // what failed before matters more
+            // The earlier failure matters more.
         }
     }
 

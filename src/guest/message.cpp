@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: MIT
 /// See message.hpp.
 
 #include "guest/message.hpp"
 
-#include "base/text.hpp"
+#include "base/text/json.hpp"
+#include "base/text/text.hpp"
 
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
@@ -14,17 +16,17 @@ namespace {
 namespace bj = boost::json;
 
 constexpr std::size_t deepest = 16;
-/// A reply's tree takes a small multiple of its text; one of empty lists would take many times as much.
+/// A reply's tree takes a small multiple of its text; a text of empty lists would take many times as much.
 constexpr std::size_t tree_per_text = 4;
 constexpr std::size_t smallest_tree = 64 * 1024;
 
-/// Memory up to a bound.
+/// A memory resource with an upper bound.
 class Bounded final : public bj::memory_resource {
   public:
     explicit Bounded(std::size_t most) : left_(most) {}
 
   private:
-    /// Nothing of a JSON value wants more than new's own alignment.
+    /// No JSON value needs more than the alignment of operator new.
     void* do_allocate(std::size_t size, std::size_t) override {
         if (size > left_) throw std::bad_alloc();
         left_ -= size;
@@ -66,32 +68,18 @@ bj::value parse(std::string_view reply, std::string_view command, std::size_t mo
 
 bj::value returned_by(std::string_view reply, std::string_view command, std::size_t most) {
     bj::value value = parse(reply, command, most);
-    if (const bj::value* error = member(value, "error"))
+    if (const bj::value* error = json::member(value, "error"))
         throw Error(Code::guest, "the guest agent refused " + std::string(command) + ": " +
-                                     text::printable(text_of(member(*error, "desc"))));
-    const bj::value* returned = member(value, "return");
+                                     text::printable(json::string_or(*error, "desc", "")));
+    const bj::value* returned = json::member(value, "return");
     if (returned == nullptr) throw unfit(command, "has no result");
-    return bj::value(*returned, bj::storage_ptr()); // outlives the bound
+    return bj::value(*returned, bj::storage_ptr()); // a copy outside of the bounded memory
 }
 
 bj::value ask(const AgentCall& call, std::string_view command, bj::object arguments, std::size_t most) {
     bj::object message{{"execute", command}};
     if (!arguments.empty()) message["arguments"] = std::move(arguments);
     return returned_by(call(bj::serialize(message)), command, most);
-}
-
-const bj::value* member(const bj::value& value, std::string_view key) {
-    const bj::object* object = value.if_object();
-    return object == nullptr ? nullptr : object->if_contains(key);
-}
-
-std::string_view text_of(const bj::value* value) {
-    const bj::string* text = value == nullptr ? nullptr : value->if_string();
-    return text == nullptr ? std::string_view() : std::string_view(*text);
-}
-
-bool is_true(const bj::value* value) {
-    return value != nullptr && value->is_bool() && value->get_bool();
 }
 
 bool is_silence(const Error& error) {

@@ -1,9 +1,10 @@
-// Loads the seed image's module and crosses its border.
+// SPDX-License-Identifier: MIT
+// Loads the module seed-image.so and calls it.
 #include "guest/seed_image.hpp"
 
 #include "base/error.hpp"
 #include "base/module.hpp"
-#include "base/text.hpp"
+#include "base/text/text.hpp"
 #include "guest/seed_abi.hpp"
 
 #include <array>

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: MIT
 #pragma once
-/// The seed image's writer: a module of its own (libisofs), loaded when a seed is written.
+/// Writes seed images with libisofs, in a module that is loaded when a seed is written.
 
 #include <filesystem>
 #include <string>
@@ -8,8 +9,8 @@
 
 namespace blockhost::guest {
 
-/// Writes an ISO 9660 image with Joliet and Rock Ridge to the open descriptor `fd`: volume label, and files
-/// at the root as (name, content). Throws Error{io}; Error{internal} when the module is missing.
+/// Writes an ISO 9660 image with Joliet and Rock Ridge, this label and these files (name, content) in its
+/// root to `fd`. Throws Error{io}; Error{hypervisor_down} when the module is missing.
 void write_iso(int fd, const std::string& label,
                const std::vector<std::pair<std::string, std::string>>& files);
 

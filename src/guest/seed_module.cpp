@@ -1,4 +1,5 @@
-// The module seed-image.so: a small ISO 9660 image with Joliet and Rock Ridge, made by libisofs
+// SPDX-License-Identifier: MIT
+// The module seed-image.so: makes a small ISO 9660 image with Joliet and Rock Ridge through libisofs
 // (https://dev.lovelyhq.com/libburnia/libisofs, libisofs.h).
 #include "guest/seed_abi.hpp"
 
@@ -16,7 +17,7 @@
 namespace {
 
 constexpr int sector_bytes = 2048;
-constexpr int joliet_only = 2; // bit 1 of options that name both trees
+constexpr int joliet_only = 2; // bit 1 of options for both trees
 
 struct Finish {
     void operator()(IsoImage* image) const { iso_image_unref(image); }
@@ -29,7 +30,7 @@ struct Finish {
 template<class T>
 using Owned = std::unique_ptr<T, Finish>;
 
-/// Says what failed, in libisofs's words, and is the call's result.
+/// Writes what failed, in libisofs's words, and returns the result of the call.
 struct Complaint {
     char* text;
     std::size_t size;
@@ -40,7 +41,7 @@ struct Complaint {
 };
 
 int add_file(IsoDir* folder, const blockhost_seed_file& file, const Complaint& complaint) {
-    auto* bytes = static_cast<unsigned char*>(std::malloc(file.size + 1)); // a stream frees its buffer
+    auto* bytes = static_cast<unsigned char*>(std::malloc(file.size + 1)); // the stream frees its buffer
     if (bytes == nullptr) return complaint.isofs(file.name, ISO_OUT_OF_MEM);
     std::memcpy(bytes, file.content, file.size);
     IsoStream* stream = nullptr;
@@ -56,9 +57,8 @@ int add_file(IsoDir* folder, const blockhost_seed_file& file, const Complaint& c
     return 0;
 }
 
-/// Both trees, with the exact names; a label in lower case, which plain ISO 9660 does not have and cloud-init
-/// looks for; every file root's and readable by root alone (the guest's root is the only one who mounts the
-/// seed).
+/// Sets both trees, with exact names; allows a lower-case label, which plain ISO 9660 does not and cloud-init
+/// looks for; gives every file to root, readable by root alone (only the guest's root mounts the seed).
 int set_options(IsoWriteOpts* options) {
     int code = iso_write_opts_set_rockridge(options, 1);
     if (code >= 0) code = iso_write_opts_set_joliet(options, 1);
@@ -87,7 +87,7 @@ int write_whole(int fd, const unsigned char* data, std::size_t size) {
 int copy_out(burn_source* source, int fd, const Complaint& complaint) {
     unsigned char sector[sector_bytes];
     for (;;) {
-        int got = source->read_xt(source, sector, sector_bytes); // libisofs makes sources of version 1
+        int got = source->read_xt(source, sector, sector_bytes); // libisofs's sources are of version 1
         if (got < 0) {
             std::snprintf(complaint.text, complaint.size, "the image ends early");
             return -1;

@@ -1,10 +1,12 @@
-/// See vitals.hpp. Uptime and connections are read from the guest's /proc by the agent's file calls: nothing
+// SPDX-License-Identifier: MIT
+/// See vitals.hpp. Reads uptime and connections from the guest's /proc by the agent's file calls: no program
 /// is started in the guest.
 
 #include "guest/vitals.hpp"
 
-#include "base/base64.hpp"
-#include "base/text.hpp"
+#include "base/text/base64.hpp"
+#include "base/text/json.hpp"
+#include "base/text/text.hpp"
 #include "guest/message.hpp"
 
 #include <algorithm>
@@ -18,7 +20,7 @@ namespace bj = boost::json;
 
 constexpr std::size_t largest_file = 1 << 20;
 constexpr std::int64_t read_size = 128 * 1024;
-/// Beyond any guest of ours: what is larger is nonsense.
+/// More than any guest has: larger values are nonsense.
 constexpr std::int64_t most_connections = 100'000'000;
 constexpr std::int64_t longest_uptime = 100ll * 366 * 24 * 3600;
 
@@ -26,24 +28,18 @@ Error nonsense(std::string_view command) {
     return Error(Code::guest, "the guest agent's reply to " + std::string(command) + " makes no sense");
 }
 
-/// A member that is a whole number of at least zero.
-std::optional<std::int64_t> count_in(const bj::object& object, std::string_view key) {
-    const bj::value* value = object.if_contains(key);
-    if (!value || !value->is_int64() || value->get_int64() < 0) return std::nullopt; // uint64: above 2^63
-    return value->get_int64();
-}
-
 std::optional<std::int64_t> root_used_bytes(const AgentCall& call) {
     const bj::value result = ask(call, "guest-get-fsinfo");
     if (!result.is_array()) return std::nullopt;
     for (const bj::value& each : result.get_array())
-        if (const bj::object* mounted = each.if_object();
-            mounted && text_of(mounted->if_contains("mountpoint")) == "/")
-            return count_in(*mounted, "used-bytes");
+        if (json::string_or(each, "mountpoint", "") == "/") {
+            const auto bytes = json::integer_in(each, "used-bytes");
+            return bytes && *bytes >= 0 ? bytes : std::nullopt;
+        }
     return std::nullopt;
 }
 
-/// One conversation: it knows which file is open in the guest, and whether anything can still be asked.
+/// One conversation. It knows which file is open in the guest, and whether more can be asked.
 class Conversation {
   public:
     Conversation(const AgentCall& call, std::optional<std::int64_t> left_open)
@@ -52,7 +48,7 @@ class Conversation {
     bool over() const { return over_; }
     std::optional<std::int64_t> left_open() const { return open_; }
 
-    /// `question()`, or nothing when it failed; only a failure of the guest's leaves more to ask.
+    /// `question()`, or an empty value when it failed. Only after an Error{guest} can more be asked.
     template<class Question>
     auto attempt(Question question) -> decltype(question()) {
         if (over_) return {};
@@ -82,7 +78,7 @@ class Conversation {
         });
     }
 
-    /// Closes what is open. An agent that knows no such file has closed it.
+    /// Closes the open file. An agent that refuses because it does not know the file has closed it.
     void close() {
         if (!open_ || over_) return;
         attempt([&] {
@@ -97,10 +93,10 @@ class Conversation {
         std::string content;
         while (content.size() <= largest_file) {
             const bj::value part = ask(call_, "guest-file-read", {{"handle", handle}, {"count", read_size}});
-            const auto bytes = base64::decode(text_of(member(part, "buf-b64")));
+            const auto bytes = base64::decode(json::string_or(part, "buf-b64", ""));
             if (!bytes) return std::nullopt;
             content += *bytes;
-            if (bytes->empty() || is_true(member(part, "eof"))) return content;
+            if (bytes->empty() || json::is_true(part, "eof")) return content;
         }
         return std::nullopt;
     }
@@ -118,9 +114,8 @@ std::optional<std::int64_t> uptime_in(const std::optional<std::string>& content)
     return seconds;
 }
 
-/// The field CurrEstab of the two lines "Tcp: …" (names, then values) of /proc/net/snmp: connections of both
-/// address families that are established, in one small file however many there are (RFC 4022,
-/// tcpCurrEstab).
+/// The field CurrEstab in the two lines "Tcp: …" (names, then values) of /proc/net/snmp: the established
+/// connections of both address families (RFC 4022, tcpCurrEstab), in a small file however many there are.
 std::optional<std::int64_t> connections_in(const std::optional<std::string>& content) {
     if (!content) return std::nullopt;
     std::vector<std::string> names;
@@ -143,17 +138,17 @@ std::optional<std::int64_t> connections_in(const std::optional<std::string>& con
 } // namespace
 
 Vitals look_at(const AgentCall& call, Depth depth, std::optional<std::int64_t> left_open) {
-    Conversation talk(call, left_open);
+    Conversation progress(call, left_open);
     Vitals vitals;
-    vitals.answers = depth == Depth::rest || talk.ping();
-    if (vitals.answers) talk.close();
+    vitals.answers = depth == Depth::rest || progress.ping();
+    if (vitals.answers) progress.close();
     if (vitals.answers && depth != Depth::ping) {
-        vitals.slow.uptime_s = uptime_in(talk.file("/proc/uptime"));
-        vitals.slow.connections = connections_in(talk.file("/proc/net/snmp"));
-        vitals.slow.disk_used_bytes = talk.attempt([&] { return root_used_bytes(call); });
-        vitals.looked = !talk.over();
+        vitals.slow.uptime_s = uptime_in(progress.file("/proc/uptime"));
+        vitals.slow.connections = connections_in(progress.file("/proc/net/snmp"));
+        vitals.slow.disk_used_bytes = progress.attempt([&] { return root_used_bytes(call); });
+        vitals.looked = !progress.over();
     }
-    vitals.left_open = talk.left_open();
+    vitals.left_open = progress.left_open();
     return vitals;
 }
 

@@ -1,15 +1,11 @@
-// Looks at the host's own files; nothing here loads, connects or asks a name service.
+// SPDX-License-Identifier: MIT
+// Looks only at the host's own files: loads nothing, connects to nothing, asks no name service.
 #include "host/capability.hpp"
 
-#include "base/files.hpp"
-#include "base/text.hpp"
+#include "base/files/files.hpp"
+#include "base/text/text.hpp"
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
-#include <grp.h>
-#include <memory>
-#include <pwd.h>
 #include <string_view>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -38,23 +34,6 @@ std::vector<std::string> cpu_flags(const fs::path& cpuinfo) {
     return {};
 }
 
-using Stream = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
-
-Stream open_stream(const char* path) {
-    return {std::fopen(path, "re"), std::fclose};
-}
-
-std::optional<Account> account(std::string_view name) {
-    auto users = open_stream("/etc/passwd");
-    if (!users) return std::nullopt;
-    std::array<char, 16384> strings{};
-    struct passwd entry {};
-    struct passwd* found = nullptr;
-    while (fgetpwent_r(users.get(), &entry, strings.data(), strings.size(), &found) == 0)
-        if (name == found->pw_name) return Account{found->pw_uid, found->pw_gid};
-    return std::nullopt;
-}
-
 } // namespace
 
 bool kvm_works(const fs::path& root) {
@@ -77,25 +56,6 @@ std::optional<fs::path> file_below(const fs::path& device) {
     const auto file = files::read(fs::path("/sys/dev/block") / number / "loop/backing_file");
     if (!file) return std::nullopt;
     return fs::path(text::trim(*file));
-}
-
-std::optional<Account> qemu_account() {
-    return account("libvirt-qemu");
-}
-
-std::optional<Account> blockhost_account() {
-    return account("blockhost");
-}
-
-std::optional<gid_t> group_id(const std::string& name) {
-    auto groups = open_stream("/etc/group");
-    if (!groups) return std::nullopt;
-    std::vector<char> strings(1 << 18); // a line names every member of its group
-    struct group entry {};
-    struct group* found = nullptr;
-    while (fgetgrent_r(groups.get(), &entry, strings.data(), strings.size(), &found) == 0)
-        if (name == found->gr_name) return found->gr_gid;
-    return std::nullopt;
 }
 
 } // namespace blockhost::host

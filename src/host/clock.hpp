@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: MIT
 #pragma once
-/// What the kernel knows about its clock.
+/// The kernel's knowledge of its clock.
 
 namespace blockhost::host {
 
-/// False when the kernel says that nothing keeps its clock on time (adjtimex(2): STA_UNSYNC).
+/// False when the kernel says that nothing synchronises its clock (adjtimex(2): STA_UNSYNC).
 bool clock_is_synchronised();
 
 } // namespace blockhost::host

@@ -1,17 +1,17 @@
-// What the kernel shows of interfaces in getifaddrs(3), /sys/class/net and /proc/net/route.
+// SPDX-License-Identifier: MIT
+// Reads interfaces from getifaddrs(3), /sys/class/net and /proc/net/route.
 #include "host/interfaces.hpp"
 
 #include "base/error.hpp"
-#include "base/files.hpp"
-#include "base/json.hpp"
-#include "base/text.hpp"
+#include "base/files/files.hpp"
+#include "base/text/json.hpp"
+#include "base/text/text.hpp"
+#include "host/network_look.hpp"
 
 #include <algorithm>
 #include <arpa/inet.h>
 #include <array>
 #include <bit>
-#include <boost/json/array.hpp>
-#include <boost/json/object.hpp>
 #include <charconv>
 #include <ifaddrs.h>
 #include <memory>
@@ -48,8 +48,8 @@ std::optional<std::uint32_t> hex(const std::string& text) {
     return value;
 }
 
-/// Lines of "Iface Destination Gateway Flags RefCnt Use Metric Mask …" (proc(5)), numbers in the host's order
-/// of network order bytes.
+/// Reads lines of "Iface Destination Gateway Flags RefCnt Use Metric Mask …" (proc(5)). Each number is an
+/// address in network byte order, printed as an integer of the host's byte order.
 void add_gateways(std::map<std::string, Interface>& all) {
     std::istringstream lines(files::read("/proc/net/route").value_or(""));
     for (std::string line; std::getline(lines, line);) {
@@ -90,16 +90,13 @@ std::optional<HostAddress> parse_address(std::string_view text) {
 
 Interface parse_interface(const boost::json::value& value) {
     Interface interface;
-    if (!value.is_object()) return interface;
-    const auto& object = value.get_object();
-    if (const auto* bridge = object.if_contains("bridge")) interface.bridge = *bridge == true;
-    if (const auto* ports = object.if_contains("ports"); ports && ports->is_int64())
-        interface.ports = static_cast<std::size_t>(ports->get_int64());
+    interface.bridge = json::is_true(value, "bridge");
+    if (json::member(value, "up")) interface.up = json::is_true(value, "up");
+    if (const auto ports = json::integer_in(value, "ports"))
+        interface.ports = static_cast<std::size_t>(*ports);
     interface.gateway = Ipv4::try_parse(json::string_or(value, "gateway", ""));
-    if (const auto* list = object.if_contains("addresses"); list && list->is_array())
-        for (const auto& each : list->get_array())
-            if (const auto address = each.is_string() ? parse_address(each.get_string()) : std::nullopt)
-                interface.addresses.push_back(*address);
+    for (const std::string& each : json::strings_in(value, "addresses"))
+        if (const auto address = parse_address(each)) interface.addresses.push_back(*address);
     return interface;
 }
 
@@ -132,6 +129,7 @@ std::vector<Interface> kernel_interfaces() {
     for (auto& [name, interface] : all) {
         std::error_code ignored;
         interface.bridge = fs::is_directory(sys_net / name / "bridge", ignored);
+        interface.up = is_up(name);
         if (interface.bridge) interface.ports = entries_in(sys_net / name / "brif");
     }
     return in_order(std::move(all));

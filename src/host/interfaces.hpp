@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 /// The host's network interfaces and their addresses.
 
@@ -11,7 +12,7 @@
 
 namespace blockhost::host {
 
-/// An address of the host with its network's prefix length.
+/// An address of the host and its network's prefix length.
 struct HostAddress {
     Ipv4 address;
     int prefix_length = 32;
@@ -19,29 +20,30 @@ struct HostAddress {
     std::string str() const { return address.str() + "/" + std::to_string(prefix_length); }
 };
 
-/// The IPv4 addresses of each interface that has any, by its name: one question to the kernel, however many
-/// interfaces there are. Throws Error{io}.
+/// The IPv4 addresses of each interface that has any, by interface name. One query for all interfaces. Throws
+/// Error{io}.
 std::map<std::string, std::vector<HostAddress>> kernel_addresses();
-/// The first that is neither loopback nor link-local.
+/// The first address that is neither loopback nor link-local.
 std::optional<HostAddress> first_global(const std::vector<HostAddress>& addresses);
 
 struct Interface {
     std::string name;
     bool bridge = false;
+    bool up = true; ///< IFF_UP
     std::vector<HostAddress> addresses = {};
-    std::optional<Ipv4> gateway = {}; ///< of the default route that leads through it
-    std::size_t ports = 0;            ///< of a bridge: how many interfaces are connected to it
+    std::optional<Ipv4> gateway = {}; ///< of the default route through it
+    std::size_t ports = 0;            ///< of a bridge: the number of interfaces connected to it
 
     std::optional<HostAddress> global() const { return first_global(addresses); }
 };
 
-/// The kernel's, sorted by name: looks at each of them. Throws Error{io}.
+/// The kernel's interfaces, sorted by name; looks at each of them. Throws Error{io}.
 std::vector<Interface> kernel_interfaces();
 /// All IPv6 addresses of the host. Throws Error{io}.
 std::vector<Ipv6> kernel_addresses6();
 
-/// The simulated world's: `<world>/interfaces.json`, an object of NAME: {"bridge", "addresses", "gateway",
-/// "ports"}; without it, br0 with 192.168.1.5/24.
+/// The interfaces of the simulated world: `<world>/interfaces.json`, an object of NAME: {"bridge", "up",
+/// "addresses", "gateway", "ports"}; without that file, br0 with 192.168.1.5/24.
 std::vector<Interface> simulated_interfaces(const std::filesystem::path& world);
 
 } // namespace blockhost::host

@@ -1,17 +1,16 @@
+// SPDX-License-Identifier: MIT
 /// See libvirt_installation.hpp.
 
 #include "host/libvirt_installation.hpp"
 
 #include "base/error.hpp"
-#include "base/files.hpp"
-#include "base/text.hpp"
+#include "base/text/text.hpp"
 
 #include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <elf.h>
 #include <fcntl.h>
-#include <string_view>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <vector>
@@ -21,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The ELF header up to the kind of machine; nothing for what is no ELF file.
+/// The ELF header up to the machine field; nothing when it is not an ELF file.
 using Kind = std::array<unsigned char, EI_NIDENT + 4>;
 std::optional<Kind> kind_of(const fs::path& path) {
     const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
@@ -50,7 +49,7 @@ std::vector<fs::path> library_folders(const fs::path& root) {
         std::error_code ignored;
         for (const auto& entry : fs::directory_iterator(root / folder, ignored))
             if (entry.path().filename().native().find("-linux-gnu") != std::string::npos)
-                folders.push_back(entry.path()); // Debian's multiarch: one folder an architecture
+                folders.push_back(entry.path()); // Debian's multiarch: one folder per architecture
         folders.push_back(root / folder);
     }
     return folders;
@@ -80,7 +79,7 @@ std::optional<fs::path> daemon_socket(const std::string& uri, const fs::path& ro
         const fs::path named = uri.substr(begin, uri.find('&', begin) - begin);
         return has_socket(named) ? std::optional(named) : std::nullopt;
     }
-    for (const char* name : {"libvirt-sock", "virtqemud-sock"})
+    for (const char* name : {"virtqemud-sock", "libvirt-sock"}) // in the order of libvirt's library
         if (const auto path = root / "run/libvirt" / name; has_socket(path)) return path;
     return std::nullopt;
 }
@@ -93,8 +92,10 @@ std::optional<Instant> daemon_started(const fs::path& root) {
             const auto pid = content ? text::parse_int(text::trim(*content)) : std::nullopt;
             const auto command =
                 pid ? files::read(root / "proc" / std::to_string(*pid) / "comm") : std::nullopt;
-            if (command && text::trim(*command) == name) return changed_at(file);
-        } catch (const Error&) { // unreadable: as good as none
+            struct stat found {};
+            if (command && text::trim(*command) == name && ::stat(file.c_str(), &found) == 0)
+                return instant_of(found.st_mtim);
+        } catch (const Error&) { // unreadable: the same as missing
         }
     }
     return std::nullopt;
@@ -111,16 +112,18 @@ VetoHook veto_hook(std::optional<Instant> asked, const fs::path& root) {
     hook.state = VetoHook::State::unusable;
     constexpr mode_t executable = 0111;
     if (!S_ISREG(program.st_mode) || (program.st_mode & executable) == 0) return hook;
-    // A daemon that is started later reads its hooks then.
+    // A daemon that starts later reads its hooks then.
     const auto started = daemon_started(root);
     const bool noticed = !started || instant_of(entry.st_ctim) <= *started || (asked && *asked >= *started);
     hook.state = noticed ? VetoHook::State::ready : VetoHook::State::unnoticed;
     return hook;
 }
 
-std::optional<Instant> changed_at(const fs::path& path) {
+std::optional<Instant> changed_at(const Folder& folder, std::string_view name) {
     struct stat found {};
-    return ::stat(path.c_str(), &found) == 0 ? std::optional(instant_of(found.st_mtim)) : std::nullopt;
+    return fstatat(folder.fd(), std::string(name).c_str(), &found, AT_SYMLINK_NOFOLLOW) == 0
+               ? std::optional(instant_of(found.st_mtim))
+               : std::nullopt;
 }
 
 } // namespace blockhost::host

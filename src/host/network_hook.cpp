@@ -1,10 +1,11 @@
+// SPDX-License-Identifier: MIT
 /// See network_hook.hpp.
 
 #include "host/network_hook.hpp"
 
 #include "base/error.hpp"
 #include "base/process.hpp"
-#include "base/text.hpp"
+#include "base/text/text.hpp"
 
 namespace blockhost::host {
 

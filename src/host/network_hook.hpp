@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: MIT
 #pragma once
-/// `blockhost-network-hook`, the network plugins' dispatcher: another package's program, which may be
-/// missing.
+/// `blockhost-network-hook`, the dispatcher of the network plugins: a program of another package, which may
+/// be missing.
 
 #include <chrono>
 #include <filesystem>
@@ -10,7 +11,7 @@
 namespace blockhost::host {
 
 /// Runs "blockhost-network-hook cleanup NAME" of the host under `root`, for up to `limit`. Nothing when it
-/// went well or is not installed; else what went wrong, in one line. It may run our guest-exec on that VM.
+/// succeeds or is not installed; else what went wrong, in one line. It may run this program's guest-exec.
 std::optional<std::string> clean_up_network(const std::filesystem::path& root, const std::string& name,
                                             std::chrono::seconds limit);
 

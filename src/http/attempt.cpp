@@ -1,9 +1,11 @@
-// Loads http.so and crosses its border: callbacks catch on this side what they rethrow on this side.
+// SPDX-License-Identifier: MIT
+// Loads http.so and calls it. Callbacks catch exceptions, attempt() rethrows them: none crosses the module.
 #include "http/attempt.hpp"
 
 #include "base/module.hpp"
 #include "http/abi.hpp"
 
+#include <algorithm>
 #include <exception>
 
 namespace blockhost::http {
@@ -12,8 +14,13 @@ namespace {
 
 struct Callee {
     Receiver& receiver;
+    const Request& request;
     std::exception_ptr thrown;
 };
+
+void close_session(blockhost_http_session* session) {
+    reinterpret_cast<blockhost_http_close_function*>(load_symbol("http.so", "blockhost_http_close"))(session);
+}
 
 template<class Call>
 int guarded(void* context, Call call) noexcept {
@@ -36,6 +43,23 @@ int on_body(void* context, const char* bytes, std::size_t size) {
 
 int on_tick(void* context, int connected) {
     return guarded(context, [&](Receiver& receiver) { return receiver.on_tick(connected != 0); });
+}
+
+int on_certificate(void* context, const blockhost_http_certificate* raw) noexcept {
+    auto* callee = static_cast<Callee*>(context);
+    try {
+        Certificate certificate;
+        std::ranges::copy(raw->leaf, certificate.leaf.begin());
+        std::ranges::copy(raw->key, certificate.key.begin());
+        certificate.not_before = raw->not_before;
+        certificate.not_after = raw->not_after;
+        if (callee->request.accepts) return callee->request.accepts(certificate) ? 0 : 1;
+        callee->request.sees(certificate);
+        return 0;
+    } catch (...) {
+        callee->thrown = std::current_exception();
+        return 1;
+    }
 }
 
 Why why_of(blockhost_http_ending ending) {
@@ -65,14 +89,23 @@ std::optional<Failed> failure_of(const blockhost_http_outcome& raw) {
 
 } // namespace
 
+Connections::Connections() : session_(nullptr, close_session) {
+    auto* open =
+        reinterpret_cast<blockhost_http_open_function*>(load_symbol("http.so", "blockhost_http_open"));
+    session_.reset(open());
+    if (!session_) throw Error(Code::io, "libcurl cannot be used: it has no memory, or no TLS");
+}
+
 Outcome attempt(const Request& request, const Manner& manner, Receiver& receiver) {
     auto* make =
         reinterpret_cast<blockhost_http_attempt_function*>(load_symbol("http.so", "blockhost_http_attempt"));
     std::vector<const char*> headers;
     for (const std::string& header : request.headers) headers.push_back(header.c_str());
-    Callee callee{receiver, {}};
+    Callee callee{receiver, request, {}};
     blockhost_http_request plain{};
     plain.url = request.url.c_str();
+    plain.method = request.method;
+    plain.session = request.kept != nullptr ? request.kept->get() : nullptr;
     plain.body = request.body ? request.body->c_str() : nullptr;
     plain.body_size = request.body ? request.body->size() : 0;
     plain.plain_allowed = request.schemes == Schemes::http_too ? 1 : 0;
@@ -82,6 +115,8 @@ Outcome attempt(const Request& request, const Manner& manner, Receiver& receiver
     plain.header_count = headers.size();
     plain.connect_ms = std::chrono::milliseconds(manner.connect).count();
     plain.context = &callee;
+    if (request.accepts || request.sees) plain.on_certificate = on_certificate;
+    plain.certificate_decides = request.accepts ? 1 : 0;
     plain.on_header = on_header;
     plain.on_body = on_body;
     plain.on_tick = on_tick;
@@ -89,7 +124,7 @@ Outcome attempt(const Request& request, const Manner& manner, Receiver& receiver
     blockhost_http_outcome raw{};
     make(&plain, &raw);
     if (callee.thrown) std::rethrow_exception(callee.thrown);
-    return {raw.ending == blockhost_http_stopped, failure_of(raw), raw.location};
+    return {raw.ending == blockhost_http_stopped, raw.sent != 0, failure_of(raw), raw.location};
 }
 
 } // namespace blockhost::http

@@ -1,4 +1,5 @@
-// The attempts of a call: redirects within each, pauses between them.
+// SPDX-License-Identifier: MIT
+// The attempts of a call, with redirects within each and pauses between them.
 #include "http/client.hpp"
 
 #include "http/exchange.hpp"
@@ -12,7 +13,7 @@ void check_url(const std::string& url) {
         throw Error(Code::invalid, shown(url) + " " + objection, "only plain https URLs are fetched");
 }
 
-/// Why we do not go to `location`, if so.
+/// Why `location` is not followed; nothing when it is.
 std::optional<Failed> refused_redirect(const std::string& location, int redirects) {
     if (redirects > most_redirects)
         return Failed{Why::redirect, 0,

@@ -1,16 +1,16 @@
-// One request: what it asks for, what is made of the answer as it arrives, and how it ended.
+// SPDX-License-Identifier: MIT
+// One request: its headers, the handling of the answer as it arrives, and how it ended.
 #include "http/exchange.hpp"
 
-#include "base/text.hpp"
-
-#include <thread>
+#include "base/patience.hpp"
+#include "base/text/text.hpp"
 
 namespace blockhost::http {
 
 namespace {
 
 constexpr auto look_every = std::chrono::milliseconds(100);
-/// A server that keeps the connection open behind the last byte is not waited for longer.
+/// How long to wait for a server that keeps the connection open behind the last byte.
 constexpr auto longest_linger = std::chrono::seconds(1);
 constexpr std::size_t longest_refusal = 64 << 10;
 
@@ -94,7 +94,7 @@ Receiver::Wish Exchange::on_body(std::string_view bytes) {
     if (takes_refusal()) return take_refusal(bytes);
     if (!takes_body()) return Wish::no_more;
     if (expected_ && bytes.size() > *expected_ - received_) {
-        errand_.store.begin(errand_.store.origin(), 0); // which of the bytes are the file's is unknown
+        errand_.store.begin(errand_.store.origin(), 0); // it is unknown which bytes are the file's
         return fail(Why::oversized, std::to_string(*expected_) + " bytes were to come, and more came");
     }
     errand_.store.append(bytes);
@@ -188,11 +188,7 @@ void Errand::tell_end() {
 
 bool Errand::pause(std::chrono::milliseconds span) {
     if (deadline_.left() <= span) return false;
-    auto end = Deadline::in(span);
-    while (!end.passed()) {
-        check();
-        std::this_thread::sleep_for(std::min<std::chrono::milliseconds>(end.left(), look_every));
-    }
+    pause_for(span, [this] { check(); });
     return true;
 }
 

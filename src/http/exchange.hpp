@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 /// One request and its response, within the attempts of one call.
 
@@ -18,21 +19,21 @@ class Errand {
           body(std::move(posted)), manner(given_manner), store(given_store), watch_(given_watch),
           deadline_(Deadline::in(given_manner.deadline)) {}
 
-    const std::string url;                 ///< as the caller named it; requests may go elsewhere
-    const std::string name;                ///< what messages call it
-    const std::optional<std::string> body; ///< what is posted; nothing: GETs
+    const std::string url;                 ///< the caller's; requests may go elsewhere
+    const std::string name;                ///< the URL's name in messages
+    const std::optional<std::string> body; ///< the body to post; nothing: GETs
     const Manner& manner;
     Store& store;
     int attempts = 0;
-    bool trusts_ranges = true; ///< until an answer to a range was of no use
+    bool trusts_ranges = true; ///< until an answer to a range request was useless
 
-    /// Throws what the caller's check throws, and Error{no_answer} when the deadline passed.
+    /// Throws what the caller's check throws, and Error{no_answer} when the deadline has passed.
     void check();
-    /// Tells the size, if it is news.
+    /// Passes the size on, if it is known and new.
     void announce(std::optional<std::uint64_t> total);
     void tell_progress();
     void tell_end();
-    /// Waits; Error as `check` says. False, without waiting, when the deadline would pass meanwhile.
+    /// Waits; throws like check(). False, without waiting, when the deadline would pass meanwhile.
     bool pause(std::chrono::milliseconds span);
 
   private:
@@ -42,15 +43,15 @@ class Errand {
     std::optional<std::uint64_t> announced_;
 };
 
-/// What follows from a response.
+/// What to do after a response.
 struct Turn {
     enum class Kind { done, ask_anew, redirect, failed };
     Kind kind = Kind::failed;
-    Failed failed;        ///< of `failed`
-    std::string location; ///< of `redirect`
+    Failed failed;        ///< for `failed`
+    std::string location; ///< for `redirect`
 };
 
-/// Asks `url` for what the store lacks, and stores what comes.
+/// Requests from `url` what the store lacks, and stores what arrives.
 Turn ask(Errand& errand, const std::string& url);
 
 } // namespace blockhost::http

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: MIT
 #pragma once
-/// Speed: what is shown of it, and when there is too little.
+/// Measures speed: for display, and to detect a stall.
 
-#include "http/client.hpp"
+#include "http/manner.hpp"
 
 #include <deque>
 
@@ -9,13 +10,13 @@ namespace blockhost::http {
 
 using Clock = std::chrono::steady_clock;
 
-/// When to tell progress, and what. The speed is that of the last few seconds.
+/// Decides when to report progress, and computes it. The speed is that of the last few seconds.
 class Meter {
   public:
-    /// Nothing when the last telling was less than 200 ms ago.
+    /// Nothing when the last report was less than 200 ms ago.
     std::optional<Progress> look(Clock::time_point now, std::uint64_t done,
                                  std::optional<std::uint64_t> total);
-    /// The same, whenever that was.
+    /// The same, at any time.
     Progress tell(Clock::time_point now, std::uint64_t done, std::optional<std::uint64_t> total);
 
   private:
@@ -23,10 +24,10 @@ class Meter {
         Clock::time_point at;
         std::uint64_t done;
     };
-    std::deque<Sample> samples_; ///< one a telling
+    std::deque<Sample> samples_; ///< one per report
 };
 
-/// Tells when less than 1 KiB/s arrived for a given time.
+/// Detects that less than 1 KiB/s arrived for a given time.
 class StallWatch {
   public:
     explicit StallWatch(std::chrono::seconds longest) : longest_(longest) {}

@@ -1,10 +1,19 @@
-// The module http.so: one attempt of one request, made by libcurl (https://curl.se/libcurl/c/).
+// SPDX-License-Identifier: MIT
+// The module http.so: one attempt of one request, made by libcurl (https://curl.se/libcurl/c/) on OpenSSL.
 #include "http/abi.hpp"
 
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <curl/curl.h>
 #include <memory>
+#include <new>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+
+struct blockhost_http_session {
+    CURLM* multi;
+};
 
 namespace {
 
@@ -30,7 +39,7 @@ struct Exchange {
     std::size_t passed_on(int wish, std::size_t size) {
         if (wish == 0) return size;
         stopped = true;
-        return size + 1; // any other number ends the transfer; 0 would not for an empty piece
+        return size + 1; // any other number ends the transfer; 0 does not, for an empty piece
     }
 };
 
@@ -46,13 +55,49 @@ std::size_t take_body(char* bytes, std::size_t, std::size_t size, void* to) {
     return exchange->passed_on(request.on_body(request.context, bytes, size), size);
 }
 
+std::int64_t seconds_of(const ASN1_TIME* time) {
+    std::tm parts{};
+    return ASN1_TIME_to_tm(time, &parts) == 1 ? static_cast<std::int64_t>(timegm(&parts)) : 0;
+}
+
+bool describe(X509* leaf, blockhost_http_certificate& certificate) {
+    unsigned char* key = nullptr;
+    const int key_size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(leaf), &key);
+    const bool made = key_size > 0 && EVP_Digest(key, static_cast<std::size_t>(key_size), certificate.key,
+                                                 nullptr, EVP_sha256(), nullptr) == 1;
+    OPENSSL_free(key);
+    certificate.not_before = seconds_of(X509_get0_notBefore(leaf));
+    certificate.not_after = seconds_of(X509_get0_notAfter(leaf));
+    return made && X509_digest(leaf, EVP_sha256(), certificate.leaf, nullptr) == 1;
+}
+
+/// In place of OpenSSL's check of the chain, or before it. What it refuses ends the handshake.
+int judge_certificate(X509_STORE_CTX* store, void* to) {
+    const auto* exchange = static_cast<Exchange*>(to);
+    const auto& request = exchange->request;
+    X509* leaf = X509_STORE_CTX_get0_cert(store);
+    blockhost_http_certificate certificate{};
+    const bool accepted = leaf != nullptr && describe(leaf, certificate) &&
+                          request.on_certificate(request.context, &certificate) == 0;
+    if (request.certificate_decides == 0) return X509_verify_cert(store);
+    X509_STORE_CTX_set_error(store, accepted ? X509_V_OK : X509_V_ERR_CERT_UNTRUSTED);
+    return accepted ? 1 : 0;
+}
+
+CURLcode prepare_handshake(CURL*, void* context, void* to) {
+    auto* tls = static_cast<SSL_CTX*>(context);
+    SSL_CTX_set_cert_verify_callback(tls, judge_certificate, to);
+    SSL_CTX_set_options(tls, SSL_OP_NO_RENEGOTIATION); // `to` does not outlive this attempt, a connection may
+    return CURLE_OK;
+}
+
 bool is_connected(CURL* easy) {
     curl_off_t microseconds = 0;
     return curl_easy_getinfo(easy, CURLINFO_PRETRANSFER_TIME_T, &microseconds) == CURLE_OK &&
            microseconds > 0;
 }
 
-/// Remembers the first refusal, so that a list of settings reads as one.
+/// Keeps the first error, so that a list of settings needs no checks in between.
 struct Settings {
     CURL* easy;
     CURLcode result = CURLE_OK;
@@ -62,15 +107,28 @@ struct Settings {
     }
 };
 
-CURLcode set_trust(CURL* easy, const char* ca_file) {
+CURLcode set_trust(CURL* easy, const char* ca_file, Exchange* exchange) {
     Settings settings{easy};
     settings.set(CURLOPT_SSL_VERIFYPEER, 1L);
     settings.set(CURLOPT_SSL_VERIFYHOST, 2L);
     settings.set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
-    if (ca_file == nullptr) return settings.result;
+    if (exchange->request.on_certificate != nullptr) {
+        if (exchange->request.certificate_decides != 0)
+            settings.set(CURLOPT_SSL_VERIFYHOST, 0L);  // a pin is narrower than any name
+        settings.set(CURLOPT_SSL_SESSIONID_CACHE, 0L); // a resumed session shows no certificate
+        settings.set(CURLOPT_SSL_CTX_FUNCTION, prepare_handshake);
+        settings.set(CURLOPT_SSL_CTX_DATA, exchange);
+    }
+    // Where pins judge, no authority is asked: reading the system's list of them takes longer than a
+    // handshake.
+    if (ca_file == nullptr && exchange->request.certificate_decides == 0) return settings.result;
     settings.set(CURLOPT_CAINFO, ca_file);
-    settings.set(CURLOPT_CAPATH, static_cast<const char*>(nullptr)); // the system's would be trusted besides
+    settings.set(CURLOPT_CAPATH, static_cast<const char*>(nullptr)); // else the system's would be trusted too
     return settings.result;
+}
+
+bool changes(const blockhost_http_request& request) {
+    return request.method != nullptr ? std::strcmp(request.method, "GET") != 0 : request.body != nullptr;
 }
 
 CURLcode set_request(CURL* easy, const blockhost_http_request& request, const curl_slist* headers) {
@@ -79,17 +137,22 @@ CURLcode set_request(CURL* easy, const blockhost_http_request& request, const cu
     settings.set(CURLOPT_PROTOCOLS_STR, request.plain_allowed ? "http,https" : "https");
     settings.set(CURLOPT_FOLLOWLOCATION, 0L);
     settings.set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1)); // one transfer a connection
-    settings.set(CURLOPT_IGNORE_CONTENT_LENGTH, 1L); // libcurl drops what is beyond it without a word
+    if (request.session == nullptr)
+        settings.set(CURLOPT_IGNORE_CONTENT_LENGTH, 1L); // libcurl silently drops bytes beyond it
+    else if (changes(request))
+        settings.set(CURLOPT_FRESH_CONNECT, 1L); // on a kept connection that breaks, libcurl sends again
     settings.set(CURLOPT_HTTPHEADER, headers);
     settings.set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     settings.set(CURLOPT_BUFFERSIZE, buffer_bytes);
     settings.set(CURLOPT_CONNECTTIMEOUT_MS, request.connect_ms);
     settings.set(CURLOPT_NOSIGNAL, 1L);
-    settings.set(CURLOPT_QUICK_EXIT, 1L); // else ending it waits for the resolver
+    settings.set(CURLOPT_QUICK_EXIT, 1L); // otherwise cleanup waits for the resolver
     if (request.direct) settings.set(CURLOPT_NOPROXY, "*");
-    if (request.body == nullptr) return settings.result;
-    settings.set(CURLOPT_POSTFIELDS, request.body);
-    settings.set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body_size));
+    if (request.body != nullptr) {
+        settings.set(CURLOPT_POSTFIELDS, request.body);
+        settings.set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body_size));
+    }
+    if (request.method != nullptr) settings.set(CURLOPT_CUSTOMREQUEST, request.method);
     return settings.result;
 }
 
@@ -103,7 +166,7 @@ CURLcode set_callbacks(CURL* easy, Exchange* exchange, char* words) {
     return settings.result;
 }
 
-/// Drives the transfer to its end. The easy interface looks at its callbacks once a second only.
+/// Drives the transfer to its end. The easy interface would call its callbacks only once a second.
 CURLcode drive(CURLM* multi, CURL* easy, Exchange& exchange) {
     const auto& request = exchange.request;
     for (int running = 1;;) {
@@ -120,7 +183,7 @@ CURLcode drive(CURLM* multi, CURL* easy, Exchange& exchange) {
     return message != nullptr && message->msg == CURLMSG_DONE ? message->data.result : CURLE_FAILED_INIT;
 }
 
-/// OpenSSL's refusals name its routines; a connection that broke while greeting does not, but for one.
+/// OpenSSL names its routines in a refusal; for a broken connection, only with "unexpected eof".
 blockhost_http_ending greeting_ending(const char* words) {
     bool refused =
         std::strstr(words, "SSL routines") != nullptr && std::strstr(words, "unexpected eof") == nullptr;
@@ -161,7 +224,7 @@ blockhost_http_ending ending_of(CURLcode code, const char* words) {
     }
 }
 
-/// Location may be relative. What is no URL is passed on as it came, for the caller to refuse.
+/// Location may be relative. Text that is not a URL is passed on unchanged, for the caller to refuse.
 void tell_location(CURL* easy, const char* url, blockhost_http_outcome& outcome) {
     curl_header* header = nullptr;
     if (curl_easy_header(easy, "Location", 0, CURLH_HEADER, -1, &header) != CURLHE_OK) return;
@@ -194,7 +257,7 @@ CURLcode attempt(CURL* easy, CURLM* multi, const blockhost_http_request& request
     List headers = listed(request);
     if (!headers && request.header_count > 0) return CURLE_FAILED_INIT;
     if (auto code = set_request(easy, request, headers.get()); code != CURLE_OK) return code;
-    if (auto code = set_trust(easy, request.ca_file); code != CURLE_OK) return code;
+    if (auto code = set_trust(easy, request.ca_file, &exchange); code != CURLE_OK) return code;
     if (auto code = set_callbacks(easy, &exchange, words); code != CURLE_OK) return code;
     if (curl_multi_add_handle(multi, easy) != CURLM_OK) return CURLE_FAILED_INIT;
     CURLcode code = drive(multi, easy, exchange);
@@ -202,24 +265,48 @@ CURLcode attempt(CURL* easy, CURLM* multi, const blockhost_http_request& request
     return code;
 }
 
+bool is_ready() {
+    static const CURLcode ready = curl_global_init(CURL_GLOBAL_DEFAULT);
+    return ready == CURLE_OK;
+}
+
 } // namespace
 
-extern "C" __attribute__((visibility("default"))) blockhost_http_attempt_function blockhost_http_attempt;
+extern "C" {
+__attribute__((visibility("default"))) blockhost_http_attempt_function blockhost_http_attempt;
+__attribute__((visibility("default"))) blockhost_http_open_function blockhost_http_open;
+__attribute__((visibility("default"))) blockhost_http_close_function blockhost_http_close;
+}
+
+blockhost_http_session* blockhost_http_open() {
+    if (!is_ready()) return nullptr;
+    Multi multi(curl_multi_init());
+    if (!multi) return nullptr;
+    return new (std::nothrow) blockhost_http_session{multi.release()};
+}
+
+void blockhost_http_close(blockhost_http_session* session) {
+    if (session == nullptr) return;
+    curl_multi_cleanup(session->multi);
+    delete session;
+}
 
 void blockhost_http_attempt(const blockhost_http_request* request, blockhost_http_outcome* outcome) {
     *outcome = {};
     outcome->ending = blockhost_http_unusable;
-    static const CURLcode ready = curl_global_init(CURL_GLOBAL_DEFAULT);
-    Multi multi(curl_multi_init());
+    if (!is_ready()) return;
+    const Multi own(request->session == nullptr ? curl_multi_init() : nullptr);
+    CURLM* multi = request->session == nullptr ? own.get() : request->session->multi;
     Easy easy(curl_easy_init());
-    if (ready != CURLE_OK || !multi || !easy) return;
+    if (multi == nullptr || !easy) return;
 
     Exchange exchange{*request};
     char words[CURL_ERROR_SIZE] = "";
-    CURLcode code = attempt(easy.get(), multi.get(), *request, exchange, words);
+    CURLcode code = attempt(easy.get(), multi, *request, exchange, words);
     if (words[0] == '\0') std::snprintf(words, sizeof words, "%s", curl_easy_strerror(code));
     outcome->ending = exchange.stopped ? blockhost_http_stopped : ending_of(code, words);
     std::snprintf(outcome->words, sizeof outcome->words, "%s", words);
+    outcome->sent = is_connected(easy.get()) ? 1 : 0;
     long proxy_status = 0;
     curl_easy_getinfo(easy.get(), CURLINFO_HTTP_CONNECTCODE, &proxy_status);
     outcome->proxy_status = static_cast<int>(proxy_status);

@@ -1,7 +1,8 @@
-// Reading response heads, and the decision between going on and starting anew.
+// SPDX-License-Identifier: MIT
+// Reads response heads, and decides between continuing and starting anew.
 #include "http/response.hpp"
 
-#include "base/text.hpp"
+#include "base/text/text.hpp"
 
 #include <algorithm>
 
@@ -15,7 +16,7 @@ bool is_redirect(int status) {
     return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
-/// RFC 9110, section 8.8.3: W/ marks a weak one, which is not for ranges.
+/// RFC 9110, section 8.8.3: W/ marks a weak one, which is not valid for ranges.
 bool is_strong_etag(std::string_view value) {
     return value.size() >= 2 && value.front() == '"' && value.back() == '"';
 }
@@ -84,6 +85,8 @@ HeadReader::State HeadReader::take_status(std::string_view line) {
     if (!status || words[1].size() != 3 || *status < 100)
         return refuse("its status line is \"" + text::printable(line, 60) + "\"");
     head_.status = static_cast<int>(*status);
+    const std::size_t before_reason = words[0].size() + 1 + words[1].size() + 1;
+    if (before_reason < line.size()) head_.reason = line.substr(before_reason);
     return State::more;
 }
 
@@ -106,6 +109,10 @@ HeadReader::State HeadReader::take_field(std::string_view name, std::string_view
         head_.last_modified = value;
     } else if (name == "content-range") {
         head_.content_range = value;
+    } else if (name == "content-type") {
+        head_.content_type = value;
+    } else if (name == "retry-after") {
+        head_.retry_after = value;
     }
     return State::more;
 }

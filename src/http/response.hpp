@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: MIT
 #pragma once
-/// What a response's head says, and what it means for the bytes that are here already.
+/// Reads a response's head, and decides what it means for the bytes that are already here.
 
 #include <cstdint>
 #include <optional>
@@ -14,26 +15,29 @@ struct ContentRange {
     std::optional<std::uint64_t> total;
     bool operator==(const ContentRange&) const = default;
 };
-/// Nothing for anything else, FIRST > LAST, LAST >= TOTAL and numbers above 2^63 - 1 included.
+/// Nothing for any other text, including FIRST > LAST, LAST >= TOTAL and numbers above 2^63 - 1.
 std::optional<ContentRange> parse_content_range(std::string_view text);
 
-/// Digits alone, up to 2^63 - 1: sizes that a file can have.
+/// Digits only, up to 2^63 - 1: sizes that a file can have.
 std::optional<std::uint64_t> parse_size(std::string_view text);
 
 struct Head {
     int status = 0;
-    std::optional<std::uint64_t> length; ///< of the body; nothing when it is chunked or not said
+    std::optional<std::uint64_t> length; ///< of the body; nothing when it is chunked or not given
     bool chunked = false;
     std::string etag; ///< a strong one, else empty
     std::string last_modified;
     std::optional<std::string> content_range;
+    std::string reason = {}; ///< from the status line; outside text
+    std::string content_type = {};
+    std::string retry_after = {};
 };
 
-/// Puts a head together from its lines. Interim responses (1xx) and trailers are passed over.
+/// Builds a head from its lines. Skips interim responses (1xx) and trailers.
 class HeadReader {
   public:
     enum class State { more, whole, nonsense };
-    /// `whole` once: with the empty line of the final response.
+    /// Returns `whole` once: at the empty line of the final response.
     State take(std::string_view line);
     const Head& head() const { return head_; }
     bool is_whole() const { return whole_; }
@@ -53,36 +57,36 @@ class HeadReader {
     std::string complaint_;
 };
 
-/// What tells a remote file from others.
+/// Identifies a remote file.
 struct Origin {
     std::string url;
     std::string etag; ///< a strong one, else empty
     std::string last_modified;
     std::optional<std::uint64_t> total;
-    /// What If-Range names; empty: the file cannot be told from others.
+    /// The value for If-Range; empty: the file cannot be identified.
     const std::string& validator() const { return etag.empty() ? last_modified : etag; }
     bool operator==(const Origin&) const = default;
 };
 
-/// The byte from which to ask for what is at `origin.url`, when `size` bytes of it are here. 0: the whole.
-/// Never past the last byte, so that a file which is here as a whole is still compared with the remote one.
+/// The byte at which to resume `origin.url`, when `size` bytes of it are here; 0: fetch the whole file. Never
+/// behind the last byte, so that a complete file is still compared with the remote one.
 std::uint64_t resume_at(const Origin& origin, std::uint64_t size);
 
 enum class Answer {
-    append,    ///< the body goes on where we asked
+    append,    ///< the body continues where we asked
     from_zero, ///< the body is the whole file
-    ask_anew,  ///< what came is of no use: ask for the whole file
+    ask_anew,  ///< the answer is useless: ask for the whole file
     redirect,
-    refused,    ///< a status that brings no file
-    unasked,    ///< a range that nobody asked for
-    open_ended, ///< the connection alone ends the body: libcurl takes one that breaks for its end
+    refused,    ///< a status without a file
+    unasked,    ///< a range, though none was asked for
+    open_ended, ///< only the connection's end ends the body: libcurl cannot tell it from a break
 };
-/// `asked_from`: as resume_at said.
+/// `asked_from`: the result of resume_at.
 Answer meaning_of(const Head& head, const Origin& origin, std::uint64_t asked_from);
 
-/// Of the whole file, as the answers `append` and `from_zero` tell it; `known` else.
+/// The whole file's size, from an answer `append` or `from_zero`; `known` when it does not tell.
 std::optional<std::uint64_t> total_of(const Head& head, std::optional<std::uint64_t> known);
-/// How many bytes the body announced by those answers has.
+/// The size of the body that such an answer announces.
 std::optional<std::uint64_t> body_size_of(const Head& head);
 
 } // namespace blockhost::http

@@ -1,7 +1,8 @@
-// The rules of URLs and retries, and the sentences about what went wrong.
+// SPDX-License-Identifier: MIT
+// Rules for URLs and retries, and the messages about failures.
 #include "http/rules.hpp"
 
-#include "base/text.hpp"
+#include "base/text/text.hpp"
 
 #include <algorithm>
 #include <arpa/inet.h>
@@ -17,7 +18,7 @@ bool has_prefix(std::string_view s, std::string_view prefix) {
     return text::lower(s.substr(0, prefix.size())) == prefix;
 }
 
-/// Behind the scheme, as far as the path: "user@host:port".
+/// The part between scheme and path: "user@host:port".
 std::string_view authority_of(std::string_view url) {
     auto begin = url.find("://");
     if (begin == url.npos) return {};

@@ -1,9 +1,10 @@
-// Bytes in memory, and bytes in a file beside a note on whose they are.
+// SPDX-License-Identifier: MIT
+// Bytes in memory, and bytes in a file with a note about the remote file beside it.
 #include "http/store.hpp"
 
 #include "base/error.hpp"
-#include "base/json.hpp"
-#include "base/text.hpp"
+#include "base/text/json.hpp"
+#include "base/text/text.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -21,16 +22,12 @@ constexpr std::size_t largest_note = 64 << 10;
 constexpr std::size_t longest_validator = 1024;
 
 FileLock open_locked(const Folder& folder, const std::string& name, const std::string& path) {
-    for (;;) {
-        Fd fd = folder.open_file(name, O_RDWR | O_CREAT, readable_by_all);
-        if (!fd) throw errno_error("cannot open", path, ENOENT);
-        auto lock = FileLock::try_take(fd);
-        if (!lock) throw Error(Code::busy, path + " is being downloaded by another process");
-        if (lock->still_named(folder.fd(), name)) return std::move(*lock);
-    }
+    auto lock = FileLock::take_named(folder, name, readable_by_all);
+    if (!lock) throw Error(Code::busy, path + " is being downloaded by another process");
+    return std::move(*lock);
 }
 
-/// Goes into a request's header, so nothing but printable ASCII.
+/// Printable ASCII only, since the value goes into a request's header.
 std::string validator_in(const boost::json::value& note, std::string_view key) {
     std::string value = json::string_or(note, key, "");
     bool good = value.size() <= longest_validator &&
@@ -39,12 +36,11 @@ std::string validator_in(const boost::json::value& note, std::string_view key) {
 }
 
 std::optional<std::uint64_t> total_in(const boost::json::value& note) {
-    const auto* total = note.is_object() ? note.get_object().if_contains("total") : nullptr;
-    if (total == nullptr || !total->is_int64() || total->get_int64() < 0) return std::nullopt;
-    return static_cast<std::uint64_t>(total->get_int64());
+    const auto total = json::integer_in(note, "total");
+    return total && *total >= 0 ? std::optional(static_cast<std::uint64_t>(*total)) : std::nullopt;
 }
 
-/// What cannot be read is as good as absent: the download starts anew.
+/// An unreadable note counts as absent: the download starts anew.
 Origin read_note(const Folder& folder, const std::string& name, const std::string& url) {
     auto text = folder.read(name, largest_note);
     if (!text) return {};
@@ -103,7 +99,7 @@ void PartialFile::begin(const Origin& origin, std::uint64_t at) {
     size_ = at;
     if (origin != origin_) {
         if (cut)
-            files::sync(file_.fd(), path_); // else a power loss could leave the old bytes to the new note
+            files::sync(file_.fd(), path_); // else a power loss could leave the old bytes with the new note
         folder_.replace(note_, note_of(origin), {.mode = readable_by_all, .uid = {}, .gid = {}});
         origin_ = origin;
     }
@@ -122,7 +118,7 @@ void PartialFile::finish() {
         throw errno_error("cannot rename", path_, errno);
     finished_ = true;
     folder_.sync();
-    folder_.remove(note_); // after the renaming: without its note a partial counts for nothing
+    folder_.remove(note_); // after the renaming: without its note a partial file is useless
 }
 
 } // namespace blockhost::http

@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: MIT
 #pragma once
-/// Where the bytes of a response go.
+/// Where a response's bytes are stored.
 
-#include "base/files.hpp"
-#include "base/lock.hpp"
+#include "base/files/files.hpp"
+#include "base/files/lock.hpp"
 #include "http/response.hpp"
 
 #include <cstdint>
@@ -13,10 +14,10 @@ namespace blockhost::http {
 
 class Store {
   public:
-    /// The remote file that the bytes here are of; without validator when there is none to go on with.
+    /// The remote file that the stored bytes belong to; without validator when they cannot be continued.
     virtual const Origin& origin() const = 0;
     virtual std::uint64_t size() const = 0;
-    /// From now on the bytes are those of `origin` from byte `at` on; what was behind it is gone.
+    /// From now on the bytes belong to `origin`, from byte `at` on. Stored bytes behind `at` are dropped.
     virtual void begin(const Origin& origin, std::uint64_t at) = 0;
     virtual void append(std::string_view bytes) = 0;
 
@@ -24,10 +25,10 @@ class Store {
     ~Store() = default;
 };
 
-/// A text in memory; begins from zero each time.
+/// A text in memory; always starts at zero.
 class Text final : public Store {
   public:
-    /// `name_for_errors` says what is too large beyond `max` bytes: Error{io}.
+    /// Throws Error{io} for a text beyond `max` bytes; the message calls it `name_for_errors`.
     Text(std::string name_for_errors, std::size_t max) : name_(std::move(name_for_errors)), max_(max) {}
     const Origin& origin() const override { return none_; }
     std::uint64_t size() const override { return text_.size(); }
@@ -45,15 +46,15 @@ class Text final : public Store {
 /// `<name>.partial` and `<name>.partial.json`, locked against other processes. Throws Error{io}, Error{busy}.
 class PartialFile final : public Store {
   public:
-    /// Opens what an earlier call for `url` left; what is of another URL does not count.
+    /// Opens what an earlier call for `url` left; ignores what belongs to another URL.
     PartialFile(const Folder& folder, const std::string& name, const std::string& url);
-    /// Removes a partial without a byte.
+    /// Removes an empty partial file.
     ~PartialFile();
     const Origin& origin() const override { return origin_; }
     std::uint64_t size() const override { return size_; }
     void begin(const Origin& origin, std::uint64_t at) override;
     void append(std::string_view bytes) override;
-    /// The partial becomes `name`, durably.
+    /// Renames the partial file to `name`, durably.
     void finish();
 
   private:

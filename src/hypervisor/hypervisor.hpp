@@ -1,76 +1,28 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 /// The two interfaces behind which a hypervisor stands: Observer looks, Hypervisor also changes.
 ///
-/// The libvirt driver is a module with its own copy of the C++ runtime, so no exception crosses this
-/// interface: each public function calls a private `do_…` that reports a Failure as a value, and throws it on
-/// the caller's side. Only plain structs cross. XML is text here; domain_xml.hpp reads and writes it, on the
-/// caller's side too.
+/// What is asked for is given as types; XML is text here only where it is libvirt's own. All calls throw
+/// Error.
 
 #include "base/error.hpp"
-#include "hypervisor/figures.hpp"
+#include "base/patience.hpp"
+#include "hypervisor/views.hpp"
+#include "hypervisor/xml/metadata.hpp"
 #include "model/vm.hpp"
 
 #include <chrono>
-#include <cstdint>
-#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace blockhost {
 
-/// How a call went, as a value. `failed` false: it went well.
-struct Failure {
-    bool failed = false;
-    Code code = Code::internal;
-    std::string message, hint;
-    void raise() const {
-        if (failed) throw Error(code, message, hint);
-    }
-};
-
-/// A domain by name: what the bulk state call shows.
-struct DomainState {
-    std::string name; ///< as libvirt spells it; need not be a VmName
-    PowerState state = PowerState::unknown;
-};
-
-/// What a domain may take of the host.
-struct DomainUse {
-    std::string name;
-    std::uint64_t memory_mib = 0;
-    std::string metadata; ///< XML that has our mark, if the domain is marked; see read_mark
-};
-
-/// A domain in full.
-struct DomainView {
-    std::string name, uuid;
-    PowerState state = PowerState::unknown;
-    std::string reason; ///< libvirt's reason of the state, in words ("booted", "panicked"); may be empty
-    std::string xml;    ///< the persistent definition where there is one, else the live one
-    bool persistent = true;
-};
-
-struct VolumeView {
-    std::string path;
-    std::uint64_t capacity_bytes = 0, allocation_bytes = 0;
-};
-
-struct PoolView {
-    std::string name;
-    std::string path; ///< the target folder
-    std::string xml;  ///< the definition
-    bool active = false;
-    std::uint64_t capacity_bytes = 0, available_bytes = 0;
-};
-
-struct HostView {
-    std::uint64_t memory_mib = 0;
-    unsigned cpus = 0;
-};
-
-/// What a wait ended with.
-enum class Wake { lifecycle, agent_connected, agent_disconnected, timeout };
+struct DomainSpec;
+struct FilterBinding;
+struct FilterSpec;
+struct TrialSpec;
+struct VolumeSpec;
 
 /// How long this thread has spent in calls of the interfaces below. A call that makes others counts once.
 class AskingTime {
@@ -108,39 +60,39 @@ class Observer {
   public:
     virtual ~Observer() = default;
 
+    /// From now on no call of this object lasts beyond `end`; once that has passed, a second. The caller
+    /// waits for all of them together, and has given up by then.
+    virtual void answer_by(const Deadline& end) { end_ = end; }
+
     /// The state alone; nothing when libvirt says there is no such domain.
     std::optional<PowerState> state(const std::string& name) {
-        return raised<std::optional<PowerState>>([&](Failure& f) { return do_state(name, f); });
+        const auto found = power(name);
+        return found ? std::optional(found->state) : std::nullopt;
     }
-    std::optional<DomainView> find(const std::string& name) {
-        return raised<std::optional<DomainView>>([&](Failure& f) { return do_find(name, f); });
-    }
+    /// The same with its reason.
+    virtual std::optional<Power> power(const std::string& name) = 0;
+    /// What keeps the disks of a running or paused domain from being read or written, for people ("no space
+    /// left for vda"); empty when nothing does, and for one that is off or does not exist.
+    virtual std::string disk_trouble(const std::string& name, std::chrono::milliseconds limit) = 0;
+    /// The domains that run without a definition: each is gone when it goes off.
+    virtual std::vector<std::string> undefined() = 0;
+    virtual std::optional<DomainView> find(const std::string& name) = 0;
     /// The definitions of a domain beside the one that find() shows: what it runs with, and what it was saved
     /// with. Empty for one that is off and not saved, and for one that does not exist.
-    std::vector<std::string> other_definitions(const std::string& name) {
-        return raised<std::vector<std::string>>([&](Failure& f) { return do_other_definitions(name, f); });
-    }
+    virtual std::vector<std::string> other_definitions(const std::string& name) = 0;
     /// All domains, one call.
-    std::vector<DomainState> states() {
-        return raised<std::vector<DomainState>>([&](Failure& f) { return do_states(f); });
-    }
+    virtual std::vector<DomainState> states() = 0;
     /// A hint that states() comes next: where it can, libvirt is put to work already. Whatever goes wrong
     /// shows in states().
-    void expect_states() { do_expect_states(); }
+    virtual void expect_states() {}
     /// What every domain, running or not, may take.
-    std::vector<DomainUse> uses() {
-        return raised<std::vector<DomainUse>>([&](Failure& f) { return do_uses(f); });
-    }
-    std::optional<PoolView> find_pool(const std::string& name);
+    virtual std::vector<DomainUse> uses() = 0;
+    virtual std::optional<PoolView> find_pool(const std::string& name) = 0;
     /// A volume by its path. Nothing when an active pool holds its folder and knows no such volume, or when
     /// there is no such file; Error{hypervisor} when there is a file but no active pool that could answer for
     /// it.
-    std::optional<VolumeView> find_volume(const std::string& path) {
-        return raised<std::optional<VolumeView>>([&](Failure& f) { return do_find_volume(path, f); });
-    }
-    HostView host() {
-        return raised<HostView>([&](Failure& f) { return do_host(f); });
-    }
+    virtual std::optional<VolumeView> find_volume(const std::string& path) = 0;
+    virtual HostView host() = 0;
     /// One guest agent command and its reply text. `seconds` bounds the agent's answer and, before it, the
     /// hypervisor's own greeting of the agent. Throws Error{guest} when no agent is connected or it does not
     /// answer (the message has "is not responding" in it), when it refuses, and when its reply is larger than
@@ -148,65 +100,33 @@ class Observer {
     /// some 200 KiB never arrives.
     /// `limit`, when given, ends the call whatever libvirt waits for (its own greeting, other conversations
     /// with the same agent); a call that it ended leaves this connection without answers: Error{no_answer}.
-    std::string agent(const std::string& name, const std::string& command, int seconds,
-                      std::optional<std::chrono::milliseconds> limit = {}) {
-        return raised<std::string>([&](Failure& f) { return do_agent(name, command, seconds, limit, f); });
-    }
+    virtual std::string agent(const std::string& name, const std::string& command, int seconds,
+                              std::optional<std::chrono::milliseconds> limit = {}) = 0;
     /// The figures of the domains named (those that do not exist are left out), or of all when `names` is
     /// empty, in one call. A domain whose QEMU is busy or hangs need not answer: `complete` is false then.
     /// A call that `limit` ended leaves this connection without answers: Error{no_answer}.
-    std::vector<DomainStats> stats(const std::vector<std::string>& names, std::chrono::milliseconds limit) {
-        return raised<std::vector<DomainStats>>([&](Failure& f) { return do_stats(names, limit, f); });
-    }
+    virtual std::vector<DomainStats> stats(const std::vector<std::string>& names,
+                                           std::chrono::milliseconds limit) = 0;
     /// The limits of a domain. Fields that this host cannot tell, and those of devices that it does not have,
     /// stay empty. Error{not_found}; Error{wrong_state} for the running ones of a domain that is off, and for
     /// the definition of one that has none.
-    Tuning tuning(const std::string& name, TuningOf which);
+    virtual Tuning tuning(const std::string& name, TuningOf which) = 0;
     /// Waits for the next event of that domain since watch() or the last wait(); never longer than `span`.
-    void watch(const std::string& name) {
-        raised_void([&](Failure& f) { do_watch(name, f); });
-    }
-    Wake wait(std::chrono::milliseconds span) {
-        return raised<Wake>([&](Failure& f) { return do_wait(span, f); });
-    }
+    virtual void watch(const std::string& name) = 0;
+    virtual Wake wait(std::chrono::milliseconds span) = 0;
 
   protected:
+    /// How long a call may take that may take `span` where nobody's time is running out.
+    std::chrono::milliseconds within(std::chrono::milliseconds span) const {
+        return blockhost::within(end_, span);
+    }
+    const std::optional<Deadline>& end() const { return end_; }
+
     /// Error{not_found}.
     TunedDevices devices_of(const std::string& name);
-    template<class T, class Call>
-    static T raised(Call call) {
-        const AskingTime counted;
-        Failure f;
-        T result = call(f);
-        f.raise();
-        return result;
-    }
-    template<class Call>
-    static void raised_void(Call call) {
-        const AskingTime counted;
-        Failure f;
-        call(f);
-        f.raise();
-    }
 
   private:
-    virtual std::optional<PowerState> do_state(const std::string& name, Failure& f) noexcept = 0;
-    virtual std::optional<DomainView> do_find(const std::string& name, Failure& f) noexcept = 0;
-    virtual std::vector<std::string> do_other_definitions(const std::string& name, Failure& f) noexcept = 0;
-    virtual std::vector<DomainState> do_states(Failure& f) noexcept = 0;
-    virtual void do_expect_states() noexcept {}
-    virtual std::vector<DomainUse> do_uses(Failure& f) noexcept = 0;
-    virtual std::optional<PoolView> do_find_pool(const std::string& name, Failure& f) noexcept = 0;
-    virtual std::optional<VolumeView> do_find_volume(const std::string& path, Failure& f) noexcept = 0;
-    virtual HostView do_host(Failure& f) noexcept = 0;
-    virtual std::string do_agent(const std::string& name, const std::string& command, int seconds,
-                                 std::optional<std::chrono::milliseconds> limit, Failure& f) noexcept = 0;
-    virtual std::vector<DomainStats> do_stats(const std::vector<std::string>& names,
-                                              std::chrono::milliseconds limit, Failure& f) noexcept = 0;
-    virtual Tuning do_tuning(const std::string& name, const TunedDevices& devices, TuningOf which,
-                             Failure& f) noexcept = 0;
-    virtual void do_watch(const std::string& name, Failure& f) noexcept = 0;
-    virtual Wake do_wait(std::chrono::milliseconds span, Failure& f) noexcept = 0;
+    std::optional<Deadline> end_;
 };
 
 /// Changing. Every call may be repeated: where the wished-for end is already there, it succeeds without doing
@@ -216,91 +136,59 @@ class Observer {
 /// was given up.
 class Hypervisor : public Observer {
   public:
-    /// Defines, builds, starts and autostarts a dir pool; leaves an existing one of that name alone when its
-    /// target path is `path`, and throws Error{config} when it is another.
-    void ensure_pool(const std::string& name, const std::string& path);
-    /// Makes or updates a network filter from its XML. Error{exists} when a filter of that name has another
-    /// uuid.
-    void ensure_filter(const std::string& name, const std::string& xml) {
-        raised_void([&](Failure& f) { do_ensure_filter(name, xml, f); });
-    }
-    /// Makes a volume from volume XML in pool `pool`. Error{exists} when the name is taken. Never refreshes
-    /// the pool.
-    VolumeView create_volume(const std::string& pool, const std::string& xml) {
-        return raised<VolumeView>([&](Failure& f) { return do_create_volume(pool, xml, f); });
-    }
-    /// Deletes the volume at exactly that path. One that came to be behind libvirt's back is found by
-    /// refreshing its pool once, and only then; Error{hypervisor} when a file is there that no active pool
-    /// knows.
-    void delete_volume(const std::string& path) {
-        raised_void([&](Failure& f) { do_delete_volume(path, f); });
-    }
+    /// Builds, defines, starts and autostarts a dir pool. An existing one of that name is started and
+    /// autostarted, but never built: Error{hypervisor} when its folder is missing, Error{config} when that is
+    /// not the folder `path`.
+    virtual void ensure_pool(const std::string& name, const std::string& path) = 0;
+    /// Makes or updates a network filter. Error{exists} when a filter of that name has another uuid.
+    virtual void ensure_filter(const FilterSpec& filter) = 0;
+    /// Makes a volume in pool `pool`. Error{exists} when the name is taken. Never refreshes the pool.
+    virtual VolumeView create_volume(const std::string& pool, const VolumeSpec& volume) = 0;
+    /// Deletes the volume at exactly that path, a disk of the VM `owner`. One that came to be behind
+    /// libvirt's back is found by refreshing its pool once, and only then; Error{hypervisor} when a file is
+    /// there that no active pool knows.
+    virtual void delete_volume(const std::string& path, const std::string& owner = "") = 0;
     /// Defines a persistent domain. Error{exists} when another domain has its name or uuid.
-    void define(const std::string& xml) {
-        raised_void([&](Failure& f) { do_define(xml, f); });
-    }
+    virtual void define(const DomainSpec& domain) = 0;
+    /// Gives a domain that runs without a definition one again, from what it runs with; others are left
+    /// alone. Error{not_found}.
+    virtual void redefine(const std::string& name) = 0;
     /// Error{wrong_state} when it is paused: that wants unpause().
-    void start(const std::string& name) {
-        raised_void([&](Failure& f) { do_start(name, f); });
-    }
+    virtual void start(const std::string& name) = 0;
     /// Starts a domain that is never defined: it is gone when it stops, and the hypervisor stops it when this
     /// connection ends, however that ends. Error{exists} when another domain has its name or uuid.
-    void start_transient(const std::string& xml) {
-        raised_void([&](Failure& f) { do_start_transient(xml, f); });
-    }
-    /// Error{wrong_state} when it neither is paused nor runs.
-    void unpause(const std::string& name) {
-        raised_void([&](Failure& f) { do_unpause(name, f); });
-    }
-    /// Presses the ACPI power button; returns when that has been sent.
-    void shutdown(const std::string& name) {
-        raised_void([&](Failure& f) { do_shutdown(name, f); });
-    }
+    virtual void start_transient(const TrialSpec& domain) = 0;
+    /// Wakes one that sleeps. Error{wrong_state} when it neither is paused nor runs.
+    virtual void unpause(const std::string& name) = 0;
+    /// Presses the ACPI power button; returns when that has been sent. Error{wrong_state} when it is paused:
+    /// it would not hear of it.
+    virtual void shutdown(const std::string& name) = 0;
     /// Returns when the domain is seen off (or gone, if it was transient).
-    void power_off(const std::string& name) {
-        raised_void([&](Failure& f) { do_power_off(name, f); });
-    }
+    virtual void power_off(const std::string& name) = 0;
     /// With managed save image, snapshot and checkpoint metadata, and nvram.
-    void undefine(const std::string& name) {
-        raised_void([&](Failure& f) { do_undefine(name, f); });
-    }
-    /// Sets the fields of `wanted` that belong to one subsystem and are given (CPU: shares, period, quota;
-    /// network; disk) in one call; the others are left alone. Error{not_found}; Error{wrong_state} as
-    /// tuning(), and for a device that it does not have.
-    enum class Subsystem { cpu, network, disk };
-    void tune(const std::string& name, Subsystem subsystem, const Tuning& wanted, TuningOf which);
-    /// Writes our metadata element (its XML, or empty: removes it) into the definition and, where it runs,
-    /// the running domain.
-    void set_metadata(const std::string& name, const std::string& xml) {
-        raised_void([&](Failure& f) { do_set_metadata(name, xml, f); });
-    }
+    virtual void undefine(const std::string& name) = 0;
+    /// Sets the fields of `wanted` that belong to one subsystem and are given in one call; the others are
+    /// left alone. Error{not_found}; Error{wrong_state} as tuning(), and for a device that it does not have.
+    virtual void tune(const std::string& name, Subsystem subsystem, const Tuning& wanted, TuningOf which) = 0;
+    /// Puts this whole <interface> element, libvirt's own with what it lacked, in the place of that with its
+    /// MAC, in the definition or in what runs; only port isolation and filter may differ. Error{wrong_state}
+    /// as tuning().
+    virtual void set_interface(const std::string& name, const std::string& element, TuningOf which) = 0;
+    /// Has libvirt make a running domain's filter rules again: binds it to its tap anew.
+    virtual void bind_filter(const std::string& name, const FilterBinding& binding) = 0;
+    /// Writes our metadata element (nothing: removes it) into the definition and, where it runs, the running
+    /// domain.
+    virtual void set_metadata(const std::string& name, const std::optional<DomainMark>& mark) = 0;
     /// Stops and undefines it; folder and files stay.
-    void remove_pool(const std::string& name) {
-        raised_void([&](Failure& f) { do_remove_pool(name, f); });
-    }
-    void remove_filter(const std::string& name) {
-        raised_void([&](Failure& f) { do_remove_filter(name, f); });
-    }
+    virtual void remove_pool(const std::string& name) = 0;
+    virtual void remove_filter(const std::string& name) = 0;
 
-  private:
-    /// `xml`: the definition to use where there is none of that name yet.
-    virtual void do_ensure_pool(const std::string& name, const std::string& xml, Failure& f) noexcept = 0;
-    virtual void do_ensure_filter(const std::string& name, const std::string& xml, Failure& f) noexcept = 0;
-    virtual VolumeView do_create_volume(const std::string& pool, const std::string& xml,
-                                        Failure& f) noexcept = 0;
-    virtual void do_delete_volume(const std::string& path, Failure& f) noexcept = 0;
-    virtual void do_define(const std::string& xml, Failure& f) noexcept = 0;
-    virtual void do_start(const std::string& name, Failure& f) noexcept = 0;
-    virtual void do_start_transient(const std::string& xml, Failure& f) noexcept = 0;
-    virtual void do_unpause(const std::string& name, Failure& f) noexcept = 0;
-    virtual void do_shutdown(const std::string& name, Failure& f) noexcept = 0;
-    virtual void do_power_off(const std::string& name, Failure& f) noexcept = 0;
-    virtual void do_undefine(const std::string& name, Failure& f) noexcept = 0;
-    virtual void do_tune(const std::string& name, const TunedDevices& devices, Subsystem subsystem,
-                         const Tuning& wanted, TuningOf which, Failure& f) noexcept = 0;
-    virtual void do_set_metadata(const std::string& name, const std::string& xml, Failure& f) noexcept = 0;
-    virtual void do_remove_pool(const std::string& name, Failure& f) noexcept = 0;
-    virtual void do_remove_filter(const std::string& name, Failure& f) noexcept = 0;
+  protected:
+    /// Error{config}, as ensure_pool.
+    void refuse_other_folder(const std::string& name, const std::string& path);
+    /// The devices of a domain whose limits can be set. Error{not_found}, {wrong_state}, as tune.
+    TunedDevices devices_of(const std::string& name, Subsystem subsystem);
+    using Observer::devices_of;
 };
 
 } // namespace blockhost

@@ -1,19 +1,14 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 /// What libvirt keeps besides domains and disks, and setup has to do with: its own networks, and whether a
 /// pool comes up with the host. Behind an interface of its own, since no operation on a VM needs it.
 
-#include "hypervisor/load.hpp"
+#include "hypervisor/open.hpp"
 #include "model/address.hpp"
 
 #include <memory>
 
 namespace blockhost {
-
-/// One of libvirt's networks, as the driver shows it.
-struct LibvirtNetwork {
-    std::string name, xml;
-    bool active = false, autostart = false;
-};
 
 /// An address range that libvirt's dnsmasq hands out.
 struct DhcpRange {
@@ -21,21 +16,16 @@ struct DhcpRange {
     Ipv4 first, last;
 };
 
-/// As with Hypervisor, no exception crosses the interface, only plain structs.
+/// All calls throw Error, as Hypervisor's do.
 class Surroundings {
   public:
     virtual ~Surroundings() = default;
 
-    std::vector<LibvirtNetwork> networks();
+    virtual std::vector<LibvirtNetwork> networks() = 0;
     /// Stops that network and takes its autostart away; both may be so already, and it need not exist.
-    void retire_network(const std::string& name);
+    virtual void retire_network(const std::string& name) = 0;
     /// Whether the pool is there, active and comes up with libvirtd.
-    bool pool_is_settled(const std::string& name);
-
-  private:
-    virtual std::vector<LibvirtNetwork> do_networks(Failure& f) noexcept = 0;
-    virtual void do_retire_network(const std::string& name, Failure& f) noexcept = 0;
-    virtual bool do_pool_is_settled(const std::string& name, Failure& f) noexcept = 0;
+    virtual bool pool_is_settled(const std::string& name) = 0;
 };
 
 /// The bridge that libvirt makes for the network or that it puts guests on; empty when there is none.
@@ -50,10 +40,5 @@ std::unique_ptr<Surroundings> open_libvirt_surroundings(const std::string& uri, 
 /// Networks are `<world>/networks/NAME.json`, objects of `xml`, `active`, `autostart`, which a test puts
 /// there.
 std::unique_ptr<Surroundings> open_simulated_surroundings(const std::filesystem::path& world);
-
-extern "C" {
-using SurroundingsMaker = Surroundings* (*)(const char* uri, bool write, Failure* failure);
-}
-inline constexpr const char* surroundings_maker_symbol = "blockhost_make_surroundings";
 
 } // namespace blockhost

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 /// Limits as JSON: in the simulated world's files, and on their way to the root agent.
 
-#include "hypervisor/hypervisor.hpp"
+#include "hypervisor/common/stats.hpp"
 
 #include <boost/json/object.hpp>
 #include <optional>
@@ -15,7 +16,7 @@ boost::json::object to_json(const Tuning& tuning);
 /// what is unknown is left out.
 Tuning tuning_from(const boost::json::object& from, const Tuning& absent = {});
 
-std::string_view to_string(Hypervisor::Subsystem subsystem);
-std::optional<Hypervisor::Subsystem> subsystem_named(std::string_view name);
+std::string_view to_string(Subsystem subsystem);
+std::optional<Subsystem> subsystem_named(std::string_view name);
 
 } // namespace blockhost

@@ -1,10 +1,11 @@
-/// mmdebstrap into a folder, mke2fs from the folder into a partition.
+// SPDX-License-Identifier: MIT
+/// mmdebstrap fills a folder; mke2fs makes the partition from it.
 
 #include "image/bootstrap.hpp"
 
-#include "base/digest.hpp"
 #include "base/error.hpp"
-#include "base/text.hpp"
+#include "base/text/digest.hpp"
+#include "base/text/text.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -30,7 +31,7 @@ constexpr std::int64_t partition_at_mib = 1;
 constexpr std::size_t boot_code_bytes = 440; ///< of the first sector, before the partition table
 constexpr const char* boot_code = "usr/lib/EXTLINUX/mbr.bin";
 
-/// The partition is found by its label, so that the disk boots whatever it is attached to.
+/// The root partition is found by its label, so that the disk boots whatever it is attached to.
 constexpr const char* mounts = "LABEL=blockhost-root / ext4 errors=remount-ro 0 1\n";
 constexpr const char* boot_menu = "SERIAL 0 115200\n"
                                   "DEFAULT debian\n"
@@ -41,10 +42,10 @@ constexpr const char* boot_menu = "SERIAL 0 115200\n"
                                   "  INITRD /initrd.img\n"
                                   "  APPEND root=LABEL=blockhost-root ro console=tty0 console=ttyS0,115200 "
                                   "net.ifnames=0 no_timer_check quiet\n";
-/// There is no locale but C.UTF-8 in it; RSA host keys take an emulated guest half a minute.
+/// The image has no locale but C.UTF-8. An emulated guest needs half a minute for RSA host keys.
 constexpr const char* cloud_settings = "locale: false\nssh_genkeytypes: [ed25519, ecdsa]\n";
 
-/// apt may keep its lists compressed.
+/// The digest of one of apt's lists, which apt may keep compressed.
 std::string list_digest(const std::string& path) {
     for (const char* suffix : {"", ".lz4", ".gz", ".xz", ".zst"}) {
         const Fd file(::open((path + suffix).c_str(), O_RDONLY | O_CLOEXEC));
@@ -53,7 +54,7 @@ std::string list_digest(const std::string& path) {
     throw Error(Code::config, "apt's list " + text::printable(path) + " is missing", "apt-get update");
 }
 
-/// A file of the new system, by a path that we wrote: its content is Debian's own.
+/// Writes a file of the new system. This program names its path; what lies on that path is Debian's own.
 void write_into(const Folder& root, const std::string& folder, const std::string& name,
                 std::string_view content) {
     std::optional<Folder> at;
@@ -68,7 +69,7 @@ void configure(const Folder& root) {
 }
 
 void install_packages(const Run& run, const Folder& bench, const PackageSources& sources) {
-    run.talk.stage("installing Debian 12 from this host's package sources");
+    run.progress.stage("installing Debian 12 from this host's package sources");
     std::vector<std::string> words{"--mode=root",
                                    "--variant=minbase",
                                    std::string("--include=") + packages,
@@ -88,7 +89,7 @@ void install_packages(const Run& run, const Folder& bench, const PackageSources&
 }
 
 void make_partition(const Run& run, const Folder& bench, const std::string& disk) {
-    run.talk.stage("writing the disk");
+    run.progress.stage("writing the disk");
     const Fd file = bench.open_file(disk, O_RDWR | O_CREAT | O_TRUNC, 0600);
     const std::string shown = (bench.path() / disk).string();
     if (ftruncate(file.get(), disk_mib << 20) != 0) throw errno_error("cannot size", shown, errno);
@@ -98,7 +99,7 @@ void make_partition(const Run& run, const Folder& bench, const std::string& disk
                   .doing = "partition the disk",
                   .input = fmt::format("label: dos\nstart={}MiB, type=83, bootable\n", partition_at_mib),
                   .folder = bench.path()});
-    // The boot loader reads no 64bit ext4.
+    // The boot loader cannot read ext4 with the feature 64bit.
     perform(run, {.tool = make_ext4,
                   .arguments = {"-q", "-F", "-t", "ext4", "-L", "blockhost-root", "-O", "^64bit", "-d",
                                 "root", "-E", fmt::format("offset={}", partition_at_mib << 20), disk,

@@ -1,12 +1,13 @@
-/// From inputs to a version that is the current one.
+// SPDX-License-Identifier: MIT
+/// Makes a version from its inputs, and makes it the current one.
 
 #include "image/build.hpp"
 
-#include "base/digest.hpp"
 #include "base/error.hpp"
-#include "base/text.hpp"
+#include "base/text/digest.hpp"
+#include "base/text/text.hpp"
 #include "config/templates.hpp"
-#include "hypervisor/qcow2.hpp"
+#include "hypervisor/files/qcow2.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -20,7 +21,7 @@ namespace {
 constexpr const char* lock_name = "build.lock";
 constexpr const char* folder_name = "build";
 
-/// Programs of ours work here by path, as root: nobody else may put anything there.
+/// A build's programs work in this folder by path, as root, so nobody else may write to it.
 void check_ours_alone(const Folder& folder) {
     struct stat found {};
     if (fstat(folder.fd(), &found) != 0) throw errno_error("cannot look at", folder.path().string(), errno);
@@ -41,8 +42,8 @@ Folder open_cache(const Paths& paths) {
     return cache;
 }
 
-/// Whoever holds the lock has written who it is.
-FileLock take_lock(const Folder& cache, Talk& talk, const Interruption& interruption,
+/// Takes the build lock, and writes into its file which process holds it since when.
+FileLock take_lock(const Folder& cache, Progress& progress, const Interruption& interruption,
                    std::chrono::seconds patience) {
     Fd file = cache.open_file(lock_name, O_RDWR | O_CREAT, 0644);
     auto lock = FileLock::try_take(file);
@@ -50,12 +51,12 @@ FileLock take_lock(const Folder& cache, Talk& talk, const Interruption& interrup
         const std::string holder(text::trim(cache.read(lock_name, 256).value_or("")));
         const std::string who =
             "another build or prune is at work" + (holder.empty() ? "" : ": " + text::printable(holder));
-        talk.warn(who + "; waiting for it");
+        progress.warn(who + "; waiting for it");
         lock = FileLock::take(std::move(file), FileLock::Mode::exclusive, Deadline::in(patience),
                               [&] { return interruption.reason() != Interruption::Reason::none; });
         interruption.check();
         if (!lock) throw Error(Code::busy, who, "try again when it is done");
-        talk.stage("it is done; going on");
+        progress.stage("it is done; going on");
     }
     const std::string own = fmt::format("process {} since {}\n", getpid(), format_instant(now()));
     if (ftruncate(lock->fd(), 0) != 0 || pwrite(lock->fd(), own.data(), own.size(), 0) < 0)
@@ -72,18 +73,18 @@ Manifest describe(const Bench& bench, const Made& made, const std::string& id, c
             .made_by = program,
             .origin = inputs.origin,
             .inputs = inputs.all,
-            .packages = made.packages,
+            .inside = made.inside,
             .virtual_bytes = qcow2_virtual_size(path),
             .bytes = std::filesystem::file_size(path),
             .sha256 =
                 digest_of(file.get(), Sha2::sha256, path, [&](std::uint64_t) { interruption.check(); })};
 }
 
-/// The inputs' id; another one where an image has that name that is no version: disks may stand on it.
-std::string free_id(const Store& store, Inputs& inputs, Talk& talk) {
+/// The inputs' id, or another one where a stray file has that image's name: disks may stand on it.
+std::string free_id(const Store& store, Inputs& inputs, Progress& progress) {
     std::string id = id_of(inputs.all);
     for (int again = 1; !store.version(id) && store.is_taken(id); ++again) {
-        talk.warn(store.image(id).string() + " is not what a manifest tells, and is left alone");
+        progress.warn(store.image(id).string() + " is not what a manifest tells, and is left alone");
         inputs.all["again"] = again;
         id = id_of(inputs.all);
     }
@@ -107,10 +108,10 @@ Folder emptied(const Folder& cache) {
 Bench::Bench(Folder cache, FileLock lock)
     : cache_(std::move(cache)), folder_(emptied(cache_)), lock_(std::move(lock)) {}
 
-Bench Bench::open(const Paths& paths, Talk& talk, const Interruption& interruption,
+Bench Bench::open(const Paths& paths, Progress& progress, const Interruption& interruption,
                   std::chrono::seconds patience) {
     Folder cache = open_cache(paths);
-    FileLock lock = take_lock(cache, talk, interruption, patience);
+    FileLock lock = take_lock(cache, progress, interruption, patience);
     return Bench(std::move(cache), std::move(lock));
 }
 
@@ -123,17 +124,18 @@ Bench::~Bench() {
 }
 
 std::filesystem::path build(const Paths& paths, const Order& order, Maker& maker, const Bench& bench,
-                            Talk& talk, const Interruption& interruption, const std::string& program) {
+                            Progress& progress, const Interruption& interruption,
+                            const std::string& program) {
     const Store store = Store::open_or_make(paths);
     store.clear_leftovers();
     Inputs inputs = maker.inputs(bench.folder());
     if (order.force) inputs.all["forced_at"] = format_instant(now());
-    const std::string id = free_id(store, inputs, talk);
+    const std::string id = free_id(store, inputs, progress);
 
     if (auto there = store.version(id)) {
-        talk.stage(fmt::format("nothing has changed since version {} was made ({}){}", id,
-                               format_instant(there->made_at),
-                               store.current() == id ? "" : "; it becomes the current one"));
+        progress.say(fmt::format("nothing has changed since version {} was made ({}){}", id,
+                                 format_instant(there->made_at),
+                                 store.current() == id ? "" : "; it becomes the current one"));
         verify_boot(bench, order, maker, store.image(id), *there);
         if (there->booted) store.note_booted(id);
     } else {
@@ -141,11 +143,11 @@ std::filesystem::path build(const Paths& paths, const Order& order, Maker& maker
         Manifest manifest = describe(bench, made, id, inputs, program, interruption);
         verify_boot(bench, order, maker, bench.folder().path() / made.file, manifest);
         interruption.check();
-        talk.stage("putting version " + id + " in its place");
+        progress.stage("putting version " + id + " in its place");
         store.publish(bench.folder(), made.file, manifest, [&] { interruption.check(); });
     }
     store.make_current(id);
-    return paths.templates / (store.old_base() ? template_stand_in : template_link);
+    return paths.templates.string(store.old_base() ? template_stand_in : template_link);
 }
 
 } // namespace blockhost::image

@@ -1,19 +1,20 @@
+// SPDX-License-Identifier: MIT
 #pragma once
-/// Making a new version of the template, and moving the link to it.
+/// Makes a new version of the template, and moves the link to it.
 
-#include "base/lock.hpp"
+#include "base/files/lock.hpp"
 #include "image/maker.hpp"
 #include "image/store.hpp"
 
 namespace blockhost::image {
 
-/// Where a build works: `<cache>/build`, root's alone and empty at the start, with what was left of killed
-/// builds gone; under the build lock, of which there is one on a host.
+/// The folder in which a build works: `<cache>/build`, root's alone. It is empty at the start: what killed
+/// builds left is removed. The build lock, of which a host has one, is held meanwhile.
 class Bench {
   public:
-    /// Waits for another build, saying who it is. Throws Error{busy} when that takes longer than `patience`,
-    /// Error{interrupted}, Error{denied} when the cache folder is not ours alone, Error{io}.
-    static Bench open(const Paths& paths, Talk& talk, const Interruption& interruption,
+    /// Waits for another build, saying who runs it. Throws Error{busy} after `patience`, Error{interrupted},
+    /// Error{io}, Error{denied} when somebody else owns or can write to the cache folder.
+    static Bench open(const Paths& paths, Progress& progress, const Interruption& interruption,
                       std::chrono::seconds patience);
     ~Bench();
     Bench(const Bench&) = delete;
@@ -25,10 +26,10 @@ class Bench {
     FileLock lock_;
 };
 
-/// Makes the version that follows from `maker`'s inputs unless it is there, and makes it the current one.
-/// Returns what names it now: the link, or its stand-in.
-/// Whatever fails before that leaves the current one as it was. `program`: who made it, for the manifest.
+/// Makes the version that follows from `maker`'s inputs, unless it exists, and makes it the current one. A
+/// failure before that leaves the current version as it was. `program` is what the manifest names as the
+/// maker. Returns what names the current version now: the link, or its stand-in.
 std::filesystem::path build(const Paths& paths, const Order& order, Maker& maker, const Bench& bench,
-                            Talk& talk, const Interruption& interruption, const std::string& program);
+                            Progress& progress, const Interruption& interruption, const std::string& program);
 
 } // namespace blockhost::image

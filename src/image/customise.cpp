@@ -1,11 +1,12 @@
-/// Running virt-customize, and judging by the script's report.
+// SPDX-License-Identifier: MIT
+/// Runs virt-customize, and judges by the script's report.
 
 #include "image/customise.hpp"
 
-#include "base/digest.hpp"
 #include "base/error.hpp"
 #include "base/module.hpp"
-#include "base/text.hpp"
+#include "base/text/digest.hpp"
+#include "base/text/text.hpp"
 #include "host/capability.hpp"
 
 #include <algorithm>
@@ -25,11 +26,10 @@ constexpr std::string_view report_mark = "BLOCKHOST-REPORT";
 constexpr std::uint64_t report_bytes = 4 << 20;
 constexpr std::size_t quoted_lines = 6;
 
-/// libguestfs without libvirt, its scratch files in the bench (but for its sockets: root's are in /tmp
-/// always), and without a KVM that cannot run guests.
-std::vector<std::string> appliance_environment(const Folder& bench) {
-    std::vector<std::string> environment{"LIBGUESTFS_BACKEND=direct",
-                                         "LIBGUESTFS_TMPDIR=" + bench.make_sub("t", 0700).path().string(),
+/// libguestfs does without libvirt, and without a KVM that cannot run guests. Its scratch files are in
+/// `scratch`.
+std::vector<std::string> appliance_environment(const std::filesystem::path& scratch) {
+    std::vector<std::string> environment{"LIBGUESTFS_BACKEND=direct", "LIBGUESTFS_TMPDIR=" + scratch.string(),
                                          "HOME=/root"};
     if (!host::kvm_works()) environment.emplace_back("LIBGUESTFS_BACKEND_SETTINGS=force_tcg");
     return environment;
@@ -62,7 +62,13 @@ std::vector<std::string> arguments_for(const std::string& disk, const std::vecto
     return words;
 }
 
-/// The lines behind the first, as far as they tell a reason: apt marks its own.
+/// What libguestfs sees as /tmp. Root's sockets are always made there, and one that is killed would leave
+/// them on the host. A bench below /tmp would be hidden by that.
+std::filesystem::path tmp_for(const Folder& bench, const std::filesystem::path& scratch) {
+    return bench.path().string().starts_with("/tmp/") ? std::filesystem::path() : scratch;
+}
+
+/// The last lines behind the first that tell a reason, as apt marks them; where none does, the last lines.
 std::string reasons_in(const std::vector<std::string>& lines) {
     const auto tells = [](const std::string& line) {
         return line.starts_with("E: ") || line.find(" : ") != line.npos || line.find("rror") != line.npos;
@@ -86,28 +92,29 @@ std::string recipe_digest() {
     return sha256(*script);
 }
 
-std::map<std::string, std::string> customise(const Run& run, const Folder& bench, const std::string& disk,
-                                             const std::vector<TemplatePackage>& packages,
-                                             const std::vector<std::string>& more) {
-    run.talk.stage("customising the image");
+Inside customise(const Run& run, const Folder& bench, const std::string& disk,
+                 const std::vector<TemplatePackage>& packages, const std::vector<std::string>& more) {
+    run.progress.stage("customising the image");
     make_report_disk(bench);
+    const std::filesystem::path scratch = bench.make_sub("t", 0700).path();
     const Job job{.tool = virt_customize,
                   .arguments = arguments_for(disk, packages, more),
                   .limit = 1500s,
                   .doing = "customise the image",
-                  .environment = appliance_environment(bench),
+                  .environment = appliance_environment(scratch),
                   .folder = bench.path(),
+                  .own_tmp = tmp_for(bench, scratch),
                   .shown = Job::Shown::yes};
     const ProcessResult result = attempt(run, job);
     const std::string report = report_in(bench);
     if (!result.ok() && (report.starts_with(report_mark) || report.starts_with("package ")))
         throw failure_of(job, result);
-    auto inside = read_report(report);
-    require_inside(packages, inside);
+    Inside inside = read_report(report);
+    require_inside(packages, inside.packages);
     return inside;
 }
 
-std::map<std::string, std::string> read_report(const std::string& report) {
+Inside read_report(const std::string& report) {
     const auto lines = text::split(report, '\n');
     constexpr std::string_view failed = "failed ";
     if (!lines.empty() && lines[0].starts_with(failed)) {
@@ -117,11 +124,12 @@ std::map<std::string, std::string> read_report(const std::string& report) {
                     "inside the image, " + text::printable(doing) + " failed" + reasons_in(lines),
                     packages ? "mend what lies in the template-packages folder" : "");
     }
-    std::map<std::string, std::string> inside;
+    Inside inside;
     for (const std::string& line : lines) {
         if (line == "done") return inside;
         const auto words = text::split(line, ' ');
-        if (words.size() == 3 && words[0] == "package") inside[words[1]] = words[2];
+        if (words.size() == 3 && words[0] == "package") inside.packages[words[1]] = words[2];
+        if (words.size() == 2 && words[0] == "account") inside.accounts.insert(words[1]);
     }
     throw Error(Code::program, "the image was customised, but its report is missing or cut off",
                 "try again; if it stays so, please report it");

@@ -1,14 +1,15 @@
-/// Downloads, digests, and remembering them.
+// SPDX-License-Identifier: MIT
+/// Downloads images, computes their digests and remembers them.
 
 #include "image/fetch.hpp"
 
-#include "base/digest.hpp"
 #include "base/error.hpp"
-#include "base/json.hpp"
-#include "base/text.hpp"
+#include "base/text/digest.hpp"
+#include "base/text/json.hpp"
+#include "base/text/text.hpp"
 #include "http/client.hpp"
 #include "http/rules.hpp"
-#include "hypervisor/qcow2.hpp"
+#include "hypervisor/files/qcow2.hpp"
 #include "image/room.hpp"
 
 #include <algorithm>
@@ -33,7 +34,7 @@ std::string last_part(const std::string& url) {
     return path.substr(path.rfind('/') + 1);
 }
 
-/// What tells one state of a file from another without reading it.
+/// Tells one state of a file from another without reading the file.
 std::string fingerprint(const Fd& file, std::string_view name) {
     struct stat found {};
     if (fstat(file.get(), &found) != 0) throw errno_error("cannot look at", name, errno);
@@ -55,15 +56,15 @@ Fd open_image(const std::filesystem::path& path) {
 }
 
 std::string sha512_now(const Run& run, const Fd& file, const std::string& name) {
-    run.talk.stage("reading " + name);
+    run.progress.stage("reading " + name);
     return digest_of(file.get(), Sha2::sha512, name, [&](std::uint64_t bytes) {
         run.check();
-        run.talk.detail(text::human_bytes(bytes));
+        run.progress.detail(text::human_bytes(bytes));
     });
 }
 
 /// The digest remembered for a file in that state; empty when there is none. A memory that cannot be read is
-/// none.
+/// removed.
 std::string remembered_digest(const Folder& cache, const std::string& memory, const std::string& state) {
     try {
         const auto known = json::parse(cache.read(memory, 4096).value_or("{}"), memory);
@@ -75,7 +76,7 @@ std::string remembered_digest(const Folder& cache, const std::string& memory, co
     return {};
 }
 
-/// The image at `path`, read only if it has changed since its digest was remembered in `cache`.
+/// The image at `path`. It is read only if it has changed since `cache` remembered its digest.
 BaseImage image_at(const Run& run, const std::filesystem::path& path, const std::string& origin,
                    const Folder& cache) {
     const std::string shown = text::printable(path.string());
@@ -111,9 +112,9 @@ std::string expected_digest(const Run& run, const Order& order, const std::strin
                     "give --sha512, or --insecure-no-checksum to take whatever comes");
     const std::string path = without_query(url);
     const std::string list_url = path.substr(0, path.rfind('/') + 1) + list_name;
-    run.talk.stage("fetching the digests of Debian's images");
+    run.progress.stage("fetching the digests of Debian's images");
     http::Manner manner = manner_of(order);
-    manner.attempts = 3; // what is in the cache may do without it
+    manner.attempts = 3; // a checked image in the cache does without the list
     const std::string list = http::get(list_url, manner, list_max, run.check);
     std::string digest = digest_in_list(list, last_part(url));
     if (digest.empty())
@@ -130,7 +131,7 @@ std::string expected_digest(const Run& run, const Order& order, const std::strin
                 std::string(hint));
 }
 
-/// What an earlier attempt brought is on that file system already.
+/// How much an earlier attempt has brought: that room is taken already.
 std::uint64_t bytes_of_partial(const Folder& cache, const std::string& name) {
     std::error_code none;
     const auto bytes = std::filesystem::file_size(cache.path() / (name + ".partial"), none);
@@ -139,7 +140,7 @@ std::uint64_t bytes_of_partial(const Folder& cache, const std::string& name) {
 
 void download(const Run& run, const Order& order, const std::string& url, const Folder& cache,
               const std::string& name) {
-    run.talk.stage("downloading " + http::shown(url));
+    run.progress.stage("downloading " + http::shown(url));
     const std::uint64_t here = bytes_of_partial(cache, name);
     const std::string what = "the image";
     http::download(
@@ -148,12 +149,12 @@ void download(const Run& run, const Order& order, const std::string& url, const 
          .on_progress =
              [&](const http::Progress& progress) {
                  require_room(cache, 0, what);
-                 run.talk.detail(as_text(progress));
+                 run.progress.detail(as_text(progress));
              },
          .check = run.check});
 }
 
-/// The image of that URL in the cache, with whether it was checked when it came; nothing when there is none.
+/// The image of that URL in the cache, and whether it was checked when it came; nothing when there is none.
 std::optional<BaseImage> cached(const Run& run, const std::string& url, const Folder& cache,
                                 const std::string& name) {
     if (cache.kind(name) != Folder::Kind::file) return std::nullopt;
@@ -162,14 +163,14 @@ std::optional<BaseImage> cached(const Run& run, const std::string& url, const Fo
     return image;
 }
 
-/// What the image must have; for one that is here, checked, and whose list cannot be reached: what it has.
+/// The digest that the image must have; without the list, that of a checked image in the cache.
 std::string wanted_digest(const Run& run, const Order& order, const std::string& url,
                           const std::optional<BaseImage>& here) {
     try {
         return expected_digest(run, order, url);
     } catch (const Error& error) {
         if (error.code() != Code::no_answer || order.force || !here || !here->checked) throw;
-        run.talk.warn("whether there is a newer image is not known: " + error.message());
+        run.progress.warn("whether there is a newer image is not known: " + error.message());
         return here->sha512;
     }
 }
@@ -229,7 +230,7 @@ BaseImage find_base_image(const Run& run, const Order& order, const std::string&
 }
 
 void check_sound(const Run& run, const std::filesystem::path& image) {
-    constexpr int only_leaks = 3; // room that nothing uses; a conversion leaves it behind
+    constexpr int only_leaks = 3; // clusters that nothing uses; a conversion drops them
     const Job job{.tool = qemu_img,
                   .arguments = {"check", "-q", "-f", "qcow2", image.string()},
                   .limit = std::chrono::minutes(10),
@@ -261,8 +262,13 @@ void verify_base_image(const Run& run, BaseImage& base) {
                     fmt::format("{} stands on another image, {}", shown, text::printable(head->backing)),
                     other);
     if (head->external_data) throw Error(Code::config, shown + " has its content in another file", other);
+    if ((head->incompatible & ~Qcow2Head::dirty) != 0)
+        throw Error(
+            Code::config,
+            fmt::format("{} has features ({:#x}) that no template may have", shown, head->incompatible),
+            other);
     if (head->encrypted) throw Error(Code::config, shown + " is encrypted", other);
-    constexpr std::uint64_t largest = 64ull << 40; // what a VM's disk may be
+    constexpr std::uint64_t largest = 64ull << 40; // as large as a VM's disk may be
     if (head->virtual_bytes == 0 || head->virtual_bytes > largest)
         throw Error(Code::config, shown + " is " + text::human_bytes(head->virtual_bytes) + " large", other);
 }

@@ -1,10 +1,11 @@
-/// Taking the template packages.
+// SPDX-License-Identifier: MIT
+/// Takes the template packages.
 
 #include "image/packages.hpp"
 
-#include "base/digest.hpp"
 #include "base/error.hpp"
-#include "base/text.hpp"
+#include "base/text/digest.hpp"
+#include "base/text/text.hpp"
 
 #include <boost/json/object.hpp>
 #include <fcntl.h>
@@ -20,7 +21,7 @@ using namespace std::chrono_literals;
 constexpr std::size_t package_max = 1u << 30;
 constexpr const char* arriving = "arriving.deb";
 
-/// Debian policy 5.6.1, and what makes no path: the name becomes a file's.
+/// Names as in Debian policy 5.6.1 that are also safe as the name of a file.
 bool is_package_name(std::string_view name) {
     return name.size() >= 2 && name.size() <= 200 && name[0] != '.' && name[0] != '-' && name[0] != '+' &&
            name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789+-.") == name.npos;
@@ -66,17 +67,16 @@ void refuse_second(const std::vector<TemplatePackage>& taken, const TemplatePack
 
 } // namespace
 
-std::vector<TemplatePackage> take_packages(const Run& run, const std::filesystem::path& folder,
-                                           const Folder& bench) {
+std::vector<TemplatePackage> take_packages(const Run& run, const StatePlace& folder, const Folder& bench) {
     std::vector<TemplatePackage> taken;
     const Folder debs = bench.make_sub("debs", 0700);
-    if (const auto source = Folder::open(folder)) {
+    if (const auto source = folder.open()) {
         for (const std::string& name : source->names()) {
             if (!name.ends_with(".deb")) continue;
             run.check();
             copy(*source, name, debs);
-            TemplatePackage fresh = read_package(run, debs, name, folder / text::printable(name));
-            refuse_second(taken, fresh, folder);
+            TemplatePackage fresh = read_package(run, debs, name, folder.string(text::printable(name)));
+            refuse_second(taken, fresh, folder.string());
             files::move_at(debs.fd(), arriving, debs.fd(), fresh.package + ".deb", name);
             taken.push_back(std::move(fresh));
         }

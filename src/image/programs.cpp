@@ -1,9 +1,10 @@
-/// Running programs that cannot be left behind.
+// SPDX-License-Identifier: MIT
+/// Runs programs that cannot be left behind.
 
 #include "image/programs.hpp"
 
 #include "base/error.hpp"
-#include "base/text.hpp"
+#include "base/text/text.hpp"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -15,21 +16,27 @@ namespace {
 constexpr std::size_t quoted_lines = 4;
 constexpr std::size_t output_cap = 4 << 20;
 
-/// Killed with us (setpriv), and with it whatever the program started (the namespace's end).
+/// A script of sh: binds the folder $0 over /tmp, in a mount namespace, and becomes the program "$@".
+constexpr const char* behind_own_tmp = R"(mount --bind "$0" /tmp && exec "$@")";
+
+/// Kills the program with this process (setpriv), and whatever it started with its namespace.
 ProcessSpec bound(const Run& run, const Job& job) {
     ProcessSpec spec{.program = "/usr/bin/setpriv",
                      .arguments = {"--pdeathsig", "KILL", "/usr/bin/unshare", "--pid", "--fork",
-                                   "--kill-child", "--mount-proc", "--", job.tool.path},
+                                   "--kill-child", "--mount-proc", "--"},
                      .environment = job.environment,
                      .input = job.input,
                      .deadline = job.limit,
                      .output_cap = output_cap,
                      .folder = job.folder.string(),
                      .check = run.check};
+    if (!job.own_tmp.empty())
+        spec.arguments.insert(spec.arguments.end(), {"/bin/sh", "-c", behind_own_tmp, job.own_tmp.string()});
+    spec.arguments.emplace_back(job.tool.path);
     spec.arguments.insert(spec.arguments.end(), job.arguments.begin(), job.arguments.end());
     if (job.shown == Job::Shown::yes)
         spec.on_line = [&run](std::string_view line) {
-            if (const auto words = text::trim(line); !words.empty()) run.talk.detail(words);
+            if (const auto words = text::trim(line); !words.empty()) run.progress.detail(words);
         };
     return spec;
 }

@@ -1,11 +1,12 @@
+// SPDX-License-Identifier: MIT
 #pragma once
-/// The outside programs an image is made with. None outlives the build: each runs in a PID namespace of its
-/// own, whose first process is killed with us, also when nobody could clean up (but for the moment in which
-/// it is being started).
+/// The programs of the host that make an image. None outlives the build: each runs in a PID namespace of its
+/// own, whose first process is killed with this one, even when nobody can clean up. A program that is just
+/// being started may be missed.
 
 #include "base/error.hpp"
 #include "base/process.hpp"
-#include "base/talk.hpp"
+#include "base/progress.hpp"
 
 #include <chrono>
 #include <filesystem>
@@ -15,7 +16,7 @@
 
 namespace blockhost::image {
 
-/// A program of the host, and the Debian package that brings it.
+/// A program of the host, and the Debian package that contains it.
 struct Tool {
     const char* path;
     const char* package;
@@ -28,16 +29,16 @@ inline constexpr Tool sfdisk{"/usr/sbin/sfdisk", "fdisk"};
 inline constexpr Tool dpkg_deb{"/usr/bin/dpkg-deb", "dpkg"};
 inline constexpr Tool apt_get{"/usr/bin/apt-get", "apt"};
 
-/// Throws Error{program} naming everything that is missing and how to install it.
+/// Throws Error{program} that names everything that is missing and how to install it.
 void require(const std::vector<Tool>& tools);
 
-/// libguestfs boots a kernel of the host's. Throws Error{program} where there is none (in a container).
+/// Throws Error{program} where the host has no kernel (in a container): libguestfs boots one.
 void require_kernel();
 
 /// What a build's programs have in common.
 struct Run {
-    Talk& talk;
-    std::function<void()> check; ///< throws when the build is to end
+    Progress& progress;
+    std::function<void()> check; ///< throws when the build has to end
 };
 
 /// One call of a program.
@@ -49,15 +50,16 @@ struct Job {
     std::vector<std::string> environment = {}; ///< "NAME=value"
     std::string input = {};
     std::filesystem::path folder = {};
-    /// Whether what it writes is shown, live, as it comes.
+    std::filesystem::path own_tmp = {}; ///< the program sees this folder as its /tmp; empty: the host's
+    /// Whether its output is shown live.
     enum class Shown { no, yes } shown = Shown::no;
 };
 
-/// Runs it to its good end and returns its stdout. Throws Error{program} with the last of what it said on
-/// stderr; with a hint of where room is missing when it says so.
+/// Runs the program and returns its stdout. When it fails, throws Error{program} with its last words on
+/// stderr, or Error{no_room} with a hint when they say that no space is left.
 std::string perform(const Run& run, const Job& job);
-/// The same, for one whose failure is the caller's to judge. Throws what run.check throws, and Error{io} when
-/// nothing can be started.
+/// The same, but the caller judges the failure. Throws what run.check throws, and Error{io} when nothing can
+/// be started.
 ProcessResult attempt(const Run& run, const Job& job);
 /// The Error that perform throws.
 Error failure_of(const Job& job, const ProcessResult& result);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /// Versions and what stands on them.
 
 #include "image/prune.hpp"

@@ -1,12 +1,13 @@
-/// Making an image with the programs of this host.
+// SPDX-License-Identifier: MIT
+/// Makes an image with the programs of this host.
 
 #include "image/maker.hpp"
 
 #include "base/error.hpp"
-#include "base/text.hpp"
+#include "base/text/text.hpp"
 #include "host/capability.hpp"
-#include "hypervisor/load.hpp"
-#include "hypervisor/qcow2.hpp"
+#include "hypervisor/files/qcow2.hpp"
+#include "hypervisor/open.hpp"
 #include "image/bootstrap.hpp"
 #include "image/customise.hpp"
 #include "image/fetch.hpp"
@@ -30,9 +31,9 @@ constexpr const char* raw_disk = "disk.raw";
 constexpr const char* final_disk = "image.qcow2";
 constexpr std::uint64_t mib = 1ull << 20, gib = 1ull << 30;
 constexpr std::uint64_t least_virtual_bytes = 4 * gib; ///< room for what is installed
-/// What a customised image takes beyond its source, and what Debian from packages takes in all.
+/// What customising adds to its source, and what Debian from packages takes in all.
 constexpr std::uint64_t customising_bytes = 700 * mib, bootstrap_bytes = 3 * gib;
-constexpr std::uint64_t most_compression = 3; ///< a compressed image becomes so many times as large
+constexpr std::uint64_t most_compression = 3; ///< a compressed image may grow to so many times its size
 
 std::optional<DbConfig> config_of(const Paths& paths) {
     std::error_code ignored;
@@ -42,12 +43,12 @@ std::optional<DbConfig> config_of(const Paths& paths) {
 
 class RealMaker final : public Maker {
   public:
-    RealMaker(const Paths& paths, const Order& order, Talk& talk, const Interruption& interruption)
+    RealMaker(const Paths& paths, const Order& order, Progress& progress, const Interruption& interruption)
         : paths_(paths), order_(order),
-          config_(config_of(paths)), run_{talk, [&interruption] { interruption.check(); }} {
+          config_(config_of(paths)), run_{progress, [&interruption] { interruption.check(); }} {
         require(tools());
         if (order_.customise) require_kernel();
-        if (order_.verify_boot) open_libvirt(libvirt_uri(), Access::write); // said before the work
+        if (order_.verify_boot) open_libvirt(libvirt_uri(), Access::write); // fails before the work is done
     }
 
     Inputs inputs(const Folder& bench) override {
@@ -59,7 +60,7 @@ class RealMaker final : public Maker {
         } else {
             base_ = find_base_image(run_, order_, template_url(), downloads());
             if (!base_->checked && order_.source.kind != Source::Kind::file)
-                run_.talk.warn(base_->origin + " was not checked against any digest");
+                run_.progress.warn(base_->origin + " was not checked against any digest");
             found.all = {{"sha512", base_->sha512}};
             found.origin = base_->origin;
         }
@@ -72,7 +73,7 @@ class RealMaker final : public Maker {
 
     Made make(const Folder& bench) override {
         if ((order_.customise || order_.verify_boot) && !host::kvm_works())
-            run_.talk.stage("KVM cannot be used here: guests are emulated, which takes minutes longer");
+            run_.progress.say("KVM cannot be used here: guests are emulated, which takes minutes longer");
         if (base_) verify_base_image(run_, *base_);
         check_room(bench);
         if (base_) check_sound(run_, base_->path); // a conversion reads zeros where a file was cut off
@@ -83,8 +84,8 @@ class RealMaker final : public Maker {
             convert_base(bench);
         if (order_.customise) {
             widen(bench);
-            made.packages = customise(run_, bench, raw_disk, packages_,
-                                      from_packages() ? finishing_arguments() : std::vector<std::string>{});
+            made.inside = customise(run_, bench, raw_disk, packages_,
+                                    from_packages() ? finishing_arguments() : std::vector<std::string>{});
             convert(bench, {.from = raw_disk, .from_format = "raw", .to = final_disk, .to_format = "qcow2"});
             bench.remove(raw_disk);
         }
@@ -120,7 +121,7 @@ class RealMaker final : public Maker {
 
     Folder downloads() const { return Folder::open_or_make(paths_.cache / "downloads", 0700); }
 
-    /// What the work will take, where that can be told before: the image, while it is customised also raw.
+    /// Requires room for what the work is known to take: the image, and a raw copy while it is customised.
     void check_room(const Folder& bench) const {
         std::uint64_t image = bootstrap_bytes / 2;
         if (base_)
@@ -128,8 +129,7 @@ class RealMaker final : public Maker {
                              qcow2_virtual_size(base_->path)) +
                     (order_.customise ? customising_bytes : 0);
         require_room(bench, order_.customise ? 2 * image : image, "making the template");
-        if (const auto templates = Folder::open(paths_.templates))
-            require_room(*templates, image, "the template");
+        if (const auto templates = paths_.templates.open()) require_room(*templates, image, "the template");
     }
 
     struct Conversion {
@@ -139,7 +139,7 @@ class RealMaker final : public Maker {
         const char* to_format;
     };
     void convert(const Folder& bench, const Conversion& how) {
-        run_.talk.stage(std::string("writing ") + how.to);
+        run_.progress.stage(std::string("writing ") + how.to);
         std::vector<std::string> words{"convert", "-f", how.from_format, "-O", how.to_format};
         if (how.to_format == std::string_view("qcow2")) words.insert(words.end(), {"-o", "compat=1.1"});
         words.insert(words.end(), {how.from, how.to});
@@ -158,7 +158,7 @@ class RealMaker final : public Maker {
         require_unchanged(*base_);
     }
 
-    /// cloud-init grows the file system; what is installed now has the room that the source left.
+    /// Widens the disk alone: cloud-init grows the file system. Packages get the room that the source left.
     void widen(const Folder& bench) const {
         const Fd file = bench.open_file(raw_disk, O_RDWR);
         struct stat now {};
@@ -180,9 +180,9 @@ class RealMaker final : public Maker {
 
 } // namespace
 
-std::unique_ptr<Maker> make_real(const Paths& paths, const Order& order, Talk& talk,
+std::unique_ptr<Maker> make_real(const Paths& paths, const Order& order, Progress& progress,
                                  const Interruption& interruption) {
-    return std::make_unique<RealMaker>(paths, order, talk, interruption);
+    return std::make_unique<RealMaker>(paths, order, progress, interruption);
 }
 
 } // namespace blockhost::image

@@ -1,9 +1,10 @@
-/// Asking for room before it is taken.
+// SPDX-License-Identifier: MIT
+/// Asks for room before it is taken.
 
 #include "image/room.hpp"
 
 #include "base/error.hpp"
-#include "base/text.hpp"
+#include "base/text/text.hpp"
 
 #include <fmt/format.h>
 

@@ -1,17 +1,18 @@
-/// A build of the simulated world: everything but the image is real.
+// SPDX-License-Identifier: MIT
+/// A build in the simulated world: everything but the image is real.
 
 #include "image/maker.hpp"
 
-#include "base/digest.hpp"
 #include "base/error.hpp"
 #include "base/fault.hpp"
+#include "base/text/digest.hpp"
 #include "hypervisor/simulated/image.hpp"
 
 namespace blockhost::image {
 
 namespace {
 
-constexpr std::uint64_t virtual_bytes = 2ull << 30; ///< as the world's own template
+constexpr std::uint64_t virtual_bytes = 2ull << 30; ///< as the simulated world's own template has
 
 class SimulatedMaker final : public Maker {
   public:
@@ -20,7 +21,7 @@ class SimulatedMaker final : public Maker {
     Inputs inputs(const Folder&) override {
         if (order_.source.kind != Source::Kind::file)
             return {{{"simulated", order_.source.where}}, "the simulated world"};
-        const auto content = files::read(order_.source.where);
+        const auto content = files::read(std::filesystem::path(order_.source.where));
         if (!content)
             throw Error(Code::not_found, "There is no image " + order_.source.where,
                         "give --source file: the path of a file that tells one simulated image from another");

@@ -1,9 +1,10 @@
-/// Reading --source.
+// SPDX-License-Identifier: MIT
+/// Reads --source.
 
 #include "image/source.hpp"
 
 #include "base/error.hpp"
-#include "base/text.hpp"
+#include "base/text/text.hpp"
 
 #include <filesystem>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 /// What a template is made from.
 
@@ -11,7 +12,7 @@ struct Source {
         cloud,    ///< Debian's generic cloud image, from the configured URL
         packages, ///< the host's own Debian package sources
         file,     ///< an image on this host
-        url,      ///< an image of one's own, over HTTPS
+        url,      ///< the caller's own image, over HTTPS
     } kind = Kind::cloud;
     std::string where = {}; ///< the file's path, or the URL
 };
@@ -19,7 +20,7 @@ struct Source {
 /// "cloud", "packages", "file:PATH" or "https://…". Throws Error{invalid}.
 Source parse_source(std::string_view text);
 
-/// Debian's own image, where db.yaml names none (docs/contract.md, "Configuration").
+/// The URL of Debian's image, for a db.yaml that names none (docs/contract.md, "Configuration").
 inline constexpr const char* default_template_url =
     "https://cloud.debian.org/images/cloud/bookworm/latest/debian-12-generic-amd64.qcow2";
 

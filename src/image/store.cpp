@@ -1,10 +1,12 @@
+// SPDX-License-Identifier: MIT
 /// The templates folder.
 
 #include "image/store.hpp"
 
-#include "base/digest.hpp"
 #include "base/error.hpp"
-#include "base/json.hpp"
+#include "base/text/digest.hpp"
+#include "base/text/json.hpp"
+#include "config/mounts.hpp"
 #include "config/templates.hpp"
 
 #include <algorithm>
@@ -33,7 +35,7 @@ std::string manifest_name(const std::string& id) {
     return std::string(prefix) + id + std::string(manifest_suffix);
 }
 
-/// The id in a name that ends in `suffix`; nothing when it is no name of ours.
+/// The id in a version's file name with that suffix; nothing when the name is no version's.
 std::optional<std::string> id_in(std::string_view name, std::string_view suffix) {
     if (name.size() != prefix.size() + id_digits + suffix.size() || !name.starts_with(prefix) ||
         !name.ends_with(suffix))
@@ -45,7 +47,8 @@ std::optional<std::string> id_in(std::string_view name, std::string_view suffix)
 
 std::string manifest_text(const Manifest& manifest) {
     bj::object packages;
-    for (const auto& [name, version] : manifest.packages) packages[name] = version;
+    for (const auto& [name, version] : manifest.inside.packages) packages[name] = version;
+    const auto& accounts = manifest.inside.accounts;
     return json::python_line(bj::object{{"version", manifest.id},
                                         {"made_at", format_instant(manifest.made_at)},
                                         {"made_by", manifest.made_by},
@@ -55,45 +58,36 @@ std::string manifest_text(const Manifest& manifest) {
                                         {"bytes", manifest.bytes},
                                         {"sha256", manifest.sha256},
                                         {"booted", manifest.booted},
-                                        {"packages", std::move(packages)}}) +
+                                        {"packages", std::move(packages)},
+                                        {"accounts", bj::array(accounts.begin(), accounts.end())}}) +
            "\n";
-}
-
-std::uint64_t number_in(const bj::object& object, std::string_view key) {
-    const bj::value* value = object.if_contains(key);
-    if (!value) return 0;
-    if (value->is_uint64()) return value->get_uint64();
-    return value->is_int64() && value->get_int64() > 0 ? static_cast<std::uint64_t>(value->get_int64()) : 0;
 }
 
 Manifest read_manifest(const std::string& id, const std::string& text, const std::string& path) {
     const bj::value document = json::parse(text, path);
     const auto made_at = parse_instant(json::string_or(document, "made_at", ""));
-    if (!document.is_object() || json::string_or(document, "version", "") != id || !made_at)
+    if (json::string_or(document, "version", "") != id || !made_at)
         throw Error(Code::config, path + " is not the manifest of its template version",
                     "move it and its image away if no VM stands on that");
-    const bj::object& all = document.get_object();
     Manifest manifest{.id = id,
                       .made_at = *made_at,
                       .made_by = json::string_or(document, "made_by", ""),
                       .origin = json::string_or(document, "origin", ""),
-                      .inputs = {},
-                      .packages = {},
-                      .virtual_bytes = number_in(all, "virtual_bytes"),
-                      .bytes = number_in(all, "bytes"),
+                      .inputs = json::object_in(document, "inputs"),
+                      .inside = {},
+                      .virtual_bytes = json::count_in(document, "virtual_bytes").value_or(0),
+                      .bytes = json::count_in(document, "bytes").value_or(0),
                       .sha256 = json::string_or(document, "sha256", "")};
-    if (const bj::value* inputs = all.if_contains("inputs"); inputs && inputs->is_object())
-        manifest.inputs = inputs->get_object();
-    if (const bj::value* packages = all.if_contains("packages"); packages && packages->is_object())
-        for (const auto& pair : packages->get_object())
-            if (pair.value().is_string())
-                manifest.packages[std::string(pair.key())] = std::string(pair.value().get_string());
-    const bj::value* booted = all.if_contains("booted");
-    manifest.booted = booted && booted->is_bool() && booted->get_bool();
+    for (const auto& pair : json::object_in(document, "packages"))
+        if (pair.value().is_string())
+            manifest.inside.packages[std::string(pair.key())] = std::string(pair.value().get_string());
+    for (std::string& account : json::strings_in(document, "accounts"))
+        manifest.inside.accounts.insert(std::move(account));
+    manifest.booted = json::is_true(document, "booted");
     return manifest;
 }
 
-/// Read-only for all, and root's where we are root: the owner of the folder could write to his own files.
+/// Read-only for all, and root's where we are root: the folder's owner could write to a file of his own.
 void seal(const Folder& bench, const std::string& name) {
     const Fd file = bench.open_file(name, O_RDONLY);
     if (!file) throw errno_error("cannot open", (bench.path() / name).string(), ENOENT);
@@ -108,14 +102,14 @@ std::string id_of(const bj::object& inputs) {
 }
 
 Store Store::open_or_make(const Paths& paths) {
-    std::error_code failure;
-    std::filesystem::create_directories(paths.state, failure);
-    if (failure) throw errno_error("cannot make", paths.state.string(), failure.value());
-    return Store(Folder::open_or_make(paths.templates, 0711));
+    require_mounted(paths);
+    paths.state.make();
+    paths.templates.make(0755);
+    return Store(take_templates(paths));
 }
 
 std::optional<Store> Store::open(const Paths& paths) {
-    auto folder = Folder::open(paths.templates);
+    auto folder = paths.templates.open();
     if (!folder) return std::nullopt;
     return Store(std::move(*folder));
 }
@@ -132,7 +126,8 @@ std::vector<Manifest> Store::versions() const {
 
 std::optional<Manifest> Store::version(const std::string& id) const {
     struct stat file {};
-    if (folder_.kind(image_name(id)) != Folder::Kind::file || stat(image(id).c_str(), &file) != 0)
+    if (folder_.kind(image_name(id)) != Folder::Kind::file ||
+        fstatat(folder_.fd(), image_name(id).c_str(), &file, AT_SYMLINK_NOFOLLOW) != 0)
         return std::nullopt;
     try {
         const auto text = folder_.read(manifest_name(id), manifest_max);
@@ -215,7 +210,7 @@ void Store::make_current(const std::string& id) const {
     const char* link = old_base() ? template_stand_in : template_link;
     if (id_behind(link) != id)
         files::replace_link_at(folder_.fd(), link, (folder_.path() / link).string(), image_name(id));
-    // The stand-in is preferred while it is there, so that it goes last.
+    // create prefers the stand-in while it is there, so it goes last.
     if (link != template_stand_in) folder_.remove(template_stand_in);
 }
 
@@ -248,11 +243,14 @@ void Store::clear_leftovers() const {
 }
 
 bool is_in_use(const std::filesystem::path& image) {
-    const Fd file(::open(image.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!file) {
-        if (errno == ENOENT) return false;
-        throw errno_error("cannot open", image.string(), errno);
-    }
+    const auto place = StateFolder().file_at(image); // follows no link that others made
+    if (!place) return false;
+    const Fd file(openat(place->folder.fd(), place->name.c_str(),
+                         O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)); // and waits for no FIFO
+    struct stat found {};
+    if (!file && errno == ENOENT) return false;
+    if (!file || fstat(file.get(), &found) != 0) throw errno_error("cannot open", image.string(), errno);
+    if (!S_ISREG(found.st_mode)) throw Error(Code::io, image.string() + " is not a regular file");
     struct flock whole {};
     whole.l_type = F_WRLCK;
     whole.l_whence = SEEK_SET;

@@ -1,13 +1,15 @@
-/// A transient domain, and a ping to its agent.
+// SPDX-License-Identifier: MIT
+/// Starts a transient domain, and pings its guest agent.
 
 #include "image/trial.hpp"
 
 #include "base/error.hpp"
-#include "base/text.hpp"
+#include "base/exceptions.hpp"
+#include "base/text/text.hpp"
 #include "base/time.hpp"
 #include "guest/agent.hpp"
 #include "host/capability.hpp"
-#include "hypervisor/domain_xml.hpp"
+#include "hypervisor/xml/domain.hpp"
 
 #include <algorithm>
 #include <fcntl.h>
@@ -33,19 +35,20 @@ std::string console_tail(const Folder& bench) {
                          : "its console's last lines: " + text::join(lines, " | ");
 }
 
-/// Ended in every case; where we are killed, the hypervisor ends it, and where that died, the next build.
+/// Ends in every case: by libvirt when this process is killed, by the next build when libvirtd died.
 class Trial {
   public:
     Trial(const Run& run, Hypervisor& hypervisor, const Folder& bench, const TrialSpec& spec)
         : run_(run), hypervisor_(hypervisor), bench_(bench), name_(spec.name) {
         hypervisor_.watch(name_);
-        hypervisor_.start_transient(render_trial(spec));
+        hypervisor_.start_transient(spec);
     }
     ~Trial() {
         try {
             hypervisor_.power_off(name_);
         } catch (const std::exception& error) {
-            run_.talk.warn("the domain " + name_ + " of the trial could not be stopped: " + error.what());
+            run_.progress.warn("the domain " + name_ +
+                               " of the trial could not be stopped: " + as_error(error).what());
         }
     }
     Trial(const Trial&) = delete;
@@ -101,14 +104,14 @@ bool wants_kvm(DomainType type) {
 
 } // namespace
 
-void end_lost_trials(Hypervisor& hypervisor, const Folder& bench, Talk& talk) {
+void end_lost_trials(Hypervisor& hypervisor, const Folder& bench, Progress& progress) {
     for (const DomainState& each : hypervisor.states()) {
         if (!each.name.starts_with(domain_prefix) || !is_alive(each.state)) continue;
         const auto view = hypervisor.find(each.name);
         if (!view) continue;
         const auto disks = read_domain(view->xml).disks;
         if (std::ranges::find(disks, (bench.path() / disk_name).string()) == disks.end()) continue;
-        talk.warn("ending " + each.name + ", a trial that outlived its build and libvirt's daemon");
+        progress.warn("ending " + each.name + ", a trial that outlived its build and libvirt's daemon");
         hypervisor.power_off(each.name);
     }
 }
@@ -116,8 +119,8 @@ void end_lost_trials(Hypervisor& hypervisor, const Folder& bench, Talk& talk) {
 void boot_once(const Run& run, Hypervisor& hypervisor, const Folder& bench,
                const std::filesystem::path& image, const TrialSettings& settings) {
     const bool kvm = wants_kvm(settings.domain_type);
-    run.talk.stage("booting the image once");
-    end_lost_trials(hypervisor, bench, run.talk);
+    run.progress.stage("booting the image once");
+    end_lost_trials(hypervisor, bench, run.progress);
     for (const char* name : {disk_name, console_name}) bench.remove(name);
     perform(run,
             {.tool = qemu_img,

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: MIT
 // IPv4, IPv6 and hardware addresses.
 #include "model/address.hpp"
 
-#include "base/text.hpp"
+#include "base/text/text.hpp"
 #include "base/time.hpp"
 
 #include <algorithm>
@@ -13,7 +14,7 @@ namespace blockhost {
 
 namespace {
 
-/// `text` for inet_pton; nothing when a NUL inside would hide the rest from it.
+/// `text` as a C string for inet_pton; nothing when it contains a NUL, which would hide the rest.
 std::optional<std::string> c_text(std::string_view text) {
     if (text.find('\0') != text.npos) return std::nullopt;
     return std::string(text);
@@ -24,7 +25,7 @@ struct Cidr {
     int length;
 };
 
-/// "ADDRESS/LENGTH" with a plain decimal length of 0..max.
+/// "ADDRESS/LENGTH" with a plain decimal length from 0 to `max`.
 std::optional<Cidr> split_cidr(std::string_view text, int max) {
     auto slash = text.rfind('/');
     if (slash == text.npos) return std::nullopt;
@@ -55,8 +56,8 @@ struct Run {
     std::size_t start = 8, length = 0;
 };
 
-/// The zero groups that "::" stands for: the longest run of at least two, the first of equals (RFC
-/// 5952, 4.2).
+/// The zero groups that "::" replaces: the longest run of at least two; of equal runs the first (RFC 5952,
+/// 4.2).
 Run zeros_to_compress(const std::array<unsigned, 8>& groups) {
     Run best;
     for (std::size_t i = 0; i < 8; ++i) {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 /// Network addresses, canonical by construction.
 
@@ -44,11 +45,11 @@ class Ipv6 {
     explicit Ipv6(const std::array<unsigned char, 16>& bytes) : bytes_(bytes) {}
     static std::optional<Ipv6> try_parse(std::string_view text);
     const std::array<unsigned char, 16>& bytes() const { return bytes_; }
-    /// Compressed and lower case (RFC 5952), in hex throughout as Python's ipaddress writes it.
+    /// Compressed and lower case (RFC 5952), in hex throughout like Python's ipaddress.
     std::string str() const;
     /// The lower 64 bits in hex without leading zeros ("0" for zero): the host label in a VM's FQDN.
     std::string interface_hex() const;
-    /// This address plus n; nothing when it would wrap.
+    /// This address plus `n`; nothing on overflow.
     std::optional<Ipv6> plus(std::uint64_t n) const;
     auto operator<=>(const Ipv6&) const = default;
 
@@ -63,7 +64,7 @@ class Ipv6Prefix {
     Ipv6 network() const { return network_; }
     int length() const { return length_; }
     bool contains(const Ipv6& address) const;
-    /// network()+n, when that still lies inside.
+    /// network() plus `n`, if that lies inside.
     std::optional<Ipv6> at(std::uint64_t n) const;
     std::string str() const;
 

@@ -1,9 +1,10 @@
-// The alphabets of our names.
+// SPDX-License-Identifier: MIT
+// Which characters names may have.
 #include "model/names.hpp"
 
 #include "base/error.hpp"
-#include "base/pattern.hpp"
-#include "base/text.hpp"
+#include "base/text/pattern.hpp"
+#include "base/text/text.hpp"
 #include "base/time.hpp"
 
 #include <algorithm>
@@ -12,7 +13,7 @@ namespace blockhost {
 
 namespace {
 
-// How much of a refused text a message quotes, in bytes.
+// How many bytes of a refused text a message quotes.
 constexpr std::size_t quoted = 80;
 
 bool is_digit(char c) {
@@ -43,13 +44,14 @@ bool good_wallet(std::string_view text) {
     return !text.empty() && text.size() <= 200 && std::all_of(text.begin(), text.end(), allowed);
 }
 
-/// A pattern that is none lets every wallet through, as in the engines.
 bool matches_as_python(const std::string& text, const std::string& pattern) {
     const Matching matching = match_at_start(text, pattern);
-    if (matching == Matching::too_complex)
-        throw Error(Code::config, "the engine's wallet pattern is too complex",
+    if (matching == Matching::too_complex || matching == Matching::no_pattern)
+        throw Error(Code::config,
+                    matching == Matching::no_pattern ? "the engine's wallet pattern is no regular expression"
+                                                     : "the engine's wallet pattern is too complex",
                     "update the engine, or report this to its authors");
-    return matching != Matching::no;
+    return matching == Matching::yes;
 }
 
 } // namespace
@@ -82,7 +84,7 @@ Username::Username(std::string_view text) : text_(text) {
 }
 
 Wallet::Wallet(std::string_view text, const std::string& pattern) : text_(text) {
-    if (!good_wallet(text)) { // also caps the length, before any regular expression looks at it
+    if (!good_wallet(text)) { // also bounds the length before any regular expression runs
         throw Error(Code::invalid, "Invalid wallet address: " + text::printable(text, quoted),
                     "a wallet address is 1 to 200 letters, digits, '_' or '-'");
     }

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: MIT
 #pragma once
-/// Names validated on construction: inside the program a VmName is a good name (docs/contract.md, "Names").
+/// Names that are validated on construction: a VmName is always valid (docs/contract.md, "Names").
 
 #include <compare>
 #include <optional>
@@ -8,10 +9,10 @@
 
 namespace blockhost {
 
-/// `[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}`, the whole string.
+/// The whole string is `[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}`.
 class VmName {
   public:
-    /// Throws Error{invalid} "Invalid VM name: X", X made printable and cut, with the rule as the hint.
+    /// Throws Error{invalid} "Invalid VM name: X", with X made printable and cut, and the rule as the hint.
     explicit VmName(std::string_view text);
     static std::optional<VmName> try_parse(std::string_view text);
     const std::string& str() const { return text_; }
@@ -33,14 +34,14 @@ class Username {
     std::string text_;
 };
 
-/// A wallet address: always `[A-Za-z0-9_-]{1,200}` (it goes into YAML and GECOS), and additionally whatever
-/// pattern the engine manifest declares, matched as Python's re.match does (anchored at the start only).
+/// A wallet address: always `[A-Za-z0-9_-]{1,200}` (it goes into YAML and GECOS), and in addition whatever
+/// pattern the engine manifest declares, matched like Python's re.match (anchored at the start only).
 class Wallet {
   public:
-    /// `pattern`: the engine's regular expression, or empty for none; one that does not compile counts as
-    /// none.
+    /// `pattern`: the engine's regular expression, or empty for none. Throws Error{config} when it is not a
+    /// regular expression or too complex.
     Wallet(std::string_view text, const std::string& pattern); ///< throws Error{invalid}
-    /// One read back from our own metadata or journal: only the always-rule applies.
+    /// A wallet from this program's own metadata or journal: the engine's pattern does not apply.
     static std::optional<Wallet> trusted(std::string_view text);
     const std::string& str() const { return text_; }
 
@@ -62,13 +63,13 @@ class Uuid {
     std::string text_;
 };
 
-/// This installation's identity: 32 hex digits, made once, kept in <state>/instance-id.
+/// The identity of this installation: 32 hex digits, made once, kept in <state>/instance-id.
 class InstanceId {
   public:
     static InstanceId random();
     static std::optional<InstanceId> try_parse(std::string_view text);
     const std::string& str() const { return text_; }
-    /// The first eight digits: in pool names, filter names and operation ids.
+    /// The first eight digits, for pool names, filter names and operation ids.
     std::string tag() const { return text_.substr(0, 8); }
     auto operator<=>(const InstanceId&) const = default;
 
@@ -77,8 +78,8 @@ class InstanceId {
     std::string text_;
 };
 
-/// One operation's identity: the instance's tag and eight random hex digits, so that whatever carries it is
-/// recognisably this instance's.
+/// The identity of one operation: the instance's tag and eight random hex digits. Whatever carries it is
+/// recognisable as this instance's.
 class OperationId {
   public:
     static OperationId make(const InstanceId& instance);
@@ -92,10 +93,10 @@ class OperationId {
     std::string text_;
 };
 
-/// The file name of the volume that operation `op` makes for `name`: "<name>.<operation>.qcow2". The id in it
-/// proves later whose it is, even when libvirt made the volume after its operation's process had died.
+/// The file name of the volume that operation `op` makes for `name`: "<name>.<operation>.qcow2". The id tells
+/// later whose volume it is, even when libvirt made it after the operation's process had died.
 std::string volume_name(const VmName& name, const OperationId& op);
-/// The operation in such a file name, when it is one for `name`.
+/// The operation in such a file name, if it is a volume of `name`.
 std::optional<OperationId> operation_of_volume(const VmName& name, std::string_view file_name);
 
 } // namespace blockhost

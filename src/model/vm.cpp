@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The words for record statuses and power states.
 #include "model/vm.hpp"
 
@@ -43,8 +44,9 @@ bool is_alive(PowerState state) {
     return state != PowerState::off;
 }
 
-std::string_view contract_status(PowerState state) {
-    switch (state) {
+std::string_view contract_status(std::optional<PowerState> state) {
+    if (!state) return to_string(RecordStatus::destroyed);
+    switch (*state) {
     case PowerState::running:
     case PowerState::stopping:
         return "active";

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: MIT
 /// Database: records and address lists of the VM database, and the choice of free addresses.
 
 #include "base/error.hpp"
-#include "base/text.hpp"
+#include "base/text/text.hpp"
 #include "registry/registry.hpp"
 
 #include <algorithm>
@@ -12,7 +13,7 @@ namespace {
 
 constexpr std::string_view repair_hint = "repair the file by hand, or restore it from a backup";
 
-/// Where the file keeps each kind of address.
+/// The keys for each kind of address.
 template<class Address>
 constexpr std::string_view list_key = "allocated_ips";
 template<>
@@ -44,7 +45,7 @@ std::string text_in(const JsonTree& record, std::string_view key) {
     return value ? value->as_string().value_or("") : "";
 }
 
-/// A record of an unknown status counts as live: its address must not be handed out.
+/// A record with an unknown status counts as live: its address must not be handed out.
 bool is_destroyed(const JsonTree& record) {
     return text_in(record, "status") == to_string(RecordStatus::destroyed);
 }
@@ -60,7 +61,7 @@ const JsonTree* record_of(const JsonTree& tree, const VmName& name) {
     return vms ? vms->get(name.str()) : nullptr;
 }
 
-/// The list of `Address`; nothing when the file has none.
+/// The list of addresses of this kind; nothing when the file has none.
 template<class Address>
 const JsonTree* list_in(const JsonTree& tree) {
     const JsonTree* list = tree.get(list_key<Address>);
@@ -77,7 +78,7 @@ std::vector<Address> listed(const JsonTree& tree) {
     return all;
 }
 
-/// Addresses of the records that are not destroyed, `but`'s left out.
+/// Addresses of the records that are not destroyed, except the record of `but`.
 template<class Address>
 std::vector<Address> in_use(const JsonTree& tree, const VmName* but = nullptr) {
     std::vector<Address> all;
@@ -93,7 +94,7 @@ bool contains(const std::vector<Address>& addresses, const Address& wanted) {
     return std::find(addresses.begin(), addresses.end(), wanted) != addresses.end();
 }
 
-/// Everything the database holds, sorted.
+/// All addresses that the database holds, sorted.
 template<class Address>
 std::vector<Address> held(const JsonTree& tree) {
     std::vector<Address> all = listed<Address>(tree);
@@ -117,15 +118,14 @@ void release_one(JsonTree& tree, const Address& address) {
                   [&](const JsonTree& item) { return address_of<Address>(item) == address; });
 }
 
-/// As every registering program does for vmid 0: a counter at or below it becomes 1. Numbers beyond 64 bits
-/// stay.
+/// Like every program that registers vmid 0: a counter at or below it becomes 1. Numbers beyond 64 bits stay.
 void advance_next_vmid(JsonTree& tree) {
     const JsonTree* next = tree.get("next_vmid");
     if (next && next->kind() != JsonTree::Kind::number) throw wrong_type("next_vmid", "a number");
     if (!next || next->as_int().value_or(1) <= 0) tree.set("next_vmid", JsonTree::number(1));
 }
 
-/// Keys and order are the contract's; other programs rely on an empty text, not null, where there is no IPv6.
+/// Keys and order are the contract's. Other programs expect an empty text, not null, when there is no IPv6.
 JsonTree record_tree(const NewRecord& record) {
     JsonTree tree = JsonTree::object();
     const auto text = [&](std::string_view key, std::string_view value) {
@@ -190,7 +190,7 @@ Ipv4 choose_ipv4(const Database& database, const Ipv4Pool& pool, const std::vect
 
 std::optional<Ipv6> choose_ipv6(const Database& database, const Ipv6Prefix& prefix,
                                 const std::vector<Ipv6>& taken, std::uint64_t first, std::uint64_t last) {
-    constexpr std::uint64_t first_for_vms = 2; // 0 is the network's, 1 the gateway's
+    constexpr std::uint64_t first_for_vms = 2; // 0: the network; 1: the gateway
     const std::vector<Ipv6> held_now = held<Ipv6>(database.tree());
     for (std::uint64_t offset = std::max(first, first_for_vms); offset <= last; ++offset) {
         const auto address = prefix.at(offset);
@@ -198,7 +198,7 @@ std::optional<Ipv6> choose_ipv6(const Database& database, const Ipv6Prefix& pref
         const bool is_taken =
             contains(taken, *address) || std::binary_search(held_now.begin(), held_now.end(), *address);
         if (!is_taken) return address;
-        if (offset == last) break; // `last` may be the largest number there is
+        if (offset == last) break; // `last` may be the largest possible number
     }
     return std::nullopt;
 }

@@ -1,10 +1,13 @@
-/// JsonTree: an iterative parser that keeps spellings, lookups, and the writer in Python's layout.
-/// Where the text has that layout already, what was not changed is copied.
+// SPDX-License-Identifier: MIT
+/// JsonTree: an iterative parser that keeps spellings, lookups, and a writer in Python's layout. Text that
+/// has this layout already and was not changed is copied.
 
 #include "registry/json_tree.hpp"
 
 #include "base/error.hpp"
-#include "base/text.hpp"
+#include "base/text/json.hpp"
+#include "base/text/text.hpp"
+#include "base/text/utf8.hpp"
 
 #include <algorithm>
 #include <array>
@@ -16,24 +19,24 @@ namespace blockhost {
 
 namespace {
 
-/// What Python's json reads at its default recursion limit, and its limit for the digits of an integer.
+/// Python's limits: levels at the default recursion limit, and digits of an integer.
 constexpr std::size_t max_depth = 995;
 constexpr std::size_t max_integer_digits = 4300;
 /// Objects below this size are searched without an index.
 constexpr std::size_t index_from = 32;
 constexpr char32_t replacement = 0xFFFD;
 
-/// Bytes that stand for themselves within a string.
+/// Bytes that need no decoding within a string.
 constexpr std::array<bool, 256> is_plain = [] {
     std::array<bool, 256> plain{};
     for (unsigned c = 0x20; c < 0x80; ++c) plain[c] = c != '"' && c != '\\';
     return plain;
 }();
 
-/// Of arrays and objects within each other, so many are made at once: the root and its members.
+/// Nested arrays and objects down to this level are made while parsing: the root and its members.
 constexpr std::size_t made_at_once = 2;
 
-/// Whether eight bytes of a string all stand for themselves.
+/// Whether none of eight bytes of a string needs decoding.
 bool all_plain(const char* bytes) {
     constexpr std::uint64_t ones = 0x0101010101010101, tops = 0x8080808080808080;
     std::uint64_t x;
@@ -43,7 +46,7 @@ bool all_plain(const char* bytes) {
     return ((x & tops) | control | has_zero(x ^ ones * '"') | has_zero(x ^ ones * '\\')) == 0;
 }
 
-/// What Python's layout has before a value or an end: a new line, and two blanks a level.
+/// Python's layout before a value or an end: a new line, and two blanks per level.
 std::string_view gap(std::size_t level) {
     static const std::string longest = "\n" + std::string(2 * (max_depth + 1), ' ');
     return std::string_view(longest).substr(0, 1 + 2 * level);
@@ -60,7 +63,7 @@ std::optional<unsigned> hex_value(char c) {
     return std::nullopt;
 }
 
-/// The four hex digits at `at`; nothing when they are not all there.
+/// The value of four hex digits at `at`; nothing when they are not all there.
 std::optional<char32_t> hex4(std::string_view s, std::size_t at) {
     if (s.size() < at + 4) return std::nullopt;
     char32_t value = 0;
@@ -77,30 +80,6 @@ bool is_high_surrogate(char32_t c) {
 }
 bool is_low_surrogate(char32_t c) {
     return c >= 0xDC00 && c <= 0xDFFF;
-}
-
-struct CodePoint {
-    char32_t value;
-    std::size_t length; ///< bytes
-};
-
-/// The code point that starts at `at`; nothing when the bytes are not UTF-8 (RFC 3629: no surrogates,
-/// shortest form).
-std::optional<CodePoint> decode_utf8(std::string_view s, std::size_t at) {
-    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(s[i]); };
-    const unsigned char lead = byte(at);
-    if (lead < 0x80) return CodePoint{lead, 1};
-    const std::size_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-    if (lead < 0xC2 || lead > 0xF4 || s.size() - at < length) return std::nullopt;
-    char32_t value = lead & (0x7F >> length);
-    for (std::size_t i = at + 1; i < at + length; ++i) {
-        if ((byte(i) & 0xC0) != 0x80) return std::nullopt;
-        value = value << 6 | (byte(i) & 0x3F);
-    }
-    constexpr char32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
-    if (value < smallest[length] || value > 0x10FFFF || (value >= 0xD800 && value <= 0xDFFF))
-        return std::nullopt;
-    return CodePoint{value, length};
 }
 
 void append_utf8(std::string& out, char32_t c) {
@@ -121,7 +100,7 @@ void append_utf8(std::string& out, char32_t c) {
 
 enum class LoneSurrogates { replace, keep };
 
-/// A spelling's value. `spelling` has been checked by the parser or made by escape().
+/// Decodes `spelling`, which the parser has checked or json::escaped() has made.
 std::string unescape(std::string_view spelling, LoneSurrogates surrogates) {
     std::string out;
     out.reserve(spelling.size());
@@ -152,44 +131,15 @@ std::string unescape(std::string_view spelling, LoneSurrogates surrogates) {
     return out;
 }
 
-void append_u_escape(std::string& out, char32_t unit) {
-    constexpr char digits[] = "0123456789abcdef";
-    out += "\\u";
-    for (int shift = 12; shift >= 0; shift -= 4) out += digits[unit >> shift & 0xF];
-}
-
-/// The spelling Python's ensure_ascii gives a text.
-std::string escape(std::string_view utf8) {
-    std::string out;
-    out.reserve(utf8.size());
-    for (std::size_t i = 0; i < utf8.size();) {
-        const CodePoint c = decode_utf8(utf8, i).value_or(CodePoint{replacement, 1});
-        i += c.length;
-        constexpr std::string_view special = "\"\\\b\f\n\r\t", letter = "\"\\bfnrt";
-        if (c.value < 0x80 && special.find(static_cast<char>(c.value)) != special.npos) {
-            out += '\\';
-            out += letter[special.find(static_cast<char>(c.value))];
-        } else if (c.value >= 0x20 && c.value < 0x7F) {
-            out += static_cast<char>(c.value);
-        } else if (c.value < 0x10000) {
-            append_u_escape(out, c.value);
-        } else {
-            append_u_escape(out, 0xD800 + ((c.value - 0x10000) >> 10));
-            append_u_escape(out, 0xDC00 + ((c.value - 0x10000) & 0x3FF));
-        }
-    }
-    return out;
-}
-
 } // namespace
 
-/// What is below an array or an object.
+/// The content of an array or an object.
 struct JsonTree::Children {
     std::vector<Member> members;
-    /// One for each member, or none at all when every key is written as its decoded text; so is an empty one.
+    /// The spelling of each key, empty when it equals the decoded text; no entries when all do.
     std::vector<std::string> spellings;
     std::vector<JsonTree> items;
-    /// Where the key that counts is; made at the first look, dropped when members move.
+    /// Where the counting member of each key is; made at the first lookup, dropped when members move.
     mutable std::unique_ptr<std::unordered_map<std::string_view, std::size_t>> index;
 
     Children() = default;
@@ -202,10 +152,10 @@ struct JsonTree::Children {
 
 /// An array or object as it was read.
 struct JsonTree::Raw {
-    std::shared_ptr<const std::string> document; ///< which `text` is in
+    std::shared_ptr<const std::string> document; ///< contains `text`
     std::string_view text;
-    std::size_t level; ///< how many arrays and objects it is in
-    bool laid_out;     ///< as write() would, at that level
+    std::size_t level; ///< in how many arrays and objects it lies
+    bool laid_out;     ///< laid out as write() would, at that level
 };
 
 JsonTree::JsonTree() = default;
@@ -223,7 +173,7 @@ JsonTree& JsonTree::operator=(const JsonTree& other) {
     return *this = JsonTree(other);
 }
 JsonTree& JsonTree::operator=(JsonTree&& other) noexcept {
-    // Through a local: `other` may be a part of what is about to go.
+    // Through a local, since `other` may be a part of this tree.
     JsonTree taken(std::move(other));
     kind_ = taken.kind_;
     text_.swap(taken.text_);
@@ -243,7 +193,7 @@ JsonTree JsonTree::number(std::int64_t value) {
     return {Kind::number, std::to_string(value)};
 }
 JsonTree JsonTree::string(std::string_view utf8) {
-    return {Kind::string, escape(utf8)};
+    return {Kind::string, json::escaped(utf8)};
 }
 JsonTree JsonTree::array() {
     return {Kind::array, std::string()};
@@ -298,7 +248,7 @@ JsonTree& JsonTree::set(std::string_view key, JsonTree value) {
     const auto at = position(key);
     Children& here = changing();
     if (at) return here.members[*at].second = std::move(value);
-    std::string spelling = escape(key);
+    std::string spelling = json::escaped(key);
     if (spelling == key) spelling.clear();
     here.append(std::string(key), std::move(spelling), std::move(value));
     return here.members.back().second;
@@ -318,7 +268,7 @@ bool JsonTree::erase(std::string_view key) {
     if (!position(key)) return false;
     auto& [members, spellings, items, index] = changing();
     index.reset();
-    // `key` may be one of the texts that are about to move.
+    // A copy: `key` may be one of the texts that are about to move.
     const std::string wanted(key);
     std::size_t kept = 0;
     for (std::size_t i = 0; i < members.size(); ++i) {
@@ -360,7 +310,7 @@ std::string_view JsonTree::as_read() const {
     return raw_ && raw_->laid_out && raw_->level == 0 ? raw_->text : std::string_view();
 }
 
-/// Of what write() gives, from what was read: what is about to be copied, and some room for the rest.
+/// An estimate of write()'s result: the text that is copied, and some room for the rest.
 std::size_t JsonTree::likely_size() const {
     constexpr std::size_t of_a_member = 64;
     if (raw_) return raw_->text.size();
@@ -406,10 +356,10 @@ void JsonTree::write_to(std::string& out, std::size_t level) const {
     }
 }
 
-/// Reads one text from its start to its end, without recursion.
+/// Reads one text from start to end, without recursion.
 class JsonTreeParser {
   public:
-    /// `text` is in `document`, at that level.
+    /// `text` is a part of `document` at that level.
     JsonTreeParser(std::shared_ptr<const std::string> document, std::string_view text, std::size_t level,
                    std::size_t made)
         : document_(std::move(document)), text_(text), level_(level), made_(made) {}
@@ -420,7 +370,7 @@ class JsonTreeParser {
         if (at_ == text_.size()) fail("there is no value");
         for (;;) {
             JsonTree done;
-            if (!begin_value(done)) continue; // an array or object was opened: its first value is next
+            if (!begin_value(done)) continue; // opened an array or object: its first value is next
             while (!open_.empty()) {
                 if (!open_.back().left_as_text) attach(std::move(done));
                 if (!take_separator(done)) break;
@@ -429,7 +379,7 @@ class JsonTreeParser {
         }
     }
 
-    /// Of an object whose text has been checked: calls `take` with each member's key and its value's text.
+    /// For an object whose text has been checked: calls `take` with each member's key and its value's text.
     template<class Take>
     void each_member(Take take) {
         std::string decoded;
@@ -448,7 +398,7 @@ class JsonTreeParser {
     }
 
   private:
-    /// An array or object that is being read, and the key whose value is next.
+    /// An array or object that is being read, with the key of its next value.
     struct Open {
         bool is_array, left_as_text;
         std::size_t start;
@@ -482,15 +432,15 @@ class JsonTreeParser {
         for (const char c : text_.substr(0, at_)) {
             if (c == '\n')
                 ++line, column = 1;
-            else if ((c & 0xC0) != 0x80)
+            else if (!text::continues_character(c))
                 ++column;
         }
         throw Error(Code::registry, "not valid JSON (line " + std::to_string(line) + ", column " +
                                         std::to_string(column) + ": " + std::string(what) + ")");
     }
 
-    /// Reads a scalar or an empty array or object into `value`; false when one was opened that has a value to
-    /// read. Within what is left as text nothing is made.
+    /// Reads a scalar, or an empty array or object, into `value`. Opens any other array or object and returns
+    /// false: its first value is next. Makes no values inside of what is left as text.
     bool begin_value(JsonTree& value) {
         const char c = peek();
         if (c == '[' || c == '{') return begin_children(value, c == '[' ? ']' : '}');
@@ -527,7 +477,7 @@ class JsonTreeParser {
         return false;
     }
 
-    /// Nothing but blanks until its end, which write() would leave out.
+    /// Whether only blanks precede the end; write() would leave them out.
     bool is_empty(char end) {
         const std::size_t next = text_.find_first_not_of(" \t\n\r", at_);
         if (next == text_.npos || text_[next] != end) return false;
@@ -559,7 +509,7 @@ class JsonTreeParser {
             here.node.children_->append(std::move(here.key), std::move(here.spelling), std::move(value));
     }
 
-    /// After a value: true when that ended the innermost array or object, which is moved into `done`; false
+    /// After a value: true when the innermost array or object ends here, which is moved into `done`; false
     /// when another value follows in it.
     bool take_separator(JsonTree& done) {
         const bool in_array = open_.back().is_array;
@@ -578,7 +528,7 @@ class JsonTreeParser {
         return false;
     }
 
-    /// The innermost array or object, which has ended.
+    /// Takes the innermost array or object, which has ended.
     JsonTree close() {
         Open ended = std::move(open_.back());
         open_.pop_back();
@@ -599,7 +549,7 @@ class JsonTreeParser {
         return root;
     }
 
-    /// A value whose text has been checked.
+    /// Skips a value whose text has been checked.
     void skip_value() {
         std::size_t open = 0;
         do {
@@ -614,7 +564,7 @@ class JsonTreeParser {
         } while (open > 0 || (peek() != ',' && peek() != '}' && !is_blank()));
     }
 
-    /// What stands between the quotes; `at_` is on the opening one.
+    /// The text between the quotes; `at_` is on the opening one.
     std::string_view string_spelling() {
         const std::size_t start = ++at_;
         while (at_ < text_.size()) {
@@ -629,7 +579,7 @@ class JsonTreeParser {
             if (c == '\\') {
                 skip_escape();
             } else {
-                const auto code_point = decode_utf8(text_, at_);
+                const auto code_point = text::code_point(text_, at_);
                 if (!code_point) fail("invalid UTF-8");
                 at_ += code_point->length;
             }
@@ -697,7 +647,7 @@ class JsonTreeParser {
     std::size_t level_, made_;
     std::size_t at_ = 0;
     std::vector<Open> open_;
-    std::size_t likely_members_ = 0; ///< as many as the object before: records are alike
+    std::size_t likely_members_ = 0; ///< the previous object's: records are alike
 };
 
 JsonTree JsonTree::parse(std::string text) {

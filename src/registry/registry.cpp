@@ -1,15 +1,16 @@
-/// Registry: the lock, the patient reading and the durable replacing of the VM database.
+// SPDX-License-Identifier: MIT
+/// Registry: locks, reads and durably replaces the VM database.
 
 #include "registry/registry.hpp"
 
+#include "base/accounts.hpp"
 #include "base/error.hpp"
-#include "base/lock.hpp"
+#include "base/files/lock.hpp"
+#include "base/patience.hpp"
 
 #include <cerrno>
 #include <fcntl.h>
-#include <pwd.h>
 #include <sys/stat.h>
-#include <thread>
 #include <unistd.h>
 
 namespace blockhost {
@@ -18,85 +19,84 @@ namespace {
 
 namespace fs = std::filesystem;
 
-fs::path folder_of(const fs::path& file) {
-    return file.has_parent_path() ? file.parent_path() : fs::path(".");
-}
+constexpr std::size_t largest = 64u << 20;
 
-fs::path lock_path(const fs::path& file) {
-    fs::path path = file;
-    return path += ".lock";
+std::string lock_name(const std::string& file) {
+    return file + ".lock";
 }
 
 Error registry_error(const Error& error) {
     return {Code::registry, error.message(), error.hint()};
 }
 
-Error lock_error(const fs::path& path, int error_number) {
-    return registry_error(errno_error("cannot open the VM database's lock", path.string(), error_number));
+Error lock_error(const std::string& path, int error_number) {
+    return registry_error(errno_error("cannot open the VM database's lock", path, error_number));
 }
 
-/// The lock file is left to the folder's owner, so that the services can open it after root made it. Best
-/// effort: we hold what we need. Only a plain file with one name: other users can write to the folder.
-void hand_to_folder_owner(int fd, const fs::path& folder) {
+/// Gives the lock file to the folder's owner, so that services can open a lock that root made. Best effort:
+/// the lock is open. Only for a regular file with one name: other users can write to the folder.
+void hand_to_folder_owner(int fd, const Folder& folder) {
     struct stat lock, owner;
-    if (geteuid() != 0 || fstat(fd, &lock) != 0 || stat(folder.c_str(), &owner) != 0) return;
+    if (geteuid() != 0 || fstat(fd, &lock) != 0 || fstat(folder.fd(), &owner) != 0) return;
     if (!S_ISREG(lock.st_mode) || lock.st_nlink != 1) return;
     if (lock.st_uid == owner.st_uid && lock.st_gid == owner.st_gid) return;
     if (fchown(fd, owner.st_uid, owner.st_gid) == 0) static_cast<void>(fchmod(fd, 0660));
 }
 
-/// An invalid Fd, with errno set, when there is none yet. Read-only serves where it is not ours: flock needs
-/// no more.
-Fd open_existing_lock(const fs::path& path) {
+/// Opens the lock file; an invalid Fd, with errno set, when it fails. Falls back to read-only for another
+/// user's file: flock needs no more.
+Fd open_existing_lock(const Folder& folder, const std::string& name) {
     constexpr int flags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
-    Fd fd(open(path.c_str(), O_RDWR | flags));
-    if (!fd && (errno == EACCES || errno == EROFS)) fd = Fd(open(path.c_str(), O_RDONLY | flags));
-    if (fd) hand_to_folder_owner(fd.get(), folder_of(path));
+    Fd fd(openat(folder.fd(), name.c_str(), O_RDWR | flags));
+    if (!fd && (errno == EACCES || errno == EROFS))
+        fd = Fd(openat(folder.fd(), name.c_str(), O_RDONLY | flags));
+    if (fd) hand_to_folder_owner(fd.get(), folder);
     return fd;
 }
 
-/// Readable for others until it has its owner, so that nobody is turned away in between.
-Fd make_lock(const fs::path& path) {
-    Fd fd(open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+/// Others can read it until it has its owner, so that nobody is refused meanwhile.
+Fd make_lock(const Folder& folder, const std::string& name) {
+    Fd fd(openat(folder.fd(), name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
     if (!fd) return fd;
-    hand_to_folder_owner(fd.get(), folder_of(path));
-    if (fchmod(fd.get(), 0660) != 0) throw lock_error(path, errno);
+    hand_to_folder_owner(fd.get(), folder);
+    if (fchmod(fd.get(), 0660) != 0) throw lock_error((folder.path() / name).string(), errno);
     return fd;
 }
 
-Fd open_lock(const fs::path& path) {
-    Fd fd = open_existing_lock(path);
-    if (!fd && errno == ENOENT) fd = make_lock(path);
-    if (!fd && errno == EEXIST) fd = open_existing_lock(path); // somebody was quicker
-    if (!fd) throw lock_error(path, errno);
+Fd open_lock(const Folder& folder, const std::string& name) {
+    Fd fd = open_existing_lock(folder, name);
+    if (!fd && errno == ENOENT) fd = make_lock(folder, name);
+    if (!fd && errno == EEXIST) fd = open_existing_lock(folder, name); // another process was quicker
+    if (!fd) throw lock_error((folder.path() / name).string(), errno);
     return fd;
 }
 
-/// Who owns a new database: the blockhost user where root makes it, else the folder's owner.
+/// The owner of a new database: the blockhost user when root makes it, else the folder's owner.
 files::Ownership new_file_ownership() {
     files::Ownership ownership{.mode = 0640, .uid = {}, .gid = {}};
     if (geteuid() != 0) return ownership;
-    struct passwd entry, *found = nullptr;
-    char buffer[4096];
-    if (getpwnam_r("blockhost", &entry, buffer, sizeof buffer, &found) != 0 || !found) return ownership;
-    ownership.uid = found->pw_uid;
-    ownership.gid = found->pw_gid;
+    if (const auto user = blockhost_account()) ownership.uid = user->uid, ownership.gid = user->gid;
     return ownership;
 }
 
 } // namespace
 
-Registry::Registry(fs::path file, RegistryWaits waits) : file_(std::move(file)), waits_(std::move(waits)) {}
+Registry::Registry(fs::path file, RegistryWaits waits, StateFolder state)
+    : file_(std::move(file)), waits_(std::move(waits)), state_(std::move(state)) {}
 
 void Registry::pause(std::chrono::milliseconds span) const {
     if (waits_.give_up && waits_.give_up())
         throw Error(Code::interrupted, "gave up reading the VM database " + file_.string());
-    std::this_thread::sleep_for(span);
+    pause_for(span);
 }
 
 Database Registry::read() const {
+    return read(state_.file_at(file_));
+}
+
+Database Registry::read(const Place& place) const {
     for (int left = waits_.torn_retries;; --left) {
-        auto text = files::read(file_);
+        auto text = place ? place->folder.read(place->name, largest) : std::nullopt;
         if (!text) return Database::empty();
         std::optional<JsonTree> tree;
         try {
@@ -120,43 +120,46 @@ Database Registry::read() const {
 }
 
 void Registry::change(const std::function<void(Database&)>& mutate) const {
-    const fs::path path = lock_path(file_);
-    const auto lock =
-        FileLock::take(open_lock(path), FileLock::Mode::exclusive, Deadline::in(waits_.lock), waits_.give_up);
+    const Place place = state_.file_at(file_);
+    if (!place) throw lock_error(file_.string() + ".lock", ENOENT);
+    const std::string path = (place->folder.path() / lock_name(place->name)).string();
+    const auto patience = within(waits_.end, waits_.lock);
+    const auto lock = FileLock::take(open_lock(place->folder, lock_name(place->name)),
+                                     FileLock::Mode::exclusive, Deadline::in(patience), waits_.give_up);
     if (!lock && waits_.give_up && waits_.give_up())
-        throw Error(Code::interrupted, "gave up waiting for the VM database's lock " + path.string());
+        throw Error(Code::interrupted, "gave up waiting for the VM database's lock " + path);
     if (!lock)
         throw Error(Code::registry,
-                    "VM database " + file_.string() + " is locked: another program has held " +
-                        path.string() + " for " + std::to_string(waits_.lock.count() / 1000) +
-                        " s; nothing was changed",
-                    "`fuser " + path.string() + "` shows which program that is");
+                    "VM database " + file_.string() + " is locked: another program has held " + path +
+                        " for " + std::to_string(patience.count() / 1000) + " s; nothing was changed",
+                    "`fuser " + path + "` shows which program that is");
 
-    if (const auto folder = Folder::open(folder_of(file_)))
-        folder->remove_temporaries(file_.filename().string());
-    Database database = read();
+    place->folder.remove_temporaries(place->name);
+    Database database = read(place);
     const JsonTree before = database.tree();
     mutate(database);
     if (!database.tree().as_read().empty()) return;
     const std::string after = database.tree().write();
     const bool was_laid_out = !before.as_read().empty();
-    if (was_laid_out ? after != before.as_read() : after != before.write()) write(after);
+    if (was_laid_out ? after != before.as_read() : after != before.write()) write(*place, after);
 }
 
-void Registry::write(const std::string& text) const {
+void Registry::write(const StateFolder::File& place, const std::string& text) const {
     files::Ownership fresh{.mode = 0640, .uid = {}, .gid = {}};
     auto existing = files::Existing::keep_owner_and_mode;
     struct stat old;
-    if (lstat(file_.c_str(), &old) != 0 || !S_ISREG(old.st_mode)) {
+    const bool there = fstatat(place.folder.fd(), place.name.c_str(), &old, AT_SYMLINK_NOFOLLOW) == 0;
+    if (!there || !S_ISREG(old.st_mode)) {
         fresh = new_file_ownership();
     } else if ((old.st_mode & 0600) != 0600) {
-        // A mode that would lock its owner out is the one thing not kept.
+        // Keeps the mode unless it would lock the owner out.
         fresh.mode = (old.st_mode & 0777) | 0600;
         if (geteuid() == 0) fresh.uid = old.st_uid, fresh.gid = old.st_gid;
         existing = files::Existing::overwrite_owner_and_mode;
     }
     try {
-        files::replace(file_, text, fresh, existing);
+        files::replace_at(place.folder.fd(), place.name, (place.folder.path() / place.name).string(), text,
+                          fresh, existing);
     } catch (const Error& error) {
         if (error.code() != Code::io) throw;
         throw registry_error(error);
@@ -164,11 +167,14 @@ void Registry::write(const std::string& text) const {
 }
 
 void Registry::check_writable() const {
-    const fs::path folder = folder_of(file_), lock = lock_path(file_);
-    if (faccessat(AT_FDCWD, folder.c_str(), W_OK | X_OK, AT_EACCESS) != 0)
-        throw registry_error(errno_error("cannot write the VM database into folder", folder.string(), errno));
-    if (faccessat(AT_FDCWD, lock.c_str(), R_OK, AT_EACCESS) != 0 && errno != ENOENT)
-        throw lock_error(lock, errno);
+    const Place place = state_.file_at(file_);
+    const std::string folder = place ? place->folder.path().string() : file_.parent_path().string();
+    if (!place) throw registry_error(errno_error("cannot write the VM database into folder", folder, ENOENT));
+    if (faccessat(place->folder.fd(), ".", W_OK | X_OK, AT_EACCESS) != 0)
+        throw registry_error(errno_error("cannot write the VM database into folder", folder, errno));
+    const std::string lock = lock_name(place->name);
+    if (faccessat(place->folder.fd(), lock.c_str(), R_OK, AT_EACCESS) != 0 && errno != ENOENT)
+        throw lock_error((place->folder.path() / lock).string(), errno);
 }
 
 } // namespace blockhost

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """Measures the commands against references in the same run; tests/bench/run.sh prepares the host and calls it.
 
 Parts (all, unless --part names some):
@@ -6,6 +7,7 @@ Parts (all, unless --part names some):
   one       status and metrics of one VM with a guest that answers
   domains   list, metrics --all and others as the host fills up with domains
   records   what reads or changes the VM database as that grows
+  node      the guests of a Proxmox node, of a stand-in with 200 of them
   create    where a create's time goes, alone and many at once
 
 Prints a table. With --out, results.json and the plots there are made anew; of parts that were not run the old figures
@@ -13,30 +15,33 @@ stay. Exit status 1 when a ratio breaks its bar.
 """
 
 import argparse
+import base64
 import datetime
+import hashlib
 import json
 import os
 import pathlib
 import platform
 import re
 import shutil
+import ssl
 import statistics
 import subprocess
 import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parents[0] / "system"))
+sys.path[:0] = [str(HERE.parents[0] / "system"), str(HERE.parents[0] / "pve")]
 
 import plots  # noqa: E402
 from fits import fit  # noqa: E402
 from machine import BINARY, BUILD, WALLET, Machine  # noqa: E402
 
-PARTS = ("startup", "one", "domains", "records", "create")
+PARTS = ("startup", "one", "domains", "records", "node", "create")
 LINKS = BUILD / "symlinks"
 LIBVIRT = ["-lvirt", "-lvirt-qemu"]
 PROGRAMS = {"pairs": [], "empty": [], "rewrite": ["-static"], "rawstate": ["-static"], "rawmetrics": ["-static"],
-            "rawlist": ["-static"], "rawstats": ["-static"], "metrics": LIBVIRT, "lvx": LIBVIRT}
+            "rawlist": ["-static"], "rawstats": ["-static"], "metrics": LIBVIRT, "lvx": LIBVIRT, "node": ["-lcurl"]}
 DOMAIN = ("<domain type='qemu'><name>{}</name><memory unit='MiB'>4</memory><vcpu>1</vcpu><os><type>hvm</type></os>"
           "<devices><memballoon model='none'/></devices></domain>")
 DB = "bridge: br0\nip_pool: {network: 10.9.0.0/16, start: 10, end: 12, gateway: 10.9.0.1}\n"
@@ -293,6 +298,47 @@ def records(bench, options):
     bench.pair("records", f"extend ({size} records)", [BINARY, *verbs["extend"]], "rewriting those bytes (rewrite)", rewrite,
                env, 4, rounds=max(10, bench.rounds // 4))
     keep_curves(bench, "records", curves, tuple(verbs))
+
+
+# node
+
+def node(bench, options):
+    """Time of the stand-in's is in all three; CPU time is the client's own."""
+    from node import StandIn
+    root = bench.folder / "node-root"
+    etc = root / "etc/blockhost"
+    etc.mkdir(parents=True)
+    with StandIn() as standin:
+        for number in range(200):
+            standin.add_vm(1000 + number, name=f"vm-{number}", memory=512)
+        token = root / "token"
+        token.touch(mode=0o600)
+        token.write_text(standin.token() + "\n")
+        host, _, port = standin.address.rpartition(":")
+        certificate = ssl.get_server_certificate((host, int(port)))
+        pin = "sha256//" + base64.b64encode(hashlib.sha256(public_key(certificate)).digest()).decode()
+        (etc / "agent.json").write_text(json.dumps({"platform": {
+            "kind": "proxmox", "origin": f"https://{standin.address}", "node": "pve1", "token_file": str(token), "pins": [pin]}}))
+        env = environment(root)
+        words = [BINARY, "guests", "--json"]
+        told = subprocess.run(words, env=env, capture_output=True, text=True)
+        if told.returncode != 0 or len(json.loads(told.stdout)) != 200:
+            sys.exit(told.stderr)
+        few = min(bench.rounds, 20)
+        in_c = bench.program("node", f"https://{standin.address}", "pve1", token, pin)
+        bench.pair("node", "guests, 200 of a node", words, "libcurl in C", in_c, env, bar=1.5, rounds=few)
+        bench.pair("node", "guests, 200 of a node", words, "libcurl in C", in_c, env, clock="cpu", rounds=few)
+        python = ["/usr/bin/python3", HERE / "node_py.py", host, port, "pve1", token]
+        if subprocess.run(["/usr/bin/python3", "-c", "import proxmoxer"], capture_output=True).returncode != 0:
+            print("proxmoxer: not measured, python3-proxmoxer is not installed", flush=True)
+        else:
+            bench.pair("node", "guests, 200 of a node", words, "Python's proxmoxer", python, env, bar=1, rounds=few)
+
+
+def public_key(certificate):
+    """Its DER form."""
+    shown = subprocess.run(["openssl", "x509", "-noout", "-pubkey"], input=certificate, capture_output=True, text=True, check=True)
+    return ssl.PEM_cert_to_DER_cert(shown.stdout.replace("PUBLIC KEY", "CERTIFICATE"))
 
 
 # create

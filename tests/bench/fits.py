@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """How a cost grows."""
 
 import math

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """How long metrics --all takes over many quick guests of which one has a stopped agent.
 
     tests/bench/fleet.py [COUNT [ROUNDS]]      default: 20 guests, 10 rounds; BLOCKHOST_BUILD names the build folder

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The plots of results.json: curves on logarithmic axes, and ratios against their bars; SVG without any library."""
 
 import html

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A host as a stranger meets it: a root with configuration, the program in the simulated world, and what a refusal is."""
 
 import json
@@ -5,6 +6,10 @@ import os
 import pathlib
 import re
 import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import pace  # noqa: E402
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BLOCKHOST_BUILD", TREE / "build"))
@@ -25,6 +30,10 @@ class Host:
     def run(self, *words, program=BINARY, **env):
         return subprocess.run([program, *words], env=self.env | env, cwd=self.folder, capture_output=True, text=True,
                               stdin=subprocess.DEVNULL)
+
+    def timed(self, *words, program=BINARY, **env):
+        """As run; and how many seconds it would have taken on a host with nothing else to do."""
+        return pace.timed([program, *words], env=self.env | env, cwd=self.folder)
 
     def create(self, name="vm-1", *more, wallet=WALLET, **env):
         return self.run("create", name, "--owner-wallet", wallet, "--memory", "128", "--disk", "4", "--mock", "--apply",

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A libvirt daemon on a socket of its own that speaks the RPC protocol, until it is told not to.
 
 Knows one running domain, "web". A strangeness is a function of the daemon's talk that runs instead of one answer.
@@ -33,6 +34,9 @@ def packet(program, procedure, kind, serial, status, payload=b""):
     return struct.pack(">IIIiIII", 28 + len(payload), program, 1, procedure, kind, serial, status) + payload
 
 
+TRANSIENT = 8
+"""VIR_CONNECT_LIST_DOMAINS_TRANSIENT, of which this daemon has none."""
+NO_DOMAINS = struct.pack(">II", 0, 0)
 DOMAIN = text("web") + UUID + struct.pack(">i", 1)
 ANSWERS = {
     AUTH_LIST: struct.pack(">Ii", 1, 0),
@@ -95,13 +99,15 @@ class Daemon:
             try:
                 while head := words.read(28):
                     length, program, _, procedure, _, serial, _ = struct.unpack(">IIIiIII", head)
-                    words.read(length - 28)
+                    payload = words.read(length - 28)
                     call = (program, procedure)
                     self.calls.append(call)
                     talk = Talk(connection, program, procedure, serial)
                     if call in self.strange:
                         if self.strange[call](talk) == "hang up":
                             return
+                    elif call == LIST and payload.endswith(struct.pack(">I", TRANSIENT)):
+                        talk.answer(NO_DOMAINS)
                     else:
                         talk.answer(ANSWERS[call])
             except (OSError, struct.error):

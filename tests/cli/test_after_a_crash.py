@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """docs/operations.md, "After a crash": every command there is run, and every trouble it names is made and mended."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """detect: silent, by exit status alone, without libvirt in memory; with --explain it says what there is and what is not."""
 
 import json
@@ -114,7 +115,7 @@ def test_explain_says_each_thing_in_a_line_and_the_links_status_is_the_same(host
         assert all(line.startswith(("ok      ", "missing ")) for line in lines)
         assert [line[8:].split(":")[0] for line in lines] == [
             "driver module", "libvirt client", "daemon socket", "connection", "configuration", "virtualization", "bridge",
-            "storage pool", "template", "start veto"]
+            "storage pool", "domains", "template", "definitions", "clock", "start veto"]
 
 
 def test_what_is_missing_comes_with_what_to_do(host):
@@ -176,6 +177,25 @@ def test_the_simulated_world_always_works(host):
     assert "free" in host.findings("--mock")["storage pool"]["found"]
 
 
+def test_explain_says_of_a_clock_in_doubt_that_gc_will_refuse(host):
+    assert host.findings("--mock")["clock"]["ok"] is True
+    (host.folder / "mock-world/clock-unsynchronised").touch()
+    found = host.findings("--mock")["clock"]
+    assert found["ok"] is False and "not synchronised" in found["found"] and "gc refuses" in found["found"]
+    assert "timedatectl" in found["advice"] and "--force-clock" in found["advice"]
+    (host.folder / "mock-world/clock-unsynchronised").unlink()
+    gc = json.loads('{"last_run": "2999-01-01T00:00:00+00:00"}')
+    (host.folder / "mock-world/gc.json").write_text(json.dumps(gc))
+    assert "gc ran last at 2999" in host.findings("--mock")["clock"]["found"]
+
+
 def test_wrong_words_are_refused(host):
     assert host.run("detect", "surplus").returncode == 2
     assert host.run("--bogus", program=LINK).returncode == 2
+
+
+@pytest.mark.parametrize("name", ["broker-allocation.json", "web3-defaults.yaml"])
+def test_configuration_that_a_create_would_refuse_is_not_called_good(host, name):
+    (host.etc / name).write_text("{")
+    finding = host.findings()["configuration"]
+    assert finding["ok"] is False and name in finding["found"]

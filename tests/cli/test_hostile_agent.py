@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A guest agent whose errors are meant for the operator's terminal, in the simulated world: they are quoted everywhere."""
 
 import subprocess

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Talk in systemd's journal: a socket of this test's own stands where journald's would, in a mount namespace."""
 
 import os
@@ -110,7 +111,7 @@ def test_a_hint_is_a_field_and_in_the_message(journal):
     (journal.host.etc / "db.yaml").write_text("")
     assert journal.run("gc", "--mock").returncode == 1
     last = journal.lines()[-1]
-    assert last["BLOCKHOST_HINT"] == "restore it, or run the wizard again"
+    assert last["BLOCKHOST_HINT"] == "restore it, or let the program that owns it write it again"
     assert last["MESSAGE"].endswith("; " + last["BLOCKHOST_HINT"]) and "BLOCKHOST_VM" not in last
 
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The manual: help on a terminal and the page say the same; examples can be typed; outputs are what rows say they are."""
 
 import fcntl

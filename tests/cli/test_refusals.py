@@ -1,8 +1,10 @@
+# SPDX-License-Identifier: MIT
 """What a stranger gets for wrong input: one clear sentence, what to do about it, and nothing changed."""
 
 import json
 import os
 import pathlib
+import resource
 import shutil
 import signal
 import socket
@@ -147,6 +149,84 @@ def test_a_prefix_that_is_too_small_gives_no_ipv6(host):
     run = host.create()
     assert run.returncode == 0, run.stderr
     assert json.loads(run.stdout.splitlines()[-1])["ipv6"] == ""
+    assert "WARNING: no IPv6 address is free: fd00:1::/127 has none left" in run.stderr
+
+
+def test_a_prefix_that_is_used_up_is_said_by_the_dry_run_and_by_the_create(host):
+    (host.etc / "db.yaml").write_text("bridge: br0\nip_pool: {network: 10.9.9.0/24, start: 10, end: 20, gateway: 10.9.9.1}\n"
+                                      "ipv6_pool: {start: 2, end: 3}\n")
+    (host.etc / "broker-allocation.json").write_text('{"prefix": "fd00:1::/120"}')
+    for name in ("vm-1", "vm-2"):
+        run = host.create(name)
+        assert run.returncode == 0 and "no IPv6 address is free" not in run.stderr, run.stderr
+    dry = host.run("create", "vm-3", "--owner-wallet", WALLET, "--memory", "128", "--disk", "4", "--mock")
+    for run in (dry, host.create("vm-3")):
+        assert run.returncode == 0 and json.loads(run.stdout.splitlines()[-1])["ipv6"] == ""
+        assert "no IPv6 address is free: fd00:1::/120 has none left at 2 to 3 (ipv6_pool in db.yaml)" in run.stderr
+
+
+def share(host):
+    folder = host.folder / "root/usr/share/blockhost"
+    (folder / "cloud-init/templates").mkdir(parents=True)
+    return folder
+
+
+TORN = {
+    "db.yaml": ("bridge: br0\nip_po", "line 2, column 1"),
+    "web3-defaults.yaml": ("auth: {otp_length: ", "line 1, column"),
+    "broker-allocation.json": ('{"prefix": "fd00:1::/12', "line 1, column"),
+    "engine.json": ('{"constraints": {\n"address_pattern": "^0x', "line 2, column"),
+    "network-mode": ("no mode\nat all", "is not a network mode"),
+}
+
+
+def config_file(host, name):
+    if name == "network-mode":
+        (host.etc / "network-modes.enabled/none.json").unlink()
+    return share(host) / name if name == "engine.json" else host.etc / name
+
+
+@pytest.mark.parametrize("name", TORN)
+def test_a_torn_configuration_file_is_named_with_its_place_and_nothing_is_made(host, name):
+    torn, place = TORN[name]
+    config_file(host, name).write_text(torn)
+    refused(host, host.create(), name, place)
+    assert host.everything() == {}
+
+
+@pytest.mark.parametrize("name", [*TORN, "nft-auth.yaml"])
+@pytest.mark.parametrize("how", ["empty", "blank", "folder"])
+def test_an_empty_or_unreadable_configuration_file_is_not_an_absent_one(host, name, how):
+    path = share(host) / "cloud-init/templates/nft-auth.yaml" if name == "nft-auth.yaml" else config_file(host, name)
+    path.unlink(missing_ok=True)
+    path.mkdir() if how == "folder" else path.write_text("" if how == "empty" else " \n\n")
+    refused(host, host.create(), name, "is a directory" if how == "folder" else "is empty")
+    dry = host.run("create", "vm-1", "--owner-wallet", WALLET, "--memory", "128", "--disk", "4", "--mock")
+    refused(host, dry, name)
+    assert not [p for p in host.everything() if "domains" in p or "vms/" in p or "cloud-init" in p]
+
+
+@pytest.mark.parametrize("prefix, why", [("fe80::/64", "link-local"), ("ff02::/64", "multicast"), ("::1/128", "loopback"),
+                                         ("fd00::", "expected an IPv6 prefix"), ("10.0.0.0/8", "expected an IPv6 prefix")])
+def test_a_prefix_whose_addresses_no_machine_can_have_is_refused(host, prefix, why):
+    (host.etc / "broker-allocation.json").write_text(json.dumps({"prefix": prefix}, indent=1))
+    refused(host, host.create(), "broker-allocation.json: line 2, column 12: prefix: ", why)
+    assert host.everything() == {}
+
+
+@pytest.mark.parametrize("network, why", [("127.0.0.0/24", "loopback"), ("224.0.0.0/24", "multicast"),
+                                          ("169.254.0.0/16", "link-local"), ("0.0.0.0/0", "no machine")])
+def test_a_pool_whose_addresses_no_machine_can_have_is_refused(host, network, why):
+    (host.etc / "db.yaml").write_text(f"bridge: br0\nip_pool:\n  network: {network}\n")
+    refused(host, host.create(), "db.yaml: line 3, column 12: ip_pool.network: ", why)
+    assert host.everything() == {}
+
+
+@pytest.mark.parametrize("allocation", ['{"prefix": ""}', '{"prefix": "", "broker_node": "", "registry": "", "mode": "manual"}'])
+def test_the_empty_prefix_of_manual_mode_means_no_ipv6(host, allocation):
+    (host.etc / "broker-allocation.json").write_text(allocation)
+    run = host.create()
+    assert run.returncode == 0 and json.loads(run.stdout.splitlines()[-1])["ipv6"] == "" and "IPv6" not in run.stderr
 
 
 def test_a_taken_name_is_refused_and_a_destroyed_one_is_free(host):
@@ -220,8 +300,10 @@ def test_a_libvirt_without_a_socket_is_said_by_each_verb_and_nothing_changes(hos
     if verb == "status":
         assert (run.returncode, run.stdout) == (0, "unknown\n")
         assert "reach" in run.stderr
-    elif verb in ("list", "recover"):
+    elif verb == "list":
         assert run.returncode == 0
+    elif verb == "recover":  # whether an empty state folder is all there is, only libvirt's domains can tell
+        assert run.returncode == 12 and "reach" in run.stderr, run.stderr
     else:
         assert run.returncode == 1 and ("reach" in run.stderr or "not a bridge" in run.stderr), run.stderr
     assert not (host.folder / "root/var/lib/blockhost/vms.json").exists()
@@ -286,10 +368,7 @@ def test_a_fifo_in_place_of_a_file_keeps_nobody_waiting(host, place):
     os.mkfifo(host.etc / place)
     run = subprocess.run([BINARY, "create", "vm-1", "--owner-wallet", WALLET, "--mock", "--disk", "4"], env=host.env,
                          cwd=host.folder, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=10)
-    if place == "db.yaml":
-        refused(host, run, "not a regular file")
-    else:
-        assert run.returncode == 0, "an allocation that cannot be read means no IPv6"
+    refused(host, run, place, "not a regular file")
 
 
 def test_an_empty_db_yaml_is_a_torn_one(host):
@@ -316,6 +395,8 @@ def test_a_bad_ssh_key_is_refused_by_a_dry_run_too(host):
 
 
 def test_status_answers_unknown_where_it_may_not_write_its_simulated_world():
+    if os.geteuid() != 0:
+        pytest.skip("only root can call the program as somebody else")
     folder = pathlib.Path(tempfile.mkdtemp(dir="/var/tmp"))
     try:
         folder.chmod(0o755)
@@ -327,12 +408,12 @@ def test_status_answers_unknown_where_it_may_not_write_its_simulated_world():
         shutil.rmtree(folder)
 
 
-@pytest.mark.parametrize("number", [1, 2, 15])
+@pytest.mark.parametrize("number", [1, 2, 3, 10, 12, 14, 15, 24, 26, 27, 29, 30])
 def test_a_create_that_is_hung_up_interrupted_or_terminated_is_undone(host, number):
     behave(host, agent="silent")
     run = subprocess.Popen([BINARY, "create", "vm-1", "--owner-wallet", WALLET, "--memory", "128", "--disk", "4", "--mock",
                             "--apply"], env=host.env, cwd=host.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                           text=True, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))  # not as under nohup
+                           text=True, preexec_fn=lambda: signal.signal(number, signal.SIG_DFL))  # not as under nohup
     for line in run.stderr:
         if "waiting for the guest agent" in line:
             break
@@ -341,3 +422,85 @@ def test_a_create_that_is_hung_up_interrupted_or_terminated_is_undone(host, numb
     assert run.returncode == 128 + number
     assert json.loads(out)["status"] == "error"
     assert not [p for p in host.everything() if "domains" in p or "vms/" in p or "cloud-init" in p]
+
+
+@pytest.mark.parametrize("most", [0, 300, 1000, 2500])
+def test_a_create_whose_files_may_not_grow_fails_and_is_undone(host, most):
+    """SIGXFSZ is no death: what is written fails, and the create is undone, now or by recover."""
+    assert host.create("other").returncode == 0
+    before = host.everything()
+    run = subprocess.run([BINARY, "create", "vm-1", "--owner-wallet", WALLET, "--memory", "128", "--disk", "4", "--mock",
+                          "--apply"], env=host.env, cwd=host.folder, capture_output=True, text=True, stdin=subprocess.DEVNULL,
+                         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)))
+    assert run.returncode == 1, (run.returncode, run.stderr)
+    assert "File too large" in run.stderr and "filesystem error" not in run.stderr
+    assert host.run("recover", "--all", "--mock").returncode == 0
+    assert {path: kept for path, kept in host.everything().items() if "history" not in path} == before
+    assert host.create().returncode == 0
+
+
+@pytest.mark.parametrize("words", [("list",), ("status", "x"), ("create", "x", "--owner-wallet", WALLET, "--apply"),
+                                   ("destroy", "x"), ("metrics", "--all"), ("gc",), ("recover", "--all"), ("boot",),
+                                   ("templates",), ("detect", "--explain"), ("setup", "storage"), ("throttle", "--due")])
+def test_a_file_in_place_of_the_simulated_world_is_said_in_words_of_ours(host, words):
+    (host.folder / "mock-world").write_text("a file")
+    run = host.run(*words, "--mock")
+    for nobodys in ("filesystem error", "terminate called", "std::", "basic_string", "what()", "fault of its own"):
+        assert nobodys not in run.stdout + run.stderr, run.stderr
+    assert run.returncode == 0 or "mock-world" in run.stdout + run.stderr  # some have nothing to look at there
+    assert (host.folder / "mock-world").read_text() == "a file"
+
+
+@pytest.mark.parametrize("words", [("recover", "--js", "a", "b"), ("recover", "--all", "--jso", "--nonsense"),
+                                   ("throttle", "--js", "nobody", "--show"), ("recover", "--nonsense", "--json")])
+def test_a_failure_is_a_document_however_json_was_asked_for(host, words):
+    run = host.run(*words, "--mock")
+    assert run.returncode != 0 and json.loads(run.stdout)["status"] == "error"
+
+
+def test_json_behind_the_end_of_options_is_an_operand(host):
+    run = host.run("recover", "--", "--json", "surplus")
+    assert run.returncode == 2 and run.stdout == ""
+
+
+@pytest.mark.parametrize("verb", ["recover", "boot", "templates"])
+def test_an_exit_status_that_occurs_is_in_the_help(host, verb):
+    section = host.run(verb, "--help").stdout.split("Exit status")[1]
+    assert "\n  1 " in section, section
+
+
+def test_recover_ends_with_1_where_an_operation_cannot_be_finished(host):
+    assert host.create("vm-1", BLOCKHOST_FAULT="kill@75").returncode < 0
+    host.behave(down=True)
+    assert host.run("recover", "--all", "--mock").returncode in (1, 12)
+
+
+@pytest.mark.parametrize("token, told", [
+    ("7", 7), ("0", 0), ("9007199254740991", 9007199254740991), ("9007199254740992", "9007199254740992"),
+    (str(2 ** 256 - 1), str(2 ** 256 - 1)), ("007", 7)])
+def test_a_token_id_has_256_bits_and_reaches_the_guest_whole(host, token, told):
+    templates = share(host) / "cloud-init/templates"
+    (templates / "nft-auth.yaml").write_text("#cloud-config\nusers:\n  - name: ${USERNAME}\n    gecos: wallet=${WALLET_ADDRESS}\n"
+                                              "# token ${NFT_TOKEN_ID}\n")
+    run = host.create("vm-1", "--nft-token-id", token)
+    assert run.returncode == 0, run.stderr
+    assert json.loads(run.stdout.splitlines()[-1])["nft_token_id"] == told
+    seed = b"".join(path.read_bytes() for path in (host.folder / "mock-world/cloud-init/vm-1").iterdir())
+    assert f"# token {told}\n".encode() in seed
+
+
+@pytest.mark.parametrize("token", ["-1", str(2 ** 256), "1e3", "0x7", ""])
+def test_what_is_no_token_id_is_refused(host, token):
+    refused(host, host.create("vm-1", f"--nft-token-id={token}"), "nft-token-id", "token id")
+    assert host.everything() == {}
+
+
+def test_the_bridges_mtu_reaches_the_domain_and_the_guest(host):
+    assert host.create("usual").returncode == 0
+    (host.folder / "mock-world/mtu").write_text("1400\n")
+    assert host.create("small").returncode == 0
+    domain, seed = host.folder / "mock-world/domains", host.folder / "mock-world/cloud-init"
+    texts = {name: ((domain / f"{name}.xml").read_text(), b"".join(path.read_bytes() for path in (seed / name).iterdir()))
+             for name in ("usual", "small")}
+    assert '<mtu size="1400"' in texts["small"][0] and b"mtu: 1400" in texts["small"][1]
+    assert "<mtu" not in texts["usual"][0] and b"mtu" not in texts["usual"][1]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the root agent's plugin and the program behind it answer to requests, good and bad, in the simulated world."""
 
 import importlib.util
@@ -229,14 +230,12 @@ def test_what_is_taken_up_after_its_caller_gave_up_is_not_carried_out(actions):
                                              + 60000})["ok"]
 
 
-def test_an_address_outside_of_the_pool_does_not_keep_the_other_from_being_set(actions):
+def test_an_address_outside_of_the_pool_is_not_set_whoever_names_it(actions):
     record = json.loads((actions.host.folder / "mock-db.json").read_text())["vms"]["vm-1"]
     (actions.host.etc / "db.yaml").write_text((actions.host.etc / "db.yaml").read_text()
                                               .replace("10.9.9.0/24, start: 10, end: 12, gateway: 10.9.9.1",
                                                        "10.8.8.0/24, start: 10, end: 12, gateway: 10.8.8.1"))
     place = {"name": "vm-1", "operation": "", "step": "place",
              "with": {"bridge": "br0", "mac": "52:54:00:00:00:01", "ip": record["ip_address"], "ipv6": ""}}
-    assert actions.ACTIONS["vm-step"](place) == {"ok": True, "problems": []}, "its own domain names it"
-    domain = world(actions, "domains/vm-1.xml")
-    domain.write_text(domain.read_text().replace(record["ip_address"], "10.9.9.77"))
+    assert record["ip_address"] in world(actions, "domains/vm-1.xml").read_text()
     assert "is not an address for VMs" in actions.ACTIONS["vm-step"](place)["problems"][0]

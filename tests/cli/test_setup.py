@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """setup, in the simulated world: what each step answers, warns of and refuses, and that a refusal changes nothing."""
 
 import json
@@ -398,3 +399,46 @@ def test_the_steps_prepare_a_host_on_which_create_works(host):
         done(host, step)
     (host.etc / "db.yaml").write_text(db_yaml(host))
     assert host.create().returncode == 0
+
+@pytest.mark.parametrize("path", ["/", "/etc", "/etc/blockhost", "/usr", "/usr/share/x", "/bin", "/lib64", "/boot", "/dev/shm",
+                                  "/proc/1", "/sys", "/run/blockhost", "/var", "/var/lib", "/var/lib/", "/var//log", "/home",
+                                  "/root", "/tmp", "/srv/../etc", "/var/run/x"])
+@pytest.mark.parametrize("step", ["storage", "db-config"])
+def test_a_folder_of_the_systems_is_no_place_for_disks(host, step, path):
+    assert "a folder of its own" in bad_fields(host, step, "--path", path)["path"]
+
+
+def test_a_db_yaml_with_a_folder_of_the_systems_for_disks_is_refused_with_its_place(host):
+    (host.etc / "db.yaml").write_text(DB + "storage_path: /etc\n")
+    refused(host, host.create(), "db.yaml: line 3, column 15: storage_path: expected the absolute path of a folder of its own")
+    assert host.everything() == {}
+
+
+def test_a_dry_run_does_not_say_that_it_has_changed_the_file(host):
+    with_db_yaml(host, HAND_WRITTEN)
+    words = ("setup", "db-config", "--gateway", "192.168.1.2", "--mock")
+    last = host.run(*words, "--dry-run").stdout.splitlines()[-1]
+    assert last.endswith("db.yaml would change; nothing was written") and not (host.world / "db.yaml").exists()
+    assert host.run(*words).stdout.splitlines()[-1].endswith("db.yaml has changed")
+    assert host.run(*words, "--dry-run").stdout.splitlines()[-1].endswith("db.yaml would stay as it is")
+    assert host.run(*words).stdout.splitlines()[-1].endswith("db.yaml is as it was")
+
+
+def test_a_link_to_db_yaml_is_written_through_and_stays(host):
+    with_db_yaml(host, HAND_WRITTEN)
+    done(host, "db-config", "--gateway", "192.168.1.2")
+    elsewhere = host.folder / "kept/settings.yaml"
+    elsewhere.parent.mkdir()
+    (host.world / "db.yaml").rename(elsewhere)
+    (host.world / "db.yaml").symlink_to("../kept/settings.yaml")
+    assert done(host, "db-config", "--gateway", "192.168.1.3")["changed"] is True
+    assert os.readlink(host.world / "db.yaml") == "../kept/settings.yaml"
+    assert "192.168.1.3" in elsewhere.read_text() and not elsewhere.is_symlink()
+    assert sorted(path.name for path in elsewhere.parent.iterdir()) == ["settings.yaml"]
+
+
+def test_a_link_in_place_of_db_yaml_that_leads_nowhere_is_refused(host):
+    (host.world / "db.yaml").symlink_to("/nowhere/db.yaml")
+    run = host.run("setup", "db-config", "--gateway", "10.9.9.2", "--mock")
+    refused(host, run, "db.yaml is a link that leads nowhere; nothing was changed", status=run.returncode)
+    assert run.returncode != 0 and os.readlink(host.world / "db.yaml") == "/nowhere/db.yaml"

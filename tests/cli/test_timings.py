@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """create --timings: where the time went, on stderr, without a word more on stdout."""
 
 import json

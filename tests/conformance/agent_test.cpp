@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What every driver says of a guest agent that cannot be asked.
 
 #include "stage.hpp"
@@ -27,7 +28,7 @@ TEST_CASE("an agent that is not connected is not responding, however long it is 
     if (driver() == Driver::test) return skip("the test driver has no guest agent");
     Stage stage;
     auto name = stage.name("quiet");
-    stage.hypervisor().define(stage.tiny_domain(name, Uuid::random().str(), channel));
+    stage.define(stage.tiny_domain(name, Uuid::random().str(), channel));
     stage.hypervisor().start(name);
     for (int seconds : {1, 2, 2, 30})
         CHECK_THAT(words(stage, name, seconds),
@@ -38,7 +39,7 @@ TEST_CASE("a domain that has no channel for an agent is told from one whose agen
     if (driver() == Driver::test) return skip("the test driver has no guest agent");
     Stage stage;
     auto name = stage.name("without");
-    stage.hypervisor().define(stage.tiny_domain(name, Uuid::random().str()));
+    stage.define(stage.tiny_domain(name, Uuid::random().str()));
     stage.hypervisor().start(name);
     CHECK_THAT(words(stage, name, 1), Catch::Contains("not configured"));
 }

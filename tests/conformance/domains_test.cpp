@@ -1,10 +1,12 @@
+// SPDX-License-Identifier: MIT
 // The life of a domain, the same behind every driver.
 
 #include "stage.hpp"
 
-#include "hypervisor/domain_xml.hpp"
+#include "hypervisor/xml/domain.hpp"
 #include "model/names.hpp"
 
+#include <algorithm>
 #include <thread>
 
 using namespace blockhost;
@@ -20,7 +22,7 @@ constexpr const char* agent_channel =
 /// A defined domain.
 std::string defined(Stage& stage, const std::string& what, const std::string& devices = "") {
     auto name = stage.name(what);
-    stage.hypervisor().define(stage.tiny_domain(name, Uuid::random().str(), devices));
+    stage.define(stage.tiny_domain(name, Uuid::random().str(), devices));
     return name;
 }
 
@@ -45,7 +47,7 @@ TEST_CASE("a defined domain is off, persistent, and shows its own definition") {
     Stage stage;
     auto name = stage.name("fresh");
     auto uuid = Uuid::random().str();
-    stage.hypervisor().define(stage.tiny_domain(name, uuid));
+    stage.define(stage.tiny_domain(name, uuid));
     CHECK(stage.hypervisor().state(name) == PowerState::off);
     auto view = stage.hypervisor().find(name);
     REQUIRE(view);
@@ -75,6 +77,8 @@ TEST_CASE("our mark can be written into a domain, running or off, written anew a
         const DomainMark mark{.instance = instance,
                               .operation = "1",
                               .state_folder = "/s",
+                              .name = name,
+                              .uuid = "u",
                               .ip = {},
                               .ipv6 = {},
                               .wallet = "0xab",
@@ -82,7 +86,7 @@ TEST_CASE("our mark can be written into a domain, running or off, written anew a
                               .network_mode = "none",
                               .expires_at = "",
                               .created_at = ""};
-        stage.hypervisor().set_metadata(name, instance.empty() ? "" : render_mark(VmName(name), mark));
+        stage.hypervisor().set_metadata(name, instance.empty() ? std::nullopt : std::optional(mark));
         const auto read = read_mark(stage.hypervisor().find(name)->xml);
         return read ? read->instance + " " + read->wallet : "none";
     };
@@ -96,25 +100,24 @@ TEST_CASE("a name or a uuid that is taken cannot be defined again") {
     Stage stage;
     auto name = stage.name("taken"), other = stage.name("other");
     auto uuid = Uuid::random().str();
-    stage.hypervisor().define(stage.tiny_domain(name, uuid));
-    CHECK(code_of([&] { stage.hypervisor().define(stage.tiny_domain(name, Uuid::random().str())); }) ==
-          Code::exists);
+    stage.define(stage.tiny_domain(name, uuid));
+    CHECK(code_of([&] { stage.define(stage.tiny_domain(name, Uuid::random().str())); }) == Code::exists);
     if (driver() == Driver::test) return skip("the test driver defines a second domain with the same uuid");
-    CHECK(code_of([&] { stage.hypervisor().define(stage.tiny_domain(other, uuid)); }) == Code::exists);
+    CHECK(code_of([&] { stage.define(stage.tiny_domain(other, uuid)); }) == Code::exists);
 }
 
 TEST_CASE("defining the same domain again succeeds") {
     Stage stage;
     auto name = stage.name("twice");
     auto xml = stage.tiny_domain(name, Uuid::random().str());
-    stage.hypervisor().define(xml);
-    stage.hypervisor().define(xml);
+    stage.define(xml);
+    stage.define(xml);
     CHECK(stage.hypervisor().state(name) == PowerState::off);
 }
 
 TEST_CASE("what is no domain definition is refused as the hypervisor's words") {
     Stage stage;
-    CHECK(code_of([&] { stage.hypervisor().define("<domain><name>x"); }) == Code::hypervisor);
+    CHECK(code_of([&] { stage.define("<domain><name>x"); }) == Code::hypervisor);
 }
 
 TEST_CASE("a started domain runs, and starting it again is no error") {
@@ -189,6 +192,48 @@ TEST_CASE("a domain undefined while it runs is gone once it is off") {
     CHECK_FALSE(stage.hypervisor().state(name));
 }
 
+TEST_CASE("a domain undefined while it runs can be defined again from what it runs with") {
+    Stage stage;
+    auto name = defined(stage, "again");
+    auto& hypervisor = stage.hypervisor();
+    const auto is_undefined = [&] {
+        const auto names = hypervisor.undefined();
+        return std::find(names.begin(), names.end(), name) != names.end();
+    };
+    hypervisor.start(name);
+    const auto before = hypervisor.find(name);
+    CHECK_FALSE(is_undefined());
+    hypervisor.redefine(name); // nothing to do
+    if (driver() == Driver::test)
+        return skip("the test driver keeps no domain that is undefined while it runs");
+    hypervisor.undefine(name);
+    CHECK(is_undefined());
+    REQUIRE(hypervisor.find(name));
+    CHECK_FALSE(hypervisor.find(name)->persistent);
+    hypervisor.redefine(name);
+    CHECK_FALSE(is_undefined());
+    CHECK(hypervisor.find(name)->persistent);
+    CHECK(hypervisor.find(name)->xml == before->xml);
+    hypervisor.power_off(name);
+    REQUIRE(hypervisor.find(name));
+    CHECK(hypervisor.find(name)->uuid == before->uuid);
+    CHECK(code_of([&] { hypervisor.redefine(stage.name("nobody")); }) == Code::not_found);
+}
+
+TEST_CASE("a state comes with its reason, and nothing keeps the disks of a domain without trouble") {
+    Stage stage;
+    auto name = defined(stage, "why");
+    CHECK_FALSE(stage.hypervisor().power(stage.name("nobody")));
+    stage.hypervisor().start(name);
+    CHECK(stage.hypervisor().power(name) == Power{PowerState::running, "booted"});
+    for (const auto& each : stage.hypervisor().states())
+        if (each.name == name) CHECK(each.reason == "booted");
+    CHECK(stage.hypervisor().disk_trouble(name, 5s).empty());
+    stage.hypervisor().power_off(name);
+    CHECK(stage.hypervisor().power(name) == Power{PowerState::off, "destroyed"});
+    CHECK(stage.hypervisor().disk_trouble(name, 5s).empty());
+}
+
 TEST_CASE("an agent command to a domain that is off fails by its state") {
     if (driver() == Driver::test) return skip("the test driver has no guest agent");
     Stage stage;
@@ -253,14 +298,14 @@ TEST_CASE("the uses show every domain's memory, and the mark of those that are m
     std::string xml = stage.tiny_domain(marked, Uuid::random().str());
     xml.insert(xml.find("<memory"), std::string("<metadata><bh:vm xmlns:bh='") + metadata_namespace +
                                         "' instance='mine' operation='op'/></metadata>");
-    stage.hypervisor().define(xml);
-    stage.hypervisor().define(stage.tiny_domain(plain, Uuid::random().str()));
+    stage.define(xml);
+    stage.define(stage.tiny_domain(plain, Uuid::random().str()));
     int seen = 0;
     for (const DomainUse& use : stage.hypervisor().uses()) {
         if (use.name != marked && use.name != plain) continue;
         ++seen;
         CHECK(use.memory_mib == 32);
-        const auto mark = read_mark(use.metadata);
+        const auto mark = claim_of(use).unproven();
         CHECK(mark.has_value() == (use.name == marked));
         if (mark) CHECK((mark->instance == "mine" && mark->operation == "op"));
     }
@@ -272,13 +317,13 @@ TEST_CASE("a domain started without a definition runs, and is gone when it stops
         return skip("the test driver has no domains that end with their connection");
     Stage stage;
     auto name = stage.name("passing");
-    stage.hypervisor().start_transient(stage.tiny_domain(name, Uuid::random().str()));
+    auto domain = stage.passing_domain(name);
+    stage.hypervisor().start_transient(domain);
     CHECK(stage.hypervisor().state(name) == PowerState::running);
     REQUIRE(stage.hypervisor().find(name));
     CHECK_FALSE(stage.hypervisor().find(name)->persistent);
-    CHECK(code_of([&] {
-              stage.hypervisor().start_transient(stage.tiny_domain(name, Uuid::random().str()));
-          }) == Code::exists);
+    domain.uuid = Uuid::random();
+    CHECK(code_of([&] { stage.hypervisor().start_transient(domain); }) == Code::exists);
     stage.hypervisor().power_off(name);
     CHECK_FALSE(stage.hypervisor().state(name));
 }
@@ -289,7 +334,7 @@ TEST_CASE("a domain started without a definition ends with the connection that s
     auto name = stage.name("bound");
     {
         auto other = stage.another();
-        other->start_transient(stage.tiny_domain(name, Uuid::random().str()));
+        other->start_transient(stage.passing_domain(name));
         CHECK(stage.hypervisor().state(name) == PowerState::running);
     }
     const auto deadline = Deadline::in(20s);
@@ -306,10 +351,10 @@ TEST_CASE("what a domain runs with is shown beside what it is defined as by now"
         const auto at = xml.find("<memory"), end = xml.find("</memory>");
         return xml.replace(at, end - at, "<memory unit='MiB'>" + mebibytes);
     };
-    stage.hypervisor().define(with_memory("24"));
+    stage.define(with_memory("24"));
     CHECK(stage.hypervisor().other_definitions(name).empty());
     stage.hypervisor().start(name);
-    stage.hypervisor().define(with_memory("48"));
+    stage.define(with_memory("48"));
     const auto others = stage.hypervisor().other_definitions(name);
     REQUIRE(others.size() == 1);
     CHECK(read_domain(others[0]).memory_mib == 24);

@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: MIT
 // Figures of domains in one call, the same behind every driver.
 
 #include "stage.hpp"
 
-#include "hypervisor/domain_xml.hpp"
+#include "hypervisor/simulated/image.hpp"
 #include "model/names.hpp"
 
 #include <algorithm>
@@ -16,7 +17,7 @@ namespace {
 
 std::string defined(Stage& stage, const std::string& what) {
     auto name = stage.name(what);
-    stage.hypervisor().define(stage.tiny_domain(name, Uuid::random().str()));
+    stage.define(stage.tiny_domain(name, Uuid::random().str()));
     return name;
 }
 
@@ -76,7 +77,7 @@ TEST_CASE("a domain that is off has its state and its uuid, and no run") {
     Stage stage;
     const auto name = stage.name("off");
     const auto uuid = Uuid::random().str();
-    stage.hypervisor().define(stage.tiny_domain(name, uuid));
+    stage.define(stage.tiny_domain(name, uuid));
     const auto all = stage.hypervisor().stats({name}, 5s);
     REQUIRE(all.size() == 1);
     CHECK(all[0].state == PowerState::off);
@@ -123,10 +124,11 @@ TEST_CASE("the disks of a domain are counted, and the first one's size is told")
     if (driver() != Driver::qemu) return skip("only QEMU has disks that are read");
     const auto name = stage.name("disk");
     const auto pool = stage.pool("disks");
-    const auto volume = stage.hypervisor().create_volume(
-        pool, "<volume><name>d.qcow2</name><capacity>8388608</capacity><target>"
-              "<format type='qcow2'/></target></volume>");
-    stage.hypervisor().define(
+    const auto base = stage.folder() / "base.qcow2";
+    simulated::make_qcow2(base, 1 << 20, "");
+    std::filesystem::permissions(base, std::filesystem::perms::all, std::filesystem::perm_options::add);
+    const auto volume = stage.hypervisor().create_volume(pool, {"d.qcow2", 8388608, base.string()});
+    stage.define(
         stage.tiny_domain(name, Uuid::random().str(),
                           "<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='" +
                               volume.path + "'/><target dev='vda' bus='virtio'/></disk>"));

@@ -1,10 +1,14 @@
+// SPDX-License-Identifier: MIT
 // See stage.hpp.
 
 #include "stage.hpp"
 
 #include "base/process.hpp"
 #include "base/time.hpp"
+#include "hypervisor/open.hpp"
 #include "hypervisor/rpc/driver.hpp"
+#include "hypervisor/simulated/image.hpp"
+#include "tests/unit/defined_by_others.hpp"
 
 #include <cstdio>
 #include <cstdlib>
@@ -24,6 +28,10 @@ constexpr const char* spoken = "rpc";
 std::string chosen() {
     const char* set = std::getenv("BLOCKHOST_CONFORMANCE");
     return set && *set ? set : "simulated";
+}
+
+std::string uri() {
+    return chosen() == spoken ? "qemu:///system" : chosen();
 }
 
 void ip_link(std::vector<std::string> arguments) {
@@ -46,9 +54,8 @@ void regardless(Call call) {
 } // namespace
 
 Driver driver() {
-    auto uri = chosen();
-    if (uri == "simulated") return Driver::simulated;
-    return uri.starts_with("test:") ? Driver::test : Driver::qemu;
+    if (chosen() == "simulated") return Driver::simulated;
+    return uri().starts_with("test:") ? Driver::test : Driver::qemu;
 }
 
 void skip(const std::string& reason) {
@@ -56,18 +63,15 @@ void skip(const std::string& reason) {
     std::fflush(stdout);
 }
 
-Stage::Stage() : tag_("bhconf-" + random_hex(6)) {
-    std::string pattern = "/var/tmp/" + tag_ + ".XXXXXX";
-    if (!::mkdtemp(pattern.data())) throw std::runtime_error("mkdtemp " + pattern);
-    folder_ = pattern;
-    ::chmod(folder_.c_str(), 0711); // QEMU runs as another user
+Stage::Stage() : tag_("bhconf-" + random_hex(6)), folder_("/var/tmp", tag_) {
+    ::chmod(folder().c_str(), 0711); // QEMU runs as another user
     hypervisor_ = another();
 }
 
 std::unique_ptr<Hypervisor> Stage::another() const {
-    if (driver() == Driver::simulated) return open_simulated(folder_);
-    if (chosen() == spoken) return open_rpc("qemu:///system", Access::write, 30s, Unexpected::told);
-    return open_libvirt(chosen(), Access::write);
+    if (driver() == Driver::simulated) return open_simulated(folder());
+    if (chosen() == spoken) return open_rpc(uri(), Access::write, 30s, Unexpected::told);
+    return open_libvirt(uri(), Access::write);
 }
 
 Stage::~Stage() {
@@ -78,7 +82,6 @@ Stage::~Stage() {
     }
     for (const auto& pool : pools_) regardless([&] { hypervisor_->remove_pool(pool); });
     if (!bridge_.empty() && driver() == Driver::qemu) regardless([&] { ip_link({"del", bridge_}); });
-    regardless([&] { fs::remove_all(folder_); });
 }
 
 std::string Stage::name(const std::string& what) {
@@ -108,6 +111,35 @@ std::string Stage::tiny_domain(const std::string& name, const std::string& uuid,
     return std::string("<domain type='") + type + "'><name>" + name + "</name><uuid>" + uuid +
            "</uuid><memory unit='MiB'>32</memory><vcpu>1</vcpu><os><type>hvm</type></os><devices>" + devices +
            "<memballoon model='none'/></devices></domain>";
+}
+
+TrialSpec Stage::passing_domain(const std::string& name) const {
+    const auto disk = folder() / (name + ".qcow2");
+    simulated::make_qcow2(disk, 1 << 20, "");
+    fs::permissions(disk, fs::perms::all, fs::perm_options::add);
+    return {.name = name,
+            .uuid = Uuid::random(),
+            .kvm = false,
+            .memory_mib = 32,
+            .disk_path = disk.string(),
+            .console_path = (folder() / (name + ".log")).string()};
+}
+
+Module& Stage::module() {
+    if (!module_) module_ = std::make_unique<Module>(uri(), Access::write, 30s);
+    return *module_;
+}
+
+void Stage::define(const std::string& xml) {
+    if (driver() != Driver::simulated) return module().ask(module().calls().define, 120s, xml);
+    define_as_others(folder(), xml);
+}
+
+void Stage::make_filter(const std::string& name, const std::string& xml) {
+    if (driver() != Driver::simulated) return module().ask(module().calls().ensure_filter, 120s, name, xml);
+    const simulated::Store store(folder());
+    const auto entered = store.enter();
+    store.put_filter(name, xml);
 }
 
 } // namespace conformance

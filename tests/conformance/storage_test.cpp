@@ -1,10 +1,12 @@
+// SPDX-License-Identifier: MIT
 // Pools, volumes and filters, the same behind every driver; and a whole VM as create makes it.
 
 #include "stage.hpp"
 
-#include "hypervisor/domain_xml.hpp"
-#include "hypervisor/qcow2.hpp"
+#include "hypervisor/files/qcow2.hpp"
 #include "hypervisor/simulated/image.hpp"
+#include "hypervisor/xml/domain.hpp"
+#include "hypervisor/xml/interface.hpp"
 
 #include <algorithm>
 #include <fstream>
@@ -64,15 +66,16 @@ TEST_CASE("a pool that was never made is absent, and removing it is no error") {
     auto name = stage.name("nothing");
     CHECK_FALSE(stage.hypervisor().find_pool(name));
     stage.hypervisor().remove_pool(name);
-    CHECK(code_of([&] { stage.hypervisor().create_volume(name, render_volume("a.qcow2", mib, "/x")); }) ==
-          Code::not_found);
+    CHECK(code_of([&] {
+              stage.hypervisor().create_volume(name, {"a.qcow2", mib, "/x"});
+          }) == Code::not_found);
 }
 
 TEST_CASE("a volume is an overlay of the asked size, found by its path") {
     Stage stage;
     auto pool = stage.pool("disks");
     auto base = base_image(stage);
-    auto made = stage.hypervisor().create_volume(pool, render_volume("a.qcow2", 128 * mib, base));
+    auto made = stage.hypervisor().create_volume(pool, {"a.qcow2", 128 * mib, base});
     CHECK(made.path == file_of(stage, "disks", "a.qcow2"));
     CHECK(made.capacity_bytes == 128 * mib);
     auto found = stage.hypervisor().find_volume(made.path);
@@ -86,9 +89,9 @@ TEST_CASE("a volume is an overlay of the asked size, found by its path") {
 TEST_CASE("a volume's name can be taken once") {
     Stage stage;
     auto pool = stage.pool("disks");
-    auto xml = render_volume("a.qcow2", 128 * mib, base_image(stage));
-    auto made = stage.hypervisor().create_volume(pool, xml);
-    CHECK(code_of([&] { stage.hypervisor().create_volume(pool, xml); }) == Code::exists);
+    const VolumeSpec volume{"a.qcow2", 128 * mib, base_image(stage)};
+    auto made = stage.hypervisor().create_volume(pool, volume);
+    CHECK(code_of([&] { stage.hypervisor().create_volume(pool, volume); }) == Code::exists);
     stage.hypervisor().delete_volume(made.path);
 }
 
@@ -98,7 +101,7 @@ TEST_CASE("a file that lies where the volume would be counts as taken, and is le
     auto pool = stage.pool("disks");
     std::ofstream(file_of(stage, "disks", "a.qcow2")) << "somebody's";
     CHECK(code_of([&] {
-              stage.hypervisor().create_volume(pool, render_volume("a.qcow2", 128 * mib, base_image(stage)));
+              stage.hypervisor().create_volume(pool, {"a.qcow2", 128 * mib, base_image(stage)});
           }) == Code::exists);
     CHECK(fs::file_size(file_of(stage, "disks", "a.qcow2")) == 10);
 }
@@ -107,7 +110,7 @@ TEST_CASE("a deleted volume is gone with its file, its base stays, and deleting 
     Stage stage;
     auto pool = stage.pool("disks");
     auto base = base_image(stage);
-    auto made = stage.hypervisor().create_volume(pool, render_volume("a.qcow2", 128 * mib, base));
+    auto made = stage.hypervisor().create_volume(pool, {"a.qcow2", 128 * mib, base});
     stage.hypervisor().delete_volume(made.path);
     CHECK_FALSE(stage.hypervisor().find_volume(made.path));
     CHECK_FALSE(fs::exists(made.path));
@@ -136,13 +139,45 @@ TEST_CASE("a file that no pool holds is neither called absent nor deleted") {
     stage.hypervisor().delete_volume((stage.folder() / "nothing").string());
 }
 
+TEST_CASE("an interface is isolated and filtered, in its definition and while it runs") {
+    if (driver() == Driver::test) return skip("the test driver has no network filters");
+    Stage stage;
+    const auto name = stage.name("guarded"), filter = stage.name("guards");
+    const auto mac = Mac::try_parse("52:54:00:b1:0c:07");
+    const std::string bridge = stage.bridge();
+    auto& hypervisor = stage.hypervisor();
+    stage.define(stage.tiny_domain(name, Uuid::random().str(),
+                                   "<interface type='bridge'><source bridge='" + bridge +
+                                       "'/><mac address='" + mac->str() +
+                                       "'/><model type='virtio'/></interface>"));
+    hypervisor.ensure_filter({FilterKind::ipv4, filter});
+    const InterfaceFilter wanted{filter, *mac, *Ipv4::try_parse("10.0.0.7"), {}};
+    hypervisor.start(name);
+    const auto running = [&] {
+        const auto others = hypervisor.other_definitions(name);
+        return others.empty() ? hypervisor.find(name)->xml : others.front();
+    };
+    for (const auto& xml : interfaces_to_guard(running(), bridge, wanted))
+        hypervisor.set_interface(name, xml, TuningOf::running);
+    const auto now = running_interface(running(), *mac);
+    REQUIRE(now);
+    CHECK((now->isolated && now->filter == filter));
+    for (const auto& xml : interfaces_to_guard(hypervisor.find(name)->xml, bridge, wanted))
+        hypervisor.set_interface(name, xml, TuningOf::definition);
+    CHECK(interfaces_to_guard(hypervisor.find(name)->xml, bridge, wanted).empty());
+    hypervisor.bind_filter(name, filter_binding(running(), *mac));
+    hypervisor.power_off(name);
+    CHECK(code_of([&] { hypervisor.set_interface(name, "<interface/>", TuningOf::running); }) ==
+          Code::wrong_state);
+}
+
 TEST_CASE("a filter is made, made again and updated, and removed twice") {
     if (driver() == Driver::test) return skip("the test driver has no network filters");
     Stage stage;
     auto name = stage.name("filter");
-    stage.hypervisor().ensure_filter(name, render_filter(FilterKind::ipv4, name));
-    stage.hypervisor().ensure_filter(name, render_filter(FilterKind::ipv4, name));
-    stage.hypervisor().ensure_filter(name, render_filter(FilterKind::ipv4_and_ipv6, name));
+    stage.hypervisor().ensure_filter({FilterKind::ipv4, name});
+    stage.hypervisor().ensure_filter({FilterKind::ipv4, name});
+    stage.hypervisor().ensure_filter({FilterKind::ipv4_and_ipv6, name});
     stage.hypervisor().remove_filter(name);
     stage.hypervisor().remove_filter(name);
 }
@@ -151,10 +186,9 @@ TEST_CASE("a filter of that name with another uuid is not replaced") {
     if (driver() == Driver::test) return skip("the test driver has no network filters");
     Stage stage;
     auto name = stage.name("filter");
-    stage.hypervisor().ensure_filter(name, render_filter(FilterKind::ipv4, name));
-    auto other =
-        "<filter name='" + name + "' chain='root'><uuid>" + Uuid::random().str() + "</uuid></filter>";
-    CHECK(code_of([&] { stage.hypervisor().ensure_filter(name, other); }) == Code::exists);
+    stage.make_filter(name, "<filter name='" + name + "' chain='root'><uuid>" + Uuid::random().str() +
+                                "</uuid></filter>");
+    CHECK(code_of([&] { stage.hypervisor().ensure_filter({FilterKind::ipv4, name}); }) == Code::exists);
 }
 
 TEST_CASE("a domain as create renders it starts, with disk, seed, filter, console and agent channel") {
@@ -166,8 +200,8 @@ TEST_CASE("a domain as create renders it starts, with disk, seed, filter, consol
     auto instance = InstanceId::random();
     VmName name(stage.name("vm"));
     auto filter = stage.name("filter");
-    hypervisor.ensure_filter(filter, render_filter(kind, filter));
-    auto disk = hypervisor.create_volume(pool, render_volume("vm.qcow2", 128 * mib, base_image(stage)));
+    hypervisor.ensure_filter({kind, filter});
+    auto disk = hypervisor.create_volume(pool, {"vm.qcow2", 128 * mib, base_image(stage)});
     std::ofstream(stage.folder() / "seed.iso") << std::string(64 * 1024, '\0');
     DomainSpec spec{.name = name,
                     .uuid = Uuid::random(),
@@ -194,15 +228,19 @@ TEST_CASE("a domain as create renders it starts, with disk, seed, filter, consol
                     .expires_at = "2030-01-01T00:00:00+00:00",
                     .created_at = "2029-01-01T00:00:00+00:00"};
     if (kind == FilterKind::ipv4_and_ipv6) spec.ipv6 = Ipv6::try_parse("2001:db8::7");
-    hypervisor.define(render_domain(spec));
+    hypervisor.define(spec);
+    hypervisor.define(spec);
+    DomainSpec other = spec;
+    other.uuid = Uuid::random();
+    CHECK(code_of([&] { hypervisor.define(other); }) == Code::exists);
     hypervisor.start(name.str());
     CHECK(hypervisor.state(name.str()) == PowerState::running);
 
     auto facts = read_domain(hypervisor.find(name.str())->xml);
-    REQUIRE(facts.mark);
-    CHECK(facts.mark->instance == instance.str());
-    CHECK(facts.mark->operation == spec.operation.str());
-    CHECK(facts.mark->ipv6 == spec.ipv6);
+    REQUIRE(facts.claim.unproven());
+    CHECK(facts.claim.unproven()->instance == instance.str());
+    CHECK(facts.claim.unproven()->operation == spec.operation.str());
+    CHECK(facts.claim.unproven()->ipv6 == spec.ipv6);
     CHECK(facts.disks == std::vector{disk.path});
     CHECK(facts.seeds == std::vector{spec.seed_path});
     CHECK(facts.macs == std::vector{spec.mac.str()});

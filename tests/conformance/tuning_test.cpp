@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Limits of a domain, the same behind every driver.
 
 #include "stage.hpp"
@@ -8,7 +9,6 @@
 
 using namespace blockhost;
 using namespace conformance;
-using Subsystem = Hypervisor::Subsystem;
 
 namespace {
 
@@ -24,7 +24,7 @@ std::string limited(Stage& stage, const std::string& what) {
                                    ? "<interface type='network'><source network='default'/>"
                                    : "<interface type='bridge'><source bridge='" + stage.bridge() + "'/>";
     auto name = stage.name(what);
-    stage.hypervisor().define(
+    stage.define(
         stage.tiny_domain(name, Uuid::random().str(),
                           "<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='" +
                               disk.string() + "'/><target dev='vda' bus='virtio'/></disk>" + source +
@@ -164,7 +164,7 @@ TEST_CASE("limits of what is off, absent or without the device are refused by th
     Stage stage;
     auto off = limited(stage, "off"), bare = stage.name("bare");
     auto& hypervisor = stage.hypervisor();
-    hypervisor.define(stage.tiny_domain(bare, Uuid::random().str()));
+    stage.define(stage.tiny_domain(bare, Uuid::random().str()));
     CHECK(code_of([&] { hypervisor.tuning(off, TuningOf::running); }) == Code::wrong_state);
     CHECK(code_of([&] { hypervisor.tune(off, Subsystem::disk, iops(1, 1), TuningOf::running); }) ==
           Code::wrong_state);

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """A program that shares the VM database with ours, written from docs/contract.md ("VM database") and nothing of ours.
 
     other_program.py FILE NAME SEED UNTIL LEAST

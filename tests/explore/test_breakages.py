@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Programs that are broken on purpose, each by one thing left out (base/fault.hpp), and what of the suites sees it."""
 
 import shlex

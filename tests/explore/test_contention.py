@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Our program and others on one VM database, at once: those that keep to the protocol, and those that don't."""
 
 import concurrent.futures

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The verbs that change something, each in a situation where it has work to do."""
 
 from explore import Verb

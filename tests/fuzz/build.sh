@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
 # Builds the fuzz targets with clang, ASan and UBSan, in build-sanitize unless BLOCKHOST_FUZZ_BUILD names another folder.
 # Only those named, or all: tests/fuzz/build.sh [TARGET]...
 set -euo pipefail

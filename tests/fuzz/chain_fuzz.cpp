@@ -1,15 +1,16 @@
+// SPDX-License-Identifier: MIT
 /// What an EVM node answers and the journal of mints says, by the input's first character: a an answer to
 /// question 1, r a receipt, b a block, e a mint under way, d a token that was minted, v (as hexadecimal) what
 /// a reverted call returned, n a number, w an address.
 
-#include "chain/abi.hpp"
-#include "chain/answer.hpp"
+#include "chain/evm/abi.hpp"
+#include "chain/evm/answer.hpp"
+#include "chain/evm/node.hpp"
 #include "chain/fees.hpp"
 #include "chain/ledger.hpp"
 #include "chain/mint_call.hpp"
-#include "chain/node.hpp"
 
-#include "base/text.hpp"
+#include "base/text/text.hpp"
 #include "tests/fuzz/fuzz.hpp"
 
 #include <boost/json/parse.hpp>

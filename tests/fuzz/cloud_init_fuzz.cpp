@@ -1,7 +1,11 @@
+// SPDX-License-Identifier: MIT
 /// Cloud-init: a login template, and behind --- an SSH key, a DNS zone, an IPv6 address and resolvers.
 
-#include "base/text.hpp"
+#include "base/text/text.hpp"
 #include "guest/cloud_init.hpp"
+#include "guest/login.hpp"
+#include "guest/public_keys.hpp"
+#include "guest/user_data.hpp"
 #include "tests/fuzz/fuzz.hpp"
 
 #include <algorithm>
@@ -56,7 +60,7 @@ void user_data(const Root& root, const std::vector<std::string>& parts) {
     const VmRequest request{.name = VmName("web"),
                             .wallet = Wallet("0xab", ""),
                             .username = Username("admin"),
-                            .nft_token_id = 7};
+                            .nft_token_id = TokenId("7")};
     guest::UserDataInput input{.request = request,
                                .ip = *Ipv4::try_parse("192.168.122.200"),
                                .ipv6 = Ipv6::try_parse(part(parts, 3)),
@@ -67,8 +71,10 @@ void user_data(const Root& root, const std::vector<std::string>& parts) {
                                .secret_key = secret};
     const std::string& text = parts[0];
     const auto filled = rendered(input, root.with);
-    fuzz::check(filled.has_value(), "every template can be filled in");
-    if (text.find('$') == text.npos) fuzz::check(*filled == text, "a text without placeholders stays");
+    const bool blank = text::trim(text).empty();
+    fuzz::check(filled.has_value() != blank, "every template but an empty one can be filled in");
+    if (filled && text.find('$') == text.npos)
+        fuzz::check(*filled == text, "a text without placeholders stays");
     fuzz::check(guest::substitute(text, {}).size() <= text.size(), "only $$ becomes shorter");
     input.verbatim = text;
     fuzz::check(rendered(input, root.with) == text, "a text of one's own stays");
@@ -79,6 +85,15 @@ void user_data(const Root& root, const std::vector<std::string>& parts) {
         const YAML::Node user = YAML::Load(*fallback)["users"][0];
         fuzz::check(user["name"].Scalar() == "admin", "the fallback makes the user");
     }
+    const auto login = guest::login_in(text, "admin");
+    fuzz::check(!login.declared || guest::kind_of(text) == guest::UserDataKind::cloud_config,
+                "only a cloud-config declares a login");
+    (void)guest::malformed_in(text);
+    fuzz::answered([&] {
+        for (const std::string& key : guest::public_keys(part(parts, 1)))
+            fuzz::check(key.find("AAAA") != key.npos && key.find('\n') == key.npos,
+                        "a key is a line with a body");
+    });
     input.engine_installed = true;
     fuzz::check(!rendered(input, root.without), "an engine without its template sells no VM");
 }

@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: MIT
 /// Command lines: the first character chooses a row, each further line is a word.
 
-#include "base/text.hpp"
+#include "base/text/text.hpp"
 #include "cli/command.hpp"
 #include "cli/describe.hpp"
 #include "tests/fuzz/fuzz.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /// db.yaml and web3-defaults.yaml.
 
 #include "config/db_yaml.hpp"
@@ -17,8 +18,8 @@ struct Root {
     Root() {
         paths.root = "/";
         paths.etc = folder.path();
-        paths.state = "/var/lib/blockhost";
-        paths.disks = paths.state / "vms";
+        paths.state = std::filesystem::path("/var/lib/blockhost");
+        paths.disks = {paths.state, "vms"};
         std::filesystem::create_symlink(web3.path(), paths.web3_defaults());
     }
 };

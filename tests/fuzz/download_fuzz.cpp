@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: MIT
 /// What comes of a download, by the input's first character: h a response's head and, behind ---, an ETag
 /// that is known, u a URL, l a list of digests (SHA512SUMS) and the name that is looked for, n the note
 /// beside a partial file, s --source.
 
-#include "base/digest.hpp"
-#include "base/text.hpp"
+#include "base/text/digest.hpp"
+#include "base/text/text.hpp"
 #include "http/rules.hpp"
 #include "http/store.hpp"
 #include "image/fetch.hpp"

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 /// What the fuzz targets share. A target's only good ends are a return and a blockhost::Error: every other
-/// exception, a broken promise, and more than three seconds of CPU time (about one without sanitizers) are
-/// findings.
+/// exception, a broken promise, more than ten seconds of CPU time (about two without sanitizers), and more
+/// than three of them where twice the input takes more than thrice the time are findings.
 
 #include "base/error.hpp"
 
@@ -33,7 +34,7 @@ bool answered(Body body) {
 }
 
 /// One run of a target. With BLOCKHOST_FUZZ_PLANT set, an input that begins with "BUG!" is a finding of the
-/// kind it names: abort, throw, overflow, hang.
+/// kind it names: abort, throw, overflow, hang, quadratic (3.2 s for 64 KiB), or none: linear (3.2 s, too).
 int run(const std::uint8_t* data, std::size_t size, void (*target)(std::string_view));
 
 /// The parts of an input, which lines of three dashes separate; at least one.

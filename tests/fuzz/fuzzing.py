@@ -1,8 +1,10 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """Runs the fuzz targets, and tells what they have done; tests/soak.sh --fuzz and tests/fuzz/test_fuzz.py use it.
 
-A target is tests/fuzz/NAME_fuzz.cpp, with its corpus in tests/fuzz/corpus/NAME and, where there is one, a dictionary
-NAME.dict. Build them first: tests/fuzz/build.sh.
+A target is tests/fuzz/NAME_fuzz.cpp, with a few seeds in tests/fuzz/corpus/NAME and, where there is one, a dictionary
+NAME.dict. What fuzzing finds grows in a cache outside the tree; both are begun with. Build the targets first:
+tests/fuzz/build.sh.
 """
 
 import argparse
@@ -21,8 +23,10 @@ HERE = pathlib.Path(__file__).resolve().parent
 TREE = HERE.parents[1]
 BUILD = pathlib.Path(os.environ.get("BLOCKHOST_FUZZ_BUILD", TREE / "build-sanitize"))
 LARGEST_INPUT = 64 * 1024
-MOST_FILES, MOST_BYTES = 60, 200 * 1024
-"""Of a corpus in the tree."""
+MOST_SEEDS, LARGEST_SEED = 20, 8 * 1024
+"""Of a target in the tree."""
+REGRESSION = "regression-"
+"""Begins the name of an input that was a finding once: it is none of the seeds, and always there."""
 SLICE = 600
 """Seconds of one turn of a target; no target is settled sooner."""
 ENVIRONMENT = {"ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:allocator_may_return_null=0",
@@ -62,12 +66,26 @@ def program(target):
 
 
 def corpus(target):
+    """In the tree: the seeds, and the regressions."""
     return HERE / "corpus" / target
 
 
+def seeds(target):
+    return sorted(path for path in corpus(target).iterdir() if not path.name.startswith(REGRESSION))
+
+
+def cache():
+    """Where grown corpora and findings are kept: beside the guests (tests/guest/lib.sh)."""
+    if os.environ.get("BLOCKHOST_FUZZ_CACHE"):
+        return pathlib.Path(os.environ["BLOCKHOST_FUZZ_CACHE"]).absolute()
+    if os.geteuid() == 0:
+        return pathlib.Path("/var/cache/blockhost-fuzz")
+    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "blockhost-fuzz"
+
+
 def command(target, artifacts, *words):
-    # Each run ends itself after 3 s of CPU time; the timeout here is for loops without an end on a busy host.
-    line = [program(target), f"-max_len={LARGEST_INPUT}", "-timeout=100", "-rss_limit_mb=2560", "-print_final_stats=1",
+    # Each run judges its own CPU time; the timeout here is for loops without an end on a busy host.
+    line = [program(target), f"-max_len={LARGEST_INPUT}", "-timeout=600", "-rss_limit_mb=2560", "-print_final_stats=1",
             f"-artifact_prefix={artifacts}/{target}-"]
     dictionary = HERE / f"{target}.dict"
     if dictionary.exists():
@@ -113,33 +131,66 @@ def run(target, artifacts, *words, environment=None, limit=3600):
     return outcome
 
 
-def fuzz(target, seconds, keep):
-    """Fuzzes; what is new goes to a folder in `keep`, findings too."""
+def grown(target, keep):
     found = keep / "corpus" / target
     found.mkdir(parents=True, exist_ok=True)
-    return run(target, keep / "findings", f"-max_total_time={seconds}", found, corpus(target), limit=seconds + 300)
+    return found
+
+
+def fuzz(target, seconds, keep, *words):
+    """Fuzzes, from what `keep` and the tree have on; what is new goes to a folder in `keep`, findings too."""
+    return run(target, keep / "findings", f"-max_total_time={seconds}", *words, grown(target, keep), corpus(target),
+               limit=seconds + 300)
+
+
+def reached(control):
+    """What each input of a merge reaches, by its file: libFuzzer's control file has the inputs' names, then "FT number feature…"."""
+    lines = pathlib.Path(control).read_text().splitlines()
+    count = int(lines[0])
+    names = [pathlib.Path(line) for line in lines[2:2 + count]]
+    return {names[int(words[1])]: frozenset(words[2:]) for words in map(str.split, lines[2 + count:]) if words[0] == "FT"}
+
+
+def fewest(reached_by, size_of, known=frozenset(), most=MOST_SEEDS):
+    """Of the inputs, one after another that reaches most of what is not reached yet, the smaller where two reach as much."""
+    known, chosen = set(known), []
+    while len(chosen) < most:
+        best = max(reached_by, key=lambda path: (len(reached_by[path] - known), -size_of(path), path.name), default=None)
+        if best is None or not reached_by[best] - known:
+            break
+        chosen.append(best)
+        known |= reached_by[best]
+    return chosen
 
 
 def minimise(target, keep):
-    """Makes the tree's corpus anew: of it and of what was found, a few small files that reach each edge."""
-    merged = keep / "minimised" / target
+    """Makes the tree's seeds anew: of them and of what has grown, a few small files that reach most. All of them stay in the
+    cache. The regressions stay as they are."""
+    found = grown(target, keep)
+    for path in seeds(target):
+        shutil.copyfile(path, found / path.name)
+    merged, control = keep / "minimised" / target, keep / "minimised" / f"{target}.control"
     shutil.rmtree(merged, ignore_errors=True)
     merged.mkdir(parents=True)
-    found = keep / "corpus" / target
-    found.mkdir(parents=True, exist_ok=True)
-    outcome = run(target, keep / "findings", "-set_cover_merge=1", "-use_counters=0", merged, corpus(target), found)
-    kept, left = [], MOST_BYTES
-    # The long ones are whole documents, which reach most.
-    for path in sorted(merged.iterdir(), key=lambda path: (-path.stat().st_size, path.name)):
-        size = path.stat().st_size
-        if outcome.status == 0 and len(kept) < MOST_FILES and size <= left // 8:
-            kept.append(path)
-            left -= size
-    for path in corpus(target).iterdir() if kept else ():
+    control.unlink(missing_ok=True)
+    outcome = run(target, keep / "findings", "-set_cover_merge=1", "-use_counters=0", f"-merge_control_file={control}",
+                  merged, corpus(target), found)
+    if outcome.status != 0:
+        print(f"{target:<14} left as it is: the merge ended with {outcome.status}\n{outcome.output}", flush=True)
+        return False
+    every = reached(control)
+    always = frozenset().union(*(features for path, features in every.items() if path.name.startswith(REGRESSION)))
+    small = {path: features for path, features in every.items()
+             if path.stat().st_size <= LARGEST_SEED and not path.name.startswith(REGRESSION)}
+    chosen = {path.name[:16]: path.read_bytes() for path in fewest(small, lambda path: path.stat().st_size, always)}
+    features = frozenset().union(always, *(small[path] for path in small if path.name[:16] in chosen))
+    for path in seeds(target):
         path.unlink()
-    for path in kept:
-        shutil.copyfile(path, corpus(target) / path.name[:16])
-    print(f"{target:<14} {len(kept)} of {len(list(merged.iterdir()))} files kept", flush=True)
+    for name, content in chosen.items():
+        (corpus(target) / name).write_bytes(content)
+    print(f"{target:<14} {len(chosen)} seeds of {len({path.name for path in every})} files, {sum(map(len, chosen.values()))} bytes, reach "
+          f"{len(features)} of {len(frozenset().union(*every.values()))} edges", flush=True)
+    return True
 
 
 def soak(hours, keep, only, until_settled=False):
@@ -178,19 +229,17 @@ def soak(hours, keep, only, until_settled=False):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--hours", type=float, default=1, help="how long in all")
-    parser.add_argument("--keep", type=pathlib.Path, default=pathlib.Path("/var/tmp/blockhost-fuzz"),
+    parser.add_argument("--keep", type=pathlib.Path, default=cache(),
                         help="folder for new corpus files and findings, outside the tree")
     parser.add_argument("--only", action="append", default=[], choices=targets(), help="this target; may be repeated")
     parser.add_argument("--until-settled", action="store_true",
                         help="end when every target has run ten minutes and reached nothing new for half of its time")
     parser.add_argument("--minimise", action="store_true",
-                        help="run nothing; make the tree's corpora anew of themselves and what is in that folder")
+                        help="fuzz nothing; make the tree's seeds anew of themselves and what is in that folder")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # run() ends its program then
     if options.minimise:
-        for target in options.only or targets():
-            minimise(target, options.keep.absolute())
-        return 0
+        return 0 if all([minimise(target, options.keep.absolute()) for target in options.only or targets()]) else 1
     return soak(options.hours, options.keep.absolute(), options.only, options.until_settled)
 
 

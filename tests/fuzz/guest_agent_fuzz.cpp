@@ -1,9 +1,12 @@
+// SPDX-License-Identifier: MIT
 /// A guest's agent, which belongs to somebody else: its replies, one part each, to what the first character
 /// asks: r one reply, p ping, f a file, c cloud-init's state, e a program, s a command, S a long command,
 /// v vitals, o vitals with a file left open.
 
-#include "base/text.hpp"
+#include "base/text/text.hpp"
+#include "guest/boot_jobs.hpp"
 #include "guest/exec.hpp"
+#include "guest/login.hpp"
 #include "guest/message.hpp"
 #include "guest/vitals.hpp"
 #include "tests/fuzz/fuzz.hpp"
@@ -78,6 +81,17 @@ void look(char what, const guest::AgentCall& call) {
     case 'S':
         return check_outcome(
             guest::shell(call, std::string(guest::longest_argument + 1, 'x'), 5s, waiting(now)));
+    case 'l': {
+        const auto lacks = guest::lacking(call, {"admin", true, {"wallet=0xab"}, {"AAAAC3"}});
+        fuzz::check(lacks.size() <= 400 && text::printable(lacks, 400) == lacks,
+                    "what a login lacks is one short line");
+        return;
+    }
+    case 'j':
+        if (const auto jobs = guest::boot_jobs(call, waiting(now)))
+            for (const std::string& unit : jobs->at_work)
+                fuzz::check(text::printable(unit, 110) == unit, "a unit's name can be shown");
+        return;
     case 'v':
         return check_vitals(guest::look_at(call, guest::Depth::all, {}));
     case 'o':

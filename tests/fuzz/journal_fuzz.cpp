@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: MIT
 /// Journal entries and the history of what was rolled back, which the blockhost user can write too. The first
 /// part is an entry of "web", the second the history.
 
-#include "lifecycle/journal.hpp"
 #include "tests/fuzz/fuzz.hpp"
+#include "vm/journal.hpp"
 
 #include <algorithm>
 

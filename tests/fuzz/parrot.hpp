@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 /// A program at the other end of a socket that says the same bytes to every caller, and hangs up.
 

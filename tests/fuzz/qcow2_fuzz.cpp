@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: MIT
 /// The heads of images, and what they stand on.
 
-#include "hypervisor/qcow2.hpp"
+#include "hypervisor/files/qcow2.hpp"
 #include "tests/fuzz/fuzz.hpp"
 
 using namespace blockhost;

@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: MIT
 /// The VM database: JsonTree, and Database over it.
 
-#include "base/text.hpp"
+#include "base/text/text.hpp"
 #include "registry/registry.hpp"
 #include "tests/fuzz/fuzz.hpp"
 

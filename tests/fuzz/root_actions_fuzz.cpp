@@ -1,10 +1,12 @@
+// SPDX-License-Identifier: MIT
 /// What the root agent asks our binary to do as root: the action, and behind --- its parameters, and a
 /// definition that lies in a file. @STATE@ stands for the state folder. In a simulated world with a VM of
 /// ours ("web"), a create under way ("new") and somebody else's domain ("foreign"), which stays as it is.
 
-#include "base/json.hpp"
-#include "hypervisor/load.hpp"
-#include "lifecycle/root_actions.hpp"
+#include "base/text/json.hpp"
+#include "hypervisor/open.hpp"
+#include "hypervisor/xml/domain.hpp"
+#include "rootside/actions.hpp"
 #include "tests/fuzz/fuzz.hpp"
 
 using namespace blockhost;
@@ -17,7 +19,7 @@ const std::string own_operation = "0123456700000001";
 class Host {
   public:
     Host() {
-        std::filesystem::create_directories(paths_.journal);
+        std::filesystem::create_directories(paths_.journal.string());
         std::filesystem::create_directories(paths_.etc);
         folder_.set("etc/db.yaml", "bridge: br0\n");
         folder_.set("mock-world/instance-id", own_id + "\n");
@@ -29,7 +31,7 @@ class Host {
         world_->hypervisor().define(definition("foreign", other_id));
     }
 
-    const std::filesystem::path& state() const { return paths_.state; }
+    std::filesystem::path state() const { return paths_.state.string(); }
 
     void carry_out(const std::string& action, const boost::json::object& parameters, const std::string& xml) {
         // What earlier runs have changed comes back.
@@ -39,9 +41,9 @@ class Host {
             "give-up 0\n{\"operation\":\"" + own_operation +
                 "\",\"verb\":\"create\",\"name\":\"new\",\"pid\":1,\"since\":\"2030-01-01T00:00:00Z\"}\n"
                 "{\"note\":{\"ip\":\"192.168.122.201\",\"ipv6\":\"\"}}\n");
-        folder_.set("mock-world/new.xml", xml.empty() ? definition("new", own_id) : xml);
+        folder_.set("mock-world/new.xml", xml.empty() ? render_domain(definition("new", own_id)) : xml);
         const auto before = world_->hypervisor().find("foreign");
-        fuzz::answered([&] { (void)blockhost::carry_out(*world_, action, parameters); });
+        fuzz::answered([&] { (void)blockhost::root::carry_out(*world_, action, parameters); });
         const auto after = world_->hypervisor().find("foreign");
         fuzz::check(before && after && before->xml == after->xml && before->state == after->state,
                     "what is not ours stays as it is");
@@ -49,31 +51,31 @@ class Host {
     }
 
   private:
-    std::string definition(const std::string& name, const std::string& instance) const {
+    DomainSpec definition(const std::string& name, const std::string& instance) const {
         const auto operation = *OperationId::try_parse(instance.substr(0, 8) + own_operation.substr(8));
         const auto own = *InstanceId::try_parse(instance);
         const VmName vm(name);
-        return render_domain({.name = vm,
-                              .uuid = Uuid::random(),
-                              .disk_path = paths_.disks / volume_name(vm, operation),
-                              .seed_path = paths_.cloud_init / name / "cidata.iso",
-                              .console_path = paths_.consoles / (name + ".log"),
-                              .bridge = "br0",
-                              .mac = *Mac::try_parse("52:54:00:12:34:56"),
-                              .filter = filter_name(FilterKind::ipv4, false, own),
-                              .kernel = {},
-                              .initrd = {},
-                              .kernel_arguments = {},
-                              .instance = own,
-                              .operation = operation,
-                              .state_folder = paths_.state,
-                              .ip = *Ipv4::try_parse("192.168.122.201"),
-                              .ipv6 = {},
-                              .wallet = "0xab",
-                              .username = "admin",
-                              .network_mode = "none",
-                              .expires_at = {},
-                              .created_at = {}});
+        return {.name = vm,
+                .uuid = Uuid::random(),
+                .disk_path = paths_.disks.string(volume_name(vm, operation)),
+                .seed_path = paths_.cloud_init.string(name + "/cidata.iso"),
+                .console_path = paths_.consoles.string(name + ".log"),
+                .bridge = "br0",
+                .mac = *Mac::try_parse("52:54:00:12:34:56"),
+                .filter = filter_name(FilterKind::ipv4, false, own),
+                .kernel = {},
+                .initrd = {},
+                .kernel_arguments = {},
+                .instance = own,
+                .operation = operation,
+                .state_folder = paths_.state.string(),
+                .ip = *Ipv4::try_parse("192.168.122.201"),
+                .ipv6 = {},
+                .wallet = "0xab",
+                .username = "admin",
+                .network_mode = "none",
+                .expires_at = {},
+                .created_at = {}};
     }
 
     static Paths paths_in(const std::filesystem::path& folder) {

@@ -1,10 +1,11 @@
+// SPDX-License-Identifier: MIT
 /// Both ends of the talk with the root agent, by the input's first character: r a reply's text, f bytes as
 /// they come from its socket, t limits that a caller wants set.
 
 #include "base/root_agent.hpp"
 
-#include "base/json.hpp"
-#include "base/text.hpp"
+#include "base/text/json.hpp"
+#include "base/text/text.hpp"
 #include "base/time.hpp"
 #include "hypervisor/tuning_json.hpp"
 #include "tests/fuzz/fuzz.hpp"

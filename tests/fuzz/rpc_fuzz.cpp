@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /// What a libvirt daemon says: by the input's first character, s bytes as they come from its socket, e an
 /// error, and any other one kind of answer.
 

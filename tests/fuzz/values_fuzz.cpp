@@ -1,10 +1,11 @@
+// SPDX-License-Identifier: MIT
 /// Single values: names, addresses, moments, spans, numbers, base64; and a wallet by an engine's pattern,
 /// which is the second part.
 
-#include "base/base64.hpp"
 #include "base/boot_clock.hpp"
-#include "base/json.hpp"
-#include "base/text.hpp"
+#include "base/text/base64.hpp"
+#include "base/text/json.hpp"
+#include "base/text/text.hpp"
 #include "base/time.hpp"
 #include "model/vm.hpp"
 #include "tests/fuzz/fuzz.hpp"

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: MIT
 /// Setting values in a db.yaml that people write too. The first part says which, line by line
 /// ("ip_pool.start=200"), the second is the file.
 
-#include "base/text.hpp"
+#include "base/text/text.hpp"
 #include "config/yaml_merge.hpp"
 #include "config/yaml_section.hpp"
 #include "tests/fuzz/fuzz.hpp"

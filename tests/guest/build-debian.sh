@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
 # The Debian guest: the template that `build-template --source packages` makes from this machine's own package sources,
 # with one template package of ours in it. The system suite shows on it what a guest does.
 #

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
 # The quick guest: Debian's cloud kernel and a few MB of initramfs (busybox, QEMU guest agent) that bring up the network
 # from the seed and answer the guest agent within seconds of a direct kernel boot. For counts, races and kills; what a
 # guest does is shown on the Debian guest (build-debian.sh).

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 # Shared by the guest builders: where guests are kept, when one is built anew, and that only one process builds it.
 #

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The server of tests/https_server.py, which lies a folder above, and one CA a run."""
 
 import pathlib

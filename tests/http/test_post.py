@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """JSON that is posted: what the server sees, what comes back, what is said of failures."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What every test here needs: root and qemu-img, a host of its own, two small images, and a server that misbehaves."""
 
 import pathlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A host below a root of its own on which templates are built by the real programs, and what must hold there always."""
 
 import hashlib
@@ -84,7 +85,7 @@ def processes_with(text):
 
 class TemplateHost:
     def __init__(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="bh-t-"))
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="bh-t-", dir="/var/tmp"))
         self.folder.chmod(0o755)
         self.root = self.folder / "root"
         self.etc = self.root / "etc/blockhost"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Images that no template may be made of: refused with a reason, at once, or proved sound."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Debian's cloud image, or what template_url names instead: the list of digests beside it, and the image that is kept."""
 
 import os

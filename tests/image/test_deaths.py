@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Builds that are killed, interrupted, or not alone: the link always leads to a whole template, and nothing stays."""
 
 import signal

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Images from an HTTPS server, with a digest that the caller knows; how downloads go on is tested in tests/http."""
 
 import hashlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A host whose base image the 0.2.0 provisioner made: a regular file under the link's name, on which disks stand."""
 
 import hashlib

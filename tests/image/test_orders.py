@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Orders that are refused before anything is done: what does not go together, values that are none, no root."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """File systems that are too small, and templates on another one than the cache."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The .deb files that go into the template, as far as they are looked at before anything is installed."""
 
 import os
@@ -5,6 +6,9 @@ import pathlib
 
 import pytest
 from template_host import sh
+
+
+LEFT = f"left-by-virt-customize-{os.getpid()}"
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +25,7 @@ def standing(host, other_image, space):
     """A host with a template, on which no virt-customize can run."""
     host.build(other_image)
     fake = host.folder / "virt-customize"
-    fake.write_text(f"#!/bin/sh\ntouch {host.folder}/ran\nexit 9\n")
+    fake.write_text(f"#!/bin/sh\ntouch {host.folder}/ran /tmp/{LEFT}\nexit 9\n")
     fake.chmod(0o755)
     space.sh("mount", "--bind", fake, "/usr/bin/virt-customize")
     host.within = space.words
@@ -93,6 +97,7 @@ def test_good_packages_are_taken_to_virt_customize_whose_failure_changes_nothing
     put(standing, deb(tmp_path, "blockhost-b", name="any name at all.deb"))
     standing.refuses("--source", f"file:{image}", within=standing.within, says="cannot customise the image")
     assert (standing.folder / "ran").exists()
+    assert not pathlib.Path("/tmp", LEFT).exists(), "its /tmp is the build's, and gone with it"
 
 
 def test_as_is_takes_no_packages_and_needs_none(standing, image):

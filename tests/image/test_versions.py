@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What a build makes, and when it makes nothing."""
 
 import os
@@ -16,13 +17,13 @@ def test_a_build_makes_a_version_with_its_manifest_and_a_link_to_it(host, image)
     assert re.fullmatch(r"blockhost-base-[0-9a-f]{12}\.qcow2", os.readlink(host.link))
     version = host.current()
     assert same_content(image, host.link)
-    assert oct(os.stat(host.templates).st_mode) == "0o40711"
+    assert oct(os.stat(host.templates).st_mode) == "0o40755"
     manifest = host.manifest(version)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+\+00:00", manifest.pop("made_at"))
     assert re.fullmatch(r"blockhost-libvirt \d+\.\d+\.\d+\S*", manifest.pop("made_by"))
     assert manifest == {"version": version, "origin": str(image), "inputs": {"sha512": sha512(image)},
                         "virtual_bytes": 64 << 20, "bytes": host.image(version).stat().st_size,
-                        "sha256": sha256(host.image(version)), "booted": False, "packages": {}}
+                        "sha256": sha256(host.image(version)), "booted": False, "packages": {}, "accounts": []}
     host.is_clean()
 
 
@@ -124,12 +125,17 @@ def test_a_relative_path_and_a_link_to_the_image_lead_to_it(host, image):
     assert len(host.versions()) == 1 and same_content(image, host.link)
 
 
-@pytest.mark.parametrize("options", [("-o", "compat=0.10"), ("-c",), ("-o", "compat=1.1,extended_l2=on,cluster_size=128k")])
+@pytest.mark.parametrize("options", [("-o", "compat=0.10"), ("-c",), ("-o", "compat=1.1,lazy_refcounts=on")])
 def test_every_kind_of_complete_qcow2_image_is_taken(host, tmp_path, options):
     source = make_image(tmp_path, seed=3, options=options)
     host.build(source)
     host.current()
     assert same_content(source, host.link)
+
+
+def test_an_image_with_features_that_not_every_reader_knows_is_refused(host, tmp_path):
+    source = make_image(tmp_path, seed=3, options=("-o", "compat=1.1,extended_l2=on,cluster_size=128k"))
+    host.refuses("--source", f"file:{source}", "--as-is", says=["has features (0x10) that no template may have"])
 
 
 def test_snapshots_within_the_image_are_left_out(host, image, tmp_path):

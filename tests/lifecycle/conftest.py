@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Failed assertions of the shared helper show their values too."""
 
 import pytest

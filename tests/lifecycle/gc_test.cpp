@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: MIT
 /// What gc decides from a view, and the rules about who has paid.
 
-#include "lifecycle/adopt.hpp"
-#include "lifecycle/expiry.hpp"
-#include "lifecycle/gc.hpp"
+#include "expiry/gc.hpp"
+#include "safety/adopt.hpp"
+#include "vm/expiry.hpp"
 
 #include <catch2/catch.hpp>
 #include <map>
@@ -25,13 +26,15 @@ VmRecord record(const char* name, RecordStatus status, std::optional<Instant> ex
 }
 
 /// Which actions are decided for which object.
-std::multimap<std::string, GcAction> decided(const GcView& view, const GcRequest& request = {}) {
-    std::multimap<std::string, GcAction> actions;
-    for (const GcItem& item : decide_gc(view, request, noon)) actions.emplace(item.object, item.action);
+std::multimap<std::string, expiry::GcAction> decided(const expiry::GcView& view,
+                                                     const expiry::GcRequest& request = {}) {
+    std::multimap<std::string, expiry::GcAction> actions;
+    for (const expiry::GcItem& item : expiry::decide_gc(view, request, noon))
+        actions.emplace(item.object, item.action);
     return actions;
 }
 
-using Actions = std::multimap<std::string, GcAction>;
+using Actions = std::multimap<std::string, expiry::GcAction>;
 
 } // namespace
 
@@ -66,7 +69,7 @@ TEST_CASE("a resume keeps what was paid for") {
 }
 
 TEST_CASE("gc decides by record, domain and time") {
-    GcView view;
+    expiry::GcView view;
     view.records = {record("fresh", RecordStatus::active, noon + day),
                     record("expired", RecordStatus::active, noon - day),
                     record("dateless", RecordStatus::active, {}),
@@ -93,53 +96,53 @@ TEST_CASE("gc decides by record, domain and time") {
     view.domains.push_back({"odd", PowerState::running, true});
     view.domains.push_back({"theirs", PowerState::running, false});
     view.entries = {{VmName("half"), "create", true, noon}, {VmName("dead"), "destroy", false, noon - 1h}};
-    CHECK(decided(view) == Actions{{"expired", GcAction::suspend},
-                                   {"dateless", GcAction::report},
-                                   {"lost", GcAction::report},
-                                   {"awake", GcAction::hold_off},
-                                   {"overdue", GcAction::destroy},
-                                   {"paid", GcAction::report},
-                                   {"undated", GcAction::report},
-                                   {"unread", GcAction::report},
-                                   {"open", GcAction::hold_off},
-                                   {"odd", GcAction::report},
-                                   {"undead", GcAction::report},
-                                   {"bad", GcAction::report},
-                                   {"orphan", GcAction::adopt},
-                                   {"dead", GcAction::recover}});
-    GcRequest only_suspend;
+    CHECK(decided(view) == Actions{{"expired", expiry::GcAction::suspend},
+                                   {"dateless", expiry::GcAction::report},
+                                   {"lost", expiry::GcAction::report},
+                                   {"awake", expiry::GcAction::hold_off},
+                                   {"overdue", expiry::GcAction::destroy},
+                                   {"paid", expiry::GcAction::report},
+                                   {"undated", expiry::GcAction::report},
+                                   {"unread", expiry::GcAction::report},
+                                   {"open", expiry::GcAction::hold_off},
+                                   {"odd", expiry::GcAction::report},
+                                   {"undead", expiry::GcAction::report},
+                                   {"bad", expiry::GcAction::report},
+                                   {"orphan", expiry::GcAction::adopt},
+                                   {"dead", expiry::GcAction::recover}});
+    expiry::GcRequest only_suspend;
     only_suspend.destroy = false;
     CHECK(decided(view, only_suspend).count("overdue") == 0);
-    GcRequest only_destroy;
+    expiry::GcRequest only_destroy;
     only_destroy.suspend = false;
     CHECK(decided(view, only_destroy).count("expired") == 0);
     CHECK(decided(view, only_destroy).count("awake") == 0);
 }
 
 TEST_CASE("what is interrupted comes first, and destruction after suspension") {
-    GcView view;
+    expiry::GcView view;
     view.records = {record("overdue", RecordStatus::suspended, noon - 9 * day, noon - 8 * day),
                     record("expired", RecordStatus::active, noon - day)};
     view.entries = {{VmName("dead"), "create", false, noon}};
-    const auto items = decide_gc(view, {}, noon);
+    const auto items = expiry::decide_gc(view, {}, noon);
     REQUIRE(items.size() == 3);
-    CHECK(items[0].action == GcAction::recover);
-    CHECK(items[1].action == GcAction::suspend);
+    CHECK(items[0].action == expiry::GcAction::recover);
+    CHECK(items[1].action == expiry::GcAction::suspend);
     CHECK(items[1].age == std::chrono::seconds(day));
-    CHECK(items[2].action == GcAction::destroy);
+    CHECK(items[2].action == expiry::GcAction::destroy);
 }
 
 TEST_CASE("an address is released only with proof that has settled, and never one that is claimed") {
     const auto ip = [](const char* text) { return *Ipv4::try_parse(text); };
-    GcView view;
+    expiry::GcView view;
     view.addresses = {{ip("10.0.0.1"), {}},
                       {ip("10.0.0.2"), noon - 11min},
                       {ip("10.0.0.3"), noon - 9min},
                       {ip("10.0.0.4"), noon - day}};
     view.claimed = {ip("10.0.0.4")};
-    CHECK(decided(view) == Actions{{"10.0.0.1", GcAction::report},
-                                   {"10.0.0.2", GcAction::release},
-                                   {"10.0.0.3", GcAction::report}});
+    CHECK(decided(view) == Actions{{"10.0.0.1", expiry::GcAction::report},
+                                   {"10.0.0.2", expiry::GcAction::release},
+                                   {"10.0.0.3", expiry::GcAction::report}});
 }
 
 TEST_CASE("a record is made from a whole mark only, and never expires sooner than the grace") {
@@ -150,17 +153,17 @@ TEST_CASE("a record is made from a whole mark only, and never expires sooner tha
     mark.network_mode = "none";
     mark.created_at = "2026-01-01T00:00:00+00:00";
     mark.expires_at = "2026-02-01T00:00:00+00:00";
-    const auto record = record_of(VmName("a"), mark, 7, noon);
+    const auto record = safety::record_of(VmName("a"), mark, 7, noon);
     REQUIRE(record);
     CHECK(record->expires_at == noon + 7 * day);
     CHECK(record->created_at == parse_instant(mark.created_at));
     mark.expires_at = "2027-02-01T00:00:00+00:00";
-    CHECK(record_of(VmName("a"), mark, 7, noon)->expires_at == parse_instant(mark.expires_at));
+    CHECK(safety::record_of(VmName("a"), mark, 7, noon)->expires_at == parse_instant(mark.expires_at));
 
     const auto without = [&](auto spoil) {
         DomainMark spoilt = mark;
         spoil(spoilt);
-        return record_of(VmName("a"), spoilt, 7, noon).has_value();
+        return safety::record_of(VmName("a"), spoilt, 7, noon).has_value();
     };
     CHECK_FALSE(without([](DomainMark& m) { m.ip.reset(); }));
     CHECK_FALSE(without([](DomainMark& m) { m.wallet = "two words"; }));

@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: MIT
 /// The journal: what is written is read back, who died is told from who lives, and outside text does no harm.
 
-#include "lifecycle/journal.hpp"
+#include "vm/journal.hpp"
 
 #include "base/error.hpp"
 

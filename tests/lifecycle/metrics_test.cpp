@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: MIT
 // From counters, samples and a guest's word to the figures that consumers read.
-#include "lifecycle/metrics.hpp"
+#include "metrics/compute.hpp"
 
 #include "../unit/temporary_folder.hpp"
-#include "base/files.hpp"
+#include "base/files/files.hpp"
 
 #include <catch2/catch.hpp>
 #include <cmath>
@@ -12,7 +13,7 @@ using namespace blockhost;
 namespace {
 
 constexpr std::uint64_t wall = 1'800'000'000;
-const SampleMoment noon{"boot-1", 5000};
+const metrics::SampleMoment noon{"boot-1", 5000};
 
 DomainStats running() {
     DomainStats s;
@@ -35,14 +36,14 @@ DomainStats running() {
     return s;
 }
 
-Sample sample_at(double seconds) {
+metrics::Sample sample_at(double seconds) {
     const auto stats = running();
-    return {{"boot-1", seconds}, stats.uuid, stats.id, Counters::of(stats), {}, {}, 0, {}};
+    return {{"boot-1", seconds}, stats.uuid, stats.id, metrics::Counters::of(stats), {}, {}, 0, {}};
 }
 
-const GuestWord silent{};
+const metrics::GuestWord silent{};
 
-SampleMoment after(double seconds) {
+metrics::SampleMoment after(double seconds) {
     return {"boot-1", noon.seconds + seconds};
 }
 
@@ -66,12 +67,12 @@ TEST_CASE("rates are growth a second of the monotonic clock") {
     now.write_requests += 10;
     now.write_bytes += 40960;
     now.received_bytes += 7;
-    const auto rates = rates_since(sample_at(5000), now, after(2));
+    const auto rates = metrics::rates_since(sample_at(5000), now, after(2));
     CHECK(rates.cpus == Approx(0.75));
     CHECK(rates.writes == Approx(5));
     CHECK(rates.write_bytes == Approx(20480));
     CHECK(rates.reads == 0);
-    const auto m = metrics_of(now, rates, silent, wall);
+    const auto m = metrics::metrics_of(now, rates, silent, wall);
     CHECK(m.cpu_percent == 75.0);
     CHECK(m.disk_write_iops == 5);
     CHECK(m.net_rx_bytes_sec == 4);
@@ -80,8 +81,8 @@ TEST_CASE("rates are growth a second of the monotonic clock") {
 TEST_CASE("without a sample of this run of the domain since this boot there are no rates") {
     auto now = running();
     now.cpu_time_ns += 1'000'000'000;
-    std::optional<Sample> before = sample_at(5000);
-    REQUIRE(rates_since(before, now, after(2)).cpus == Approx(0.5));
+    std::optional<metrics::Sample> before = sample_at(5000);
+    REQUIRE(metrics::rates_since(before, now, after(2)).cpus == Approx(0.5));
     SECTION("none at all") {
         before.reset();
     }
@@ -97,7 +98,7 @@ TEST_CASE("without a sample of this run of the domain since this boot there are 
     SECTION("a sample from later on") {
         before->at.seconds = 6000;
     }
-    const bool none = rates_since(before, now, after(2)) == Rates{};
+    const bool none = metrics::rates_since(before, now, after(2)) == metrics::Rates{};
     CHECK(none);
 }
 
@@ -105,7 +106,7 @@ TEST_CASE("a counter that went backwards gives zero, and the others their rates"
     auto now = running();
     now.write_bytes = 5;
     now.read_bytes += 100;
-    const auto rates = rates_since(sample_at(5000), now, after(1));
+    const auto rates = metrics::rates_since(sample_at(5000), now, after(1));
     CHECK(rates.write_bytes == 0);
     CHECK(rates.read_bytes == Approx(100));
 }
@@ -115,29 +116,29 @@ TEST_CASE("a call within half a second repeats the rates and leaves the sample w
     before.rates.cpus = 0.5;
     auto now = running();
     now.cpu_time_ns += 400'000'000;
-    CHECK(rates_since(before, now, after(0.4)).cpus == 0.5);
-    CHECK_FALSE(next_sample(now, before, {}, after(0.4)));
-    const auto kept = next_sample(
+    CHECK(metrics::rates_since(before, now, after(0.4)).cpus == 0.5);
+    CHECK_FALSE(metrics::next_sample(now, before, {}, after(0.4)));
+    const auto kept = metrics::next_sample(
         now, before, {.answers = true, .slow = {1, 2, 3}, .looked = true, .left_open = {}}, after(0.4));
     REQUIRE(kept);
     CHECK(kept->at.seconds == 5000);
     CHECK(kept->counters == before.counters);
     CHECK(kept->slow_at == Approx(5000.4));
-    CHECK(next_sample(now, before, {}, after(0.6))->at.seconds == Approx(5000.6));
+    CHECK(metrics::next_sample(now, before, {}, after(0.6))->at.seconds == Approx(5000.6));
 }
 
 TEST_CASE("CPU use is at most what the virtual CPUs can use, to one decimal") {
-    Rates rates;
+    metrics::Rates rates;
     rates.cpus = GENERATE(2.01, 1e300, 2.0);
-    CHECK(metrics_of(running(), rates, silent, wall).cpu_percent == 200.0);
+    CHECK(metrics::metrics_of(running(), rates, silent, wall).cpu_percent == 200.0);
     rates.cpus = 0.12345;
-    CHECK(metrics_of(running(), rates, silent, wall).cpu_percent == 12.3);
+    CHECK(metrics::metrics_of(running(), rates, silent, wall).cpu_percent == 12.3);
 }
 
 TEST_CASE("rates beyond all sense stay integers") {
-    Rates rates;
+    metrics::Rates rates;
     rates.reads = rates.sent_bytes = 1e300;
-    const auto m = metrics_of(running(), rates, silent, wall);
+    const auto m = metrics::metrics_of(running(), rates, silent, wall);
     CHECK(m.disk_read_iops == 1ll << 53);
     CHECK(m.net_tx_bytes_sec == 1ll << 53);
 }
@@ -147,10 +148,10 @@ TEST_CASE("memory in use is what the guest says") {
     s.memory_available_kib = 2000 * 1024;
     s.memory_unused_kib = 500 * 1024;
     s.memory_told_s = wall - 5;
-    CHECK(metrics_of(s, {}, silent, wall).memory_used_mb == 1500);
+    CHECK(metrics::metrics_of(s, {}, silent, wall).memory_used_mb == 1500);
     s.memory_usable_kib = 1200 * 1024;
-    CHECK(metrics_of(s, {}, silent, wall).memory_used_mb == 800);
-    CHECK(metrics_of(s, {}, silent, wall).memory_total_mb == 2048);
+    CHECK(metrics::metrics_of(s, {}, silent, wall).memory_used_mb == 800);
+    CHECK(metrics::metrics_of(s, {}, silent, wall).memory_total_mb == 2048);
 }
 
 TEST_CASE("memory in use is the process's where the guest says nothing, nonsense, or said it long ago") {
@@ -176,76 +177,76 @@ TEST_CASE("memory in use is the process's where the guest says nothing, nonsense
     SECTION("long ago") {
         s.memory_told_s = wall - 600;
     }
-    CHECK(metrics_of(s, {}, silent, wall).memory_used_mb == 700);
+    CHECK(metrics::metrics_of(s, {}, silent, wall).memory_used_mb == 700);
     s.rss_kib = 5000 * 1024; // an emulator's own memory comes on top
-    CHECK(metrics_of(s, {}, silent, wall).memory_used_mb == 2048);
+    CHECK(metrics::metrics_of(s, {}, silent, wall).memory_used_mb == 2048);
     s.rss_kib.reset();
-    CHECK(metrics_of(s, {}, silent, wall).memory_used_mb == 2048);
+    CHECK(metrics::metrics_of(s, {}, silent, wall).memory_used_mb == 2048);
 }
 
 TEST_CASE("a VM that is off is all zero, and what only a guest knows is unknown") {
     auto s = running();
     s.state = GENERATE(PowerState::off, PowerState::crashed, PowerState::unknown);
-    Metrics expected;
+    metrics::Metrics expected;
     expected.state = s.state == PowerState::unknown ? "unknown" : "stopped";
-    Rates rates;
+    metrics::Rates rates;
     rates.cpus = 1;
-    CHECK(metrics_of(s, rates, {true, {1, 2, 3}}, wall) == expected);
-    CHECK_FALSE(depth_for(s, {}, noon));
+    CHECK(metrics::metrics_of(s, rates, {true, {1, 2, 3}}, wall) == expected);
+    CHECK_FALSE(metrics::depth_for(s, {}, noon));
 }
 
 TEST_CASE("a paused VM has its sizes, no rates, and its agent is not asked") {
     auto s = running();
     s.state = PowerState::paused;
-    Rates rates;
+    metrics::Rates rates;
     rates.cpus = 1;
-    const auto m = metrics_of(s, rates, silent, wall);
+    const auto m = metrics::metrics_of(s, rates, silent, wall);
     CHECK(m.state == "paused");
     CHECK(m.cpu_percent == 0.0);
     CHECK(m.memory_used_mb == 700);
     CHECK(m.uptime_seconds == 900);
     CHECK(m.disk_used_mb == -1);
-    CHECK_FALSE(depth_for(s, {}, noon));
+    CHECK_FALSE(metrics::depth_for(s, {}, noon));
     auto before = sample_at(4990);
     before.slow = guest::SlowVitals{1, 2, 3};
-    CHECK_FALSE(next_sample(s, before, {}, noon)->slow); // its clock stands meanwhile
+    CHECK_FALSE(metrics::next_sample(s, before, {}, noon)->slow); // its clock stands meanwhile
 }
 
 TEST_CASE("slow values are asked for once a minute, and uptime goes on in between") {
     auto before = sample_at(4990);
-    CHECK(depth_for(running(), {}, noon) == guest::Depth::all);
-    CHECK(depth_for(running(), before, noon) == guest::Depth::all);
+    CHECK(metrics::depth_for(running(), {}, noon) == guest::Depth::all);
+    CHECK(metrics::depth_for(running(), before, noon) == guest::Depth::all);
     before.slow = guest::SlowVitals{3ll << 30, 4, 700};
     before.slow_at = 4960;
-    CHECK(depth_for(running(), before, noon) == guest::Depth::ping);
-    const auto word =
-        word_of(running(), before, {.answers = true, .slow = {}, .looked = false, .left_open = {}}, noon);
-    const auto m = metrics_of(running(), {}, word, wall);
+    CHECK(metrics::depth_for(running(), before, noon) == guest::Depth::ping);
+    const auto word = metrics::word_of(running(), before,
+                                       {.answers = true, .slow = {}, .looked = false, .left_open = {}}, noon);
+    const auto m = metrics::metrics_of(running(), {}, word, wall);
     CHECK(m.uptime_seconds == 740);
     CHECK(m.net_connections == 4);
     CHECK(m.disk_used_mb == 3072);
-    CHECK(next_sample(running(), before, {}, noon)->slow_at == 4960);
-    CHECK(depth_for(running(), before, after(21)) == guest::Depth::all);
+    CHECK(metrics::next_sample(running(), before, {}, noon)->slow_at == 4960);
+    CHECK(metrics::depth_for(running(), before, after(21)) == guest::Depth::all);
     before.id = 1;
-    CHECK(depth_for(running(), before, noon) == guest::Depth::all);
+    CHECK(metrics::depth_for(running(), before, noon) == guest::Depth::all);
     before.id = 3;
     before.slow_at = 5001; // from later on
-    CHECK(depth_for(running(), before, noon) == guest::Depth::all);
+    CHECK(metrics::depth_for(running(), before, noon) == guest::Depth::all);
 }
 
 TEST_CASE("a silent guest is called that; its uptime is known from before, else from its QEMU") {
     auto before = sample_at(4990);
     before.slow = guest::SlowVitals{3ll << 30, 4, 700};
     before.slow_at = 4900;
-    auto m = metrics_of(running(), {}, word_of(running(), before, {}, noon), wall);
+    auto m = metrics::metrics_of(running(), {}, metrics::word_of(running(), before, {}, noon), wall);
     CHECK_FALSE(m.guest_agent_responsive);
     CHECK(m.disk_used_mb == -1);
     CHECK(m.net_connections == -1);
     CHECK(m.uptime_seconds == 800);
-    CHECK(metrics_of(running(), {}, silent, wall).uptime_seconds == 900);
+    CHECK(metrics::metrics_of(running(), {}, silent, wall).uptime_seconds == 900);
     auto unseen = running();
     unseen.running_s.reset();
-    CHECK(metrics_of(unseen, {}, silent, wall).uptime_seconds == -1);
+    CHECK(metrics::metrics_of(unseen, {}, silent, wall).uptime_seconds == -1);
 }
 
 TEST_CASE("a guest that answers half in time is shown with what it told before, for ten minutes") {
@@ -253,13 +254,13 @@ TEST_CASE("a guest that answers half in time is shown with what it told before, 
     before.slow = guest::SlowVitals{3ll << 30, 4, 700};
     before.slow_at = 4900;
     const guest::Vitals half{.answers = true, .slow = {{}, {}, 802}, .looked = false, .left_open = 1000};
-    const auto word = word_of(running(), before, half, noon);
+    const auto word = metrics::word_of(running(), before, half, noon);
     CHECK(word.slow == guest::SlowVitals{3ll << 30, 4, 802});
-    const auto next = next_sample(running(), before, half, noon);
+    const auto next = metrics::next_sample(running(), before, half, noon);
     CHECK(next->left_open == 1000);
     CHECK(next->slow == before.slow);
     before.slow_at = 4000;
-    CHECK_FALSE(word_of(running(), before, half, noon).slow.connections);
+    CHECK_FALSE(metrics::word_of(running(), before, half, noon).slow.connections);
 }
 
 TEST_CASE("a domain whose QEMU hangs has its state and sizes, and its sample waits") {
@@ -267,12 +268,12 @@ TEST_CASE("a domain whose QEMU hangs has its state and sizes, and its sample wai
     s.complete = false;
     s.rss_kib.reset();
     s.disk_capacity_bytes = s.read_bytes = s.write_bytes = 0;
-    const auto m = metrics_of(s, {}, silent, wall);
+    const auto m = metrics::metrics_of(s, {}, silent, wall);
     CHECK(m.state == "running");
     CHECK(m.memory_used_mb == 0);
     CHECK(m.cpu_count == 2);
-    CHECK_FALSE(depth_for(s, {}, noon));
-    CHECK_FALSE(next_sample(s, sample_at(4990), {}, noon));
+    CHECK_FALSE(metrics::depth_for(s, {}, noon));
+    CHECK_FALSE(metrics::next_sample(s, sample_at(4990), {}, noon));
 }
 
 TEST_CASE("a sample is read as it was written") {
@@ -283,8 +284,8 @@ TEST_CASE("a sample is read as it was written") {
     written.slow = guest::SlowVitals{1, {}, 700};
     written.slow_at = 4960.5;
     written.left_open = 1003;
-    write_sample(samples.path(), samples.name, written);
-    const auto read = read_sample(samples.path(), samples.name);
+    metrics::write_sample(samples.path(), samples.name, written);
+    const auto read = metrics::read_sample(samples.path(), samples.name);
     REQUIRE(read);
     CHECK(read->at.boot_id == "boot-1");
     CHECK(read->at.seconds == 4990.25);
@@ -293,15 +294,15 @@ TEST_CASE("a sample is read as it was written") {
     CHECK(read->slow == written.slow);
     CHECK(read->slow_at == 4960.5);
     CHECK(read->left_open == 1003);
-    CHECK(is_same_run(*read, running(), noon));
+    CHECK(metrics::is_same_run(*read, running(), noon));
 }
 
 TEST_CASE("a sample that makes no sense is none") {
     Samples samples;
-    CHECK_FALSE(read_sample(samples.path(), samples.name));
+    CHECK_FALSE(metrics::read_sample(samples.path(), samples.name));
     samples.write(GENERATE(as<std::string>{}, "", "{", "[]", "null", "{}", "\xff\xfe", R"({"boottime": 1})",
                            R"({"boottime": 1e400})", std::string(100'000, ' '), std::string(60'000, '[')));
-    CHECK_FALSE(read_sample(samples.path(), samples.name));
+    CHECK_FALSE(metrics::read_sample(samples.path(), samples.name));
 }
 
 TEST_CASE("a sample with members beyond all sense gives no figure beyond all sense") {
@@ -311,12 +312,12 @@ TEST_CASE("a sample with members beyond all sense gives no figure beyond all sen
         "net_tx":0,"boot_id":"boot-1","boottime":4999.9,"uuid":"u-1","id":3,
         "rates":{"cpus":-5,"reads":1e308,"writes":"x"},"left_open":"y",
         "slow":{"boottime":4999,"uptime_seconds":9223372036854775807,"net_connections":-4,"disk_used_bytes":1e9}})");
-    const auto read = read_sample(samples.path(), samples.name);
+    const auto read = metrics::read_sample(samples.path(), samples.name);
     REQUIRE(read);
     CHECK(read->slow == guest::SlowVitals{});
     CHECK_FALSE(read->left_open);
-    const auto rates = rates_since(read, running(), noon);
-    const auto m = metrics_of(running(), rates, word_of(running(), read, {}, noon), wall);
+    const auto rates = metrics::rates_since(read, running(), noon);
+    const auto m = metrics::metrics_of(running(), rates, metrics::word_of(running(), read, {}, noon), wall);
     CHECK(m.cpu_percent == 0);
     CHECK(m.disk_read_iops == 1ll << 53);
     CHECK(m.uptime_seconds == 900);
@@ -326,17 +327,17 @@ TEST_CASE("a link or a folder in a sample's place is no sample, and is not follo
     Samples samples;
     std::filesystem::create_directories(samples.path());
     const auto elsewhere = samples.folder.path / "elsewhere.json";
-    write_sample(samples.path(), VmName("other"), sample_at(1));
+    metrics::write_sample(samples.path(), VmName("other"), sample_at(1));
     std::filesystem::rename(samples.path() / "other.json", elsewhere);
     std::filesystem::create_symlink(elsewhere, samples.file());
-    CHECK_FALSE(read_sample(samples.path(), samples.name));
-    write_sample(samples.path(), samples.name, sample_at(2));
-    CHECK(read_sample(samples.path(), samples.name)->at.seconds == 2);
+    CHECK_FALSE(metrics::read_sample(samples.path(), samples.name));
+    metrics::write_sample(samples.path(), samples.name, sample_at(2));
+    CHECK(metrics::read_sample(samples.path(), samples.name)->at.seconds == 2);
     CHECK(std::filesystem::is_regular_file(std::filesystem::symlink_status(samples.file())));
 }
 
 TEST_CASE("the clock of samples goes on within this boot") {
-    const auto first = SampleMoment::now(), second = SampleMoment::now();
+    const auto first = metrics::SampleMoment::now(), second = metrics::SampleMoment::now();
     CHECK(first.boot_id.size() == 36);
     CHECK(first.boot_id == second.boot_id);
     CHECK(first.seconds <= second.seconds);

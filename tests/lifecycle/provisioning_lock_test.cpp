@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: MIT
 /// The provisioning lock names a live create as long as any runs.
 
-#include "lifecycle/provisioning_lock.hpp"
+#include "operations/provisioning_lock.hpp"
 
 #include <catch2/catch.hpp>
 #include <csignal>
@@ -49,7 +50,7 @@ class Holder {
         if (pid == 0) {
             {
                 Silence silence;
-                const ProvisioningLock lock(scratch.path, silence);
+                const operations::ProvisioningLock lock(scratch.path, silence);
                 char byte = 1;
                 if (write(ready[1], &byte, 1) != 1 || read(orders[0], &byte, 1) != 1) _exit(1);
             }
@@ -80,7 +81,7 @@ class Holder {
 
 template<class Condition>
 bool soon(Condition condition) {
-    for (int i = 0; i < 100; ++i) {
+    for (int i = 0; i < 1200; ++i) {
         if (condition()) return true;
         std::this_thread::sleep_for(50ms);
     }
@@ -93,7 +94,7 @@ TEST_CASE("the lock is there while a create runs, and nothing is left afterwards
     const Scratch scratch;
     {
         Heard heard;
-        const ProvisioningLock lock(scratch.path, heard);
+        const operations::ProvisioningLock lock(scratch.path, heard);
         CHECK(named(scratch) == std::to_string(getpid()));
         CHECK(heard.warnings.empty());
     }
@@ -134,7 +135,7 @@ TEST_CASE("the lock comes back when its folder is made anew under a running crea
     const Scratch scratch;
     std::filesystem::create_directory(scratch.path / "run");
     Silence silence;
-    const ProvisioningLock lock(scratch.path / "run", silence);
+    const operations::ProvisioningLock lock(scratch.path / "run", silence);
     std::filesystem::remove_all(scratch.path / "run");
     std::filesystem::create_directory(scratch.path / "run");
     CHECK(soon([&] { return std::filesystem::exists(scratch.path / "run/provisioning.lock"); }));
@@ -143,7 +144,40 @@ TEST_CASE("the lock comes back when its folder is made anew under a running crea
 TEST_CASE("a missing folder is a warning, not a failure") {
     const Scratch scratch;
     Heard heard;
-    const ProvisioningLock lock(scratch.path / "nowhere", heard);
+    const operations::ProvisioningLock lock(scratch.path / "nowhere", heard);
     REQUIRE(heard.warnings.size() == 1);
     CHECK(heard.warnings.front().find("provisioning.lock") != std::string::npos);
+}
+
+TEST_CASE("a lock file that names nobody is no reason to go on without one") {
+    const std::string said =
+        GENERATE(std::string(), std::string("\n"), std::string("garbled"), std::string("../x"),
+                 std::string("a/b"), std::string("."), std::string("-1"), std::string("0"),
+                 std::string("99999999999999999999"), std::string(1000, 'x'), std::string("\0\0", 2));
+    CAPTURE(said);
+    const Scratch scratch;
+    std::ofstream(scratch.path / "provisioning.lock") << said;
+    {
+        Heard heard;
+        const operations::ProvisioningLock lock(scratch.path, heard);
+        CHECK(heard.warnings.empty());
+        CHECK(named(scratch) == std::to_string(getpid()));
+    }
+    CHECK(std::filesystem::is_empty(scratch.path));
+}
+
+TEST_CASE("a link in the lock file's place is replaced, not followed") {
+    const Scratch scratch;
+    std::ofstream(scratch.path / "elsewhere") << "kept";
+    std::filesystem::create_symlink("elsewhere", scratch.path / "provisioning.lock");
+    {
+        Heard heard;
+        const operations::ProvisioningLock lock(scratch.path, heard);
+        CHECK(heard.warnings.empty());
+        CHECK(named(scratch) == std::to_string(getpid()));
+    }
+    std::ifstream file(scratch.path / "elsewhere");
+    std::string kept;
+    file >> kept;
+    CHECK(kept == "kept");
 }

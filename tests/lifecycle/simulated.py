@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A simulated world in a folder of its own, with its configuration; and the ways to play many of them."""
 
 import concurrent.futures
@@ -22,6 +23,18 @@ WALLET = "0x" + "cd" * 20
 def ago(days):
     """That many days before now, as the registry spells it; negative: to come."""
     return (datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=days)).isoformat()
+
+
+def replace(path, text):
+    """At once: a verb that runs meanwhile reads the old text or the new one, never half of it."""
+    fresh = path.with_name(path.name + ".fresh")
+    fresh.write_text(text)
+    os.replace(fresh, path)
+
+
+def replace_fields(path, **fields):
+    """Sets fields of a JSON object in a file, at once."""
+    replace(path, json.dumps(json.loads(path.read_text()) | fields))
 
 
 class Mock:
@@ -74,10 +87,7 @@ class Mock:
         self.write(registry)
 
     def write(self, registry):
-        path = self.folder / "mock-db.json"
-        fresh = path.with_name("other-program.json")
-        fresh.write_text(json.dumps(registry, indent=2))
-        fresh.replace(path)
+        replace(self.folder / "mock-db.json", json.dumps(registry, indent=2))
 
     def record(self, name="vm-1"):
         return self.registry()["vms"][name]
@@ -90,17 +100,17 @@ class Mock:
     def set_state(self, state, name="vm-1"):
         """What a guest, an admin with virsh or a reboot of the host did to the domain."""
         path = self.folder / f"mock-world/domains/{name}.json"
-        path.write_text(json.dumps(json.loads(path.read_text()) | {"state": state}))
+        replace_fields(path, state=state)
 
     def disown(self, name="vm-1"):
         """Makes the domain another instance's."""
         xml = self.folder / f"mock-world/domains/{name}.xml"
         instance = (self.folder / "mock-world/instance-id").read_text().strip()
-        xml.write_text(xml.read_text().replace(instance, "f" * 32))
+        replace(xml, xml.read_text().replace(instance, "f" * 32))
 
     def behave(self, **knobs):
         path = self.folder / "mock-world/behaviour.json"
-        path.write_text(json.dumps(json.loads(path.read_text()) | knobs))
+        replace_fields(path, **knobs)
 
     def expire(self, name="vm-1", days=1):
         self.change(name, expires_at=ago(days))

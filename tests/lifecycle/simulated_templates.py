@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Versions of the template on the simulated world: building, listing, pruning them, and looking at all there is."""
 
 import json
@@ -85,6 +86,7 @@ def write_qcow2(path, backing, size=4 << 30):
     """The head of an image, which is all that anybody looks at."""
     name = str(backing).encode()
     head = struct.pack(">4sIQIIQIIQQIIQ", b"QFI\xfb", 3, 112 if name else 0, len(name), 16, size, 0, 0, 0, 0, 0, 0, 0)
+    head = head.ljust(96, b"\0") + struct.pack(">II", 4, 104)
     path.write_bytes(head.ljust(112, b"\0") + name.ljust(1024, b"\0"))
 
 

@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: MIT
 /// The two tables are complete, unambiguous, and say what the contract says.
 
-#include "lifecycle/state.hpp"
+#include "vm/state.hpp"
 
 #include <catch2/catch.hpp>
 #include <set>

@@ -1,6 +1,5 @@
+# SPDX-License-Identifier: MIT
 """boot on the simulated world: who is brought back after the host has started, and who stays off."""
-
-import json
 
 import pytest
 from simulated import Mock, gc, made
@@ -34,7 +33,7 @@ def test_boot_starts_what_should_run_once(mock):
 def test_boot_tries_again_what_failed(mock):
     path = mock.folder / "mock-world/domains/vm-1.json"
     xml = mock.folder / "mock-world/domains/vm-1.xml"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"state": "off"}))
+    mock.set_state("off")
     kept, state = xml.read_text(), path.read_text()
     xml.unlink(), path.unlink()
     run = mock.run("boot")

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Kills and failures at every point of the simulated world, then the same verb again, then a look at everything."""
 
 import json

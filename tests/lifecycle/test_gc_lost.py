@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What gc finds: records that vanished, addresses that leaked, operations that died, and what it only reports."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """resume and extend on the simulated world: what was paid for is kept, and what a death leaves is finished."""
 
 import signal
@@ -99,6 +100,17 @@ def test_extend_counts_from_the_expiry_and_says_when_that_does_not_help(mock):
     assert mock.record()["gecos_synced"] is True
     run = mock.run("extend", "vm-1", "--days", "3", "--from-now")
     assert run.returncode == 0 and run.stderr == ""
+    assert ago(-2.9) < mock.record()["expires_at"] < ago(-3.1)
+
+
+def test_extend_from_now_never_ends_earlier_what_is_paid_for_unless_told_to(mock):
+    mock.change("vm-1", expires_at=ago(-30))
+    before = mock.registry()
+    run = mock.run("extend", "vm-1", "--days", "3", "--from-now")
+    assert run.returncode == 3 and "is paid until" in run.stderr and "--shorten" in run.stderr, run.stderr
+    assert mock.registry() == before
+    run = mock.run("extend", "vm-1", "--days", "3", "--from-now", "--shorten")
+    assert run.returncode == 0, run.stderr
     assert ago(-2.9) < mock.record()["expires_at"] < ago(-3.1)
 
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Builds, prunes and creates on one world that die, fail, or run at once: every link and every disk leads somewhere."""
 
 import contextlib

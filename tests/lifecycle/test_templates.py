@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Versions of the template on the simulated world: what stands on which, and what prune removes."""
 
 import fcntl

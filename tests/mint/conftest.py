@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The node and the host of evm.py, with a misbehaving proxy between the two where a test asks for it."""
 
 import pathlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A real EVM node on loopback with the contracts of access_nft.sol, and a host whose web3-defaults.yaml names them."""
 
 import hashlib
@@ -102,9 +103,12 @@ class Chain:
         return answer["result"]
 
     def transact(self, **transaction):
-        sent = self.ask("eth_sendTransaction", {"from": self.dev, "gas": hex(5_000_000)} | transaction)
+        return self.receipt(self.ask("eth_sendTransaction", {"from": self.dev, "gas": hex(5_000_000)} | transaction))
+
+    def receipt(self, transaction):
+        """Waited for: anvil answers that it has a transaction before it makes the block."""
         deadline = time.monotonic() + 20
-        while not (receipt := self.ask("eth_getTransactionReceipt", sent)):
+        while not (receipt := self.ask("eth_getTransactionReceipt", transaction)):
             assert time.monotonic() < deadline, "nobody mines"
             time.sleep(0.005)
         return receipt
@@ -207,9 +211,8 @@ class Host:
 
 class Run:
     def __init__(self, process, seconds=60):
-        began = time.monotonic()
         self.out, self.err = process.communicate(timeout=seconds)
-        self.seconds, self.status = time.monotonic() - began, process.returncode
+        self.status = process.returncode
 
     @property
     def token(self):

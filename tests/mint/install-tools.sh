@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
 # Installs an EVM node (anvil), its command-line companion (cast) and a Solidity compiler (solc) outside of the tree, in the
 # versions that package.json names, and prints their folder. Exit status 77, with the reason on stderr, when that cannot be
 # done here.
@@ -24,6 +25,10 @@ if [ ! -d "$folder" ]; then
         cp "$here/package.json" "$made/"
         (cd "$made" && timeout 300 npm install --ignore-scripts --no-audit --no-fund --no-package-lock --loglevel=error) \
             >"$made/log" 2>&1 </dev/null || skip "npm cannot install them: $(grep -m1 . "$made/log" || echo "no reason")"
+        for program in anvil cast; do
+            "$made/node_modules/@foundry-rs/$program-linux-amd64/bin/$program" --version >/dev/null ||
+                { printf 'npm left %s out, or it does not run here\n' "$program" >&2; exit 1; }
+        done
         mv -T "$made" "$folder"
     fi
     exec 9>&-

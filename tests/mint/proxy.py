@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Stands between mint-nft and the node, and misbehaves: for each method a test says what shall be answered.
 
     with Proxy(chain) as proxy:
@@ -16,7 +17,8 @@ import time
 
 @dataclasses.dataclass
 class Raw:
-    """An HTTP answer as it is; None as body: the connection ends without one."""
+    """An HTTP answer as it is; None as body: the connection ends without one. A body that is a generator of parts needs its
+    Content-Length among the headers."""
 
     status: int = 200
     body: bytes | None = b""
@@ -49,10 +51,13 @@ class Proxy:
                 if answer.body is None:
                     return
                 self.send_response_only(answer.status)
-                for name, value in ({"Content-Length": len(answer.body)} | answer.headers).items():
+                whole = isinstance(answer.body, bytes)
+                for name, value in (({"Content-Length": len(answer.body)} if whole else {}) | answer.headers).items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(answer.body)
+                for part in [answer.body] if whole else answer.body:
+                    self.wfile.write(part)
+                    self.wfile.flush()
 
         class Listener(http.server.ThreadingHTTPServer):
             daemon_threads = True

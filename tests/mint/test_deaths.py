@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A mint that is killed at any moment, and called again: exactly one token."""
 
 import concurrent.futures

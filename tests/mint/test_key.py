@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Where the key is, and is not: cores, memory that a core would have, the journal, output."""
 
 import os

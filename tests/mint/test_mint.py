@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What a mint is on a real EVM node, and what its callers read."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Keccak, checksums, calls and signatures against cast, a program by others."""
 
 import random

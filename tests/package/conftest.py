@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The package, built once, and clean roots to install it in; skipped with the reason where that cannot be."""
 
 import os

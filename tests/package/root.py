@@ -1,13 +1,17 @@
+# SPDX-License-Identifier: MIT
 """A clean Debian 12 root to install packages in, and packages that stand in for others."""
 
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
+import time
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
 PACKAGE = "blockhost-provisioner-libvirt"
+VERSION = re.search(r"^  version: '(.+)',$", (TREE / "meson.build").read_text(), re.M)[1]
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # Own mounts, processes and network: nothing that a package's script does reaches the host, whose /dev is not there.
@@ -100,8 +104,82 @@ class Root:
         return self.sh("cat /root/systemctl; : >/root/systemctl").splitlines()
 
 
-def make_deb(folder, name, version, files=(), scripts=(), **fields):
-    """`files`: path -> (text, mode); `scripts`: maintainer script -> its lines. Returns the package's path."""
+# Lays the root over $1, and has $3 make a host of it where libvirtd runs for $4 seconds.
+LIVE = """
+mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" "$2/root"
+echo blockhost-test >"$2/root/etc/hostname"
+exec "$3" "$2/root" sh -ec '
+    printf "auth_unix_ro = \\"none\\"\\nauth_unix_rw = \\"none\\"\\nunix_sock_group = \\"libvirt\\"\\nunix_sock_rw_perms = \\"0770\\"\\n" >>/etc/libvirt/libvirtd.conf
+    virtlogd --daemon >/dev/null 2>&1
+    libvirtd --daemon >/dev/null 2>&1
+    echo started
+    exec sleep "$1"' sh "$4"
+"""
+
+
+class LiveRoot(Root):
+    """A root that stays, where libvirtd runs and machines live: a host of its own, gone with close() or after `seconds`.
+    `shared`: a folder of this host's that is /mnt/shared there."""
+
+    def __init__(self, folder, base, shared, seconds=1500):
+        super().__init__(folder, base)
+        self.holder = subprocess.Popen(
+            ["unshare", "--mount", "--propagation", "private", "sh", "-e", "-c", LIVE, "sh", base, folder,
+             TREE / "tests/tools/in-root.sh", str(seconds)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+            env={"PATH": PATH, "LC_ALL": "C", "BLOCKHOST_SHARED": str(shared)})
+        if self.holder.stdout.readline() != "started\n":
+            self.close()
+            raise RuntimeError("a host of our own cannot be started in namespaces here")
+        self.inside = ["nsenter", "-t", str(self.sleeper()), "-m", "-p", "-n", "-u", "-i", "-r", "-w"]
+
+    def sleeper(self):
+        """The process id, as it is outside, of what keeps the host up."""
+        end = time.monotonic() + 60
+        while self.holder.poll() is None and time.monotonic() < end:
+            for pid in self.descendants():
+                if self.of(pid, "comm") == "sleep\n":
+                    return pid
+            time.sleep(0.05)
+        raise RuntimeError("the host ended as it was started")
+
+    def descendants(self):
+        below = [self.holder.pid]
+        while below:
+            pid = below.pop()
+            yield pid
+            below += map(int, self.of(pid, f"task/{pid}/children").split())
+
+    @staticmethod
+    def of(pid, name):
+        """What /proc tells of a process; nothing when it has ended."""
+        try:
+            return pathlib.Path(f"/proc/{pid}/{name}").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            return ""
+
+    def run(self, *words, text=None, check=True, **environment):
+        run = subprocess.run([*self.inside, *map(str, words)], input=text or "", capture_output=True, text=True,
+                             env={"PATH": PATH, "LC_ALL": "C", "HOME": "/root", "PYTHONDONTWRITEBYTECODE": "1", **environment})
+        if check:
+            assert run.returncode == 0, (words, run.returncode, run.stdout, run.stderr)
+        return run
+
+    def put(self, *debs):
+        for deb in debs:
+            with open(deb, "rb") as source:
+                subprocess.run([*self.inside, "sh", "-c", f"cat >/root/{deb.name}"], stdin=source, check=True)
+        return [f"/root/{deb.name}" for deb in debs]
+
+    def close(self):
+        """Its processes, QEMU's among them, go with their namespace."""
+        self.holder.terminate()
+        self.holder.wait()
+
+
+def make_deb(folder, name, version, files=(), scripts=(), folders=(), **fields):
+    """`files`: path -> (text, mode); `scripts`: maintainer script -> its lines; `folders`: empty ones. Returns the package's
+    path."""
     tree = folder / f"{name}-{version}"
     shutil.rmtree(tree, ignore_errors=True)
     (tree / "DEBIAN").mkdir(parents=True)
@@ -116,18 +194,25 @@ def make_deb(folder, name, version, files=(), scripts=(), **fields):
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(text)
         place.chmod(mode)
+    for path in folders:
+        (tree / path.lstrip("/")).mkdir(parents=True, exist_ok=True)
     deb = folder / f"{name}_{version}_all.deb"
     subprocess.run(["dpkg-deb", "--root-owner-group", "-Znone", "--build", tree, deb], check=True, capture_output=True)
     return deb
 
 
-def make_common(folder, user="yes"):
-    """blockhost-common as far as we stand on it: user, group and folders."""
-    postinst = "mkdir -p /var/lib/blockhost /etc/blockhost\n"
-    if user == "yes":
-        postinst = ("id blockhost >/dev/null 2>&1 || useradd --system --home-dir /var/lib/blockhost blockhost\n" +
-                    postinst + "chown blockhost:blockhost /var/lib/blockhost\nchmod 0750 /var/lib/blockhost\n")
-    return make_deb(folder, "blockhost-common", "0.1.0", scripts={"postinst": postinst})
+def make_common(folder):
+    """blockhost-common as far as it and we share a host: user, group, folders, its Python package."""
+    postinst = """getent group blockhost >/dev/null || addgroup --quiet --system blockhost
+id -u blockhost >/dev/null 2>&1 || adduser --quiet --system --ingroup blockhost --home /var/lib/blockhost \\
+    --shell /usr/sbin/nologin --no-create-home blockhost
+chown root:blockhost /etc/blockhost
+chown blockhost:blockhost /var/lib/blockhost
+chmod 750 /etc/blockhost /var/lib/blockhost
+"""
+    files = {"/usr/lib/python3/dist-packages/blockhost/__init__.py": ("COMMON = True\n", 0o644)}
+    return make_deb(folder, "blockhost-common", "0.1.0", files, {"postinst": postinst},
+                    ["/var/lib/blockhost", "/etc/blockhost"])
 
 
 def make_old(folder):
@@ -156,8 +241,8 @@ def make_old(folder):
                     Provides="blockhost-provisioner", Conflicts="blockhost-provisioner")
 
 
-def base_root():
-    made = subprocess.run([TREE / "tests/package/build-root.sh"], check=True, stdout=subprocess.PIPE, text=True)
+def base_root(*kind):
+    made = subprocess.run([TREE / "tests/package/build-root.sh", *kind], check=True, stdout=subprocess.PIPE, text=True)
     return pathlib.Path(made.stdout.splitlines()[-1]) / "root"
 
 

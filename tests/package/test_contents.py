@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What is in the package, and what it says about itself."""
 
 import re
@@ -23,6 +24,8 @@ FILES = f"""
 /usr/lib/systemd/system/blockhost-boot.service
 /usr/lib/systemd/system/blockhost-gc.service
 /usr/lib/systemd/system/blockhost-gc.timer
+/usr/lib/systemd/system/blockhost-guard.service
+/usr/lib/systemd/system/blockhost-guard.timer
 /usr/lib/systemd/system/blockhost-recover.service
 /usr/lib/systemd/system/blockhost-recover.timer
 /usr/lib/systemd/system/blockhost-throttle.service
@@ -40,6 +43,8 @@ FILES = f"""
 /usr/share/blockhost/provisioner.json
 /usr/share/doc/{PACKAGE}/README.md
 /usr/share/doc/{PACKAGE}/architecture.md.gz
+/usr/share/doc/{PACKAGE}/decisions.md.gz
+/usr/share/doc/{PACKAGE}/states.md.gz
 /usr/share/doc/{PACKAGE}/changelog.Debian.gz
 /usr/share/doc/{PACKAGE}/changelog.gz
 /usr/share/doc/{PACKAGE}/contract.md.gz
@@ -51,12 +56,17 @@ FILES = f"""
 /usr/share/fish/vendor_completions.d/blockhost-libvirt.fish
 /usr/share/lintian/overrides/{PACKAGE}
 /usr/share/man/man7/blockhost-libvirt.7.gz
+/usr/share/man/man8/blockhost-libvirt-agent.8.gz
 /usr/share/man/man8/blockhost-libvirt-boot.8.gz
 /usr/share/man/man8/blockhost-libvirt-extend.8.gz
+/usr/share/man/man8/blockhost-libvirt-guard.8.gz
+/usr/share/man/man8/blockhost-libvirt-guests.8.gz
 /usr/share/man/man8/blockhost-libvirt-help.8.gz
+/usr/share/man/man8/blockhost-libvirt-host.8.gz
 /usr/share/man/man8/blockhost-libvirt-mint-nft.8.gz
 /usr/share/man/man8/blockhost-libvirt-recover.8.gz
 /usr/share/man/man8/blockhost-libvirt-setup.8.gz
+/usr/share/man/man8/blockhost-libvirt-task.8.gz
 /usr/share/man/man8/blockhost-libvirt-templates.8.gz
 /usr/share/man/man8/blockhost-libvirt-version.8.gz
 /usr/share/man/man8/blockhost-libvirt.8.gz
@@ -125,11 +135,12 @@ def names(field):
 
 def test_it_depends_on_little_and_recommends_what_runs_machines(package):
     fields = control(package)
-    assert names(fields["Depends"]) == {"blockhost-common", "python3", "libc6"}
-    assert {"blockhost-common (>= 0.1.0)", "python3 (>= 3.10)"} <= set(fields["Depends"].split(", "))
+    assert names(fields["Depends"]) == {"python3", "passwd", "libc6"}
+    assert "python3 (>= 3.10)" in fields["Depends"].split(", ")
+    assert "blockhost-common (>= 0.1.0)" in fields["Recommends"].split(", ")
     assert names(fields["Recommends"]) == {
-        "libvirt0", "libcurl4", "libisofs6", "libvirt-daemon-system", "libvirt-daemon-config-nwfilter", "ebtables",
-        "qemu-system-x86", "qemu-utils", "guestfs-tools"}
+        "blockhost-common", "libvirt0", "libcurl4", "libssl3", "libisofs6", "libvirt-daemon-system", "libvirt-daemon-config-nwfilter",
+        "ebtables", "qemu-system-x86", "qemu-utils", "guestfs-tools"}
     assert fields["Suggests"] == "mmdebstrap"
 
 
@@ -166,8 +177,9 @@ def test_shell_is_as_shellcheck_wants_it():
     files = ["build-deb.sh", *(str(path.relative_to(TREE)) for folder, pattern in (
         ("packaging", "build-deb.sh"), ("packaging", "lib.sh"), ("packaging/debian", "p*rm"),
         ("packaging/debian", "postinst"), ("packaging/debian/tests", "mock-*"), ("data/provisioner-hooks", "*.sh"),
-        ("data/manual", "*.sh"), ("tests/package", "*.sh")) for path in (TREE / folder).glob(pattern))]
-    assert len(files) == 10
+        ("data/manual", "*.sh"), ("tests/package", "*.sh"), ("tests", "fresh.sh"),
+        ("tests/tools", "in-root.sh")) for path in (TREE / folder).glob(pattern))]
+    assert len(files) == 12
     run = subprocess.run(["shellcheck", "-x", *files], cwd=TREE, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The first-boot hook on a clean root, with apt-get played: it installs stand-in packages, or fails as told."""
 
 import pytest
@@ -61,7 +62,10 @@ def groups(host):
 
 def test_it_waits_for_apt_installs_and_lets_the_blockhost_user_in(host):
     host.sh("printf 'x\\nx\\nx\\nx\\n' >/root/failures")
-    boot(host)
+    said = boot(host).stdout
+    assert said.count("something else uses apt; waiting for it") == 4 and "failed" not in said
+    asked = [line.split("Timeout=300 ")[1].split()[0] for line in host.sh("cat /root/apt-get").splitlines()]
+    assert asked == ["update"] * 5 + ["install"]
     assert installed(host, *NEEDED, *USEFUL) == NEEDED + USEFUL
     assert {"libvirt", "libvirt-qemu"} <= groups(host)
     assert all(host.there(marker) for marker in MARKERS)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The plugin as installed beside blockhost-common's package, an installer around it, and a program to ask."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """An installer as docs/contract.md's wizard section knows it: finds the plugin by the manifest, shows its page between
 others and its part of the summary, and runs its last steps."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A program in blockhost-libvirt's place: it writes down how it is called and answers what a test prepared."""
 
 import json
@@ -30,6 +31,9 @@ DETECTED = {"works": True, "findings": [
     {"finding": "bridge", "ok": False, "found": "not looked at", "advice": "mend that first"},
     {"finding": "storage pool", "ok": False, "found": "not looked at", "advice": "mend that first"},
     {"finding": "template", "ok": False, "found": "Template not found: /x", "advice": "build it"},
+    {"finding": "domains", "ok": True, "found": "none yet", "advice": ""},
+    {"finding": "definitions", "ok": True, "found": "every VM that runs has one", "advice": ""},
+    {"finding": "clock", "ok": False, "found": "not looked at", "advice": "mend that first"},
     {"finding": "start veto", "ok": True, "found": "/etc/libvirt/hooks/qemu.d/blockhost", "advice": ""}]}
 
 

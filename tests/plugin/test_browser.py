@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The page in a real browser: filled in, corrected, confirmed, and what the next pages show. Screenshots are kept."""
 
 import shutil

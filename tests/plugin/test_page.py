@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The page: what it shows, what it takes, and that nothing that is posted or stored breaks it."""
 
 import html
@@ -104,6 +105,7 @@ def test_it_says_in_plain_words_what_this_computer_can_do(client, program):
     assert "libvirt, which runs the machines, is installed and running." in text
     assert "The installation will make the settings, the storage pool and the template that machines are copied from." in text
     assert "could be started by hand" not in text
+    assert "clock" not in text
 
 
 def found(**changes):
@@ -121,6 +123,10 @@ def found(**changes):
     ({"configuration": {"ok": False, "found": "/etc/blockhost/db.yaml: line 3", "advice": "mend it"}},
      ["Earlier settings are there and cannot be read. /etc/blockhost/db.yaml: line 3; mend it"]),
     ({"start_veto": {"ok": False, "found": "no hook", "advice": "link it"}}, ["started by hand. no hook; link it"]),
+    ({"clock": {"ok": False, "found": "nobody keeps it right", "advice": "install chrony"}},
+     ["clock cannot tell yet who has paid. nobody keeps it right; install chrony"]),
+    ({"definitions": {"ok": False, "found": "web runs without one", "advice": "start it"}},
+     ["A machine here runs without a definition. web runs without one; start it"]),
 ])
 def test_it_says_what_is_missing(client, program, changes, sentences):
     program.answers("detect", found(**changes), status=1)

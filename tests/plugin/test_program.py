@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The page and the last steps with the program itself, in its simulated world."""
 
 import json
@@ -77,5 +78,5 @@ def test_every_finding_of_detect_is_known(helpers, binary):
 
 def test_the_words_that_are_looked_for_are_the_programs(helpers, tree):
     """How fast machines are is told from the words of `detect`."""
-    assert f'"{helpers.FULL_SPEED}"' in (tree / "src/lifecycle/detect.cpp").read_text()
+    assert f'"{helpers.FULL_SPEED}"' in (tree / "src/setup/detect.cpp").read_text()
     assert any(f'"{helpers.NO_CONFIGURATION} ' in path.read_text() for path in (tree / "src/config").glob("*.cpp"))

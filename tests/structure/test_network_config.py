@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What cloud-init itself makes of our network-config and fallback user-data: its own renderers convert the file, and
 netplan's generator, systemd-networkd and ifupdown bring an interface up with the result, in namespaces of their own."""
 
@@ -154,7 +155,7 @@ def test_ifupdown_brings_it_up(tmp_path, with_ipv6, net_tools):
 
 
 @pytest.mark.parametrize("name", ["blockhost-001", "0"])
-@pytest.mark.parametrize("key", [[], ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBlA me@home"]], ids=["no key", "a key"])
+@pytest.mark.parametrize("key", [[], ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBlAhBlAhBlAhBlAhBlAhBlAhBlAhBlAhBlAhBlAhBlA me@home"]], ids=["no key", "a key"])
 def test_the_fallback_user_data_is_valid_cloud_config(tmp_path, name, key):
     path = tmp_path / "user-data"
     path.write_bytes(subprocess.run([PRINT, "user-data", "/nonexistent", name, *key], check=True,

@@ -1,5 +1,7 @@
+# SPDX-License-Identifier: MIT
 """The house's own rules: floors, fences, names that must agree, what the executable may need."""
 
+import collections
 import json
 import os
 import pathlib
@@ -15,8 +17,12 @@ BINARY = BUILD / "blockhost-libvirt"
 FLOORS = {
     "base": 0, "model": 1, "config": 2,
     "registry": 3, "hypervisor": 3, "guest": 3, "host": 3, "http": 3,
-    "lifecycle": 4, "image": 4, "chain": 4, "cli": 5, "subcommands": 6,
+    "vm": 4, "safety": 5, "limits": 6, "operations": 7,
+    "setup": 8, "rootside": 8, "expiry": 8, "metrics": 8, "image": 8, "chain": 8,
+    "platform": 9, "agent": 10, "cli": 11, "subcommands": 12,
 }
+MOST_OF_A_FOLDER = 18
+"""Sources at one level; a header and its source count once. subcommands has a file for each verb."""
 
 # The contract's table of names, typed in by hand.
 CONTRACT_NAMES = {
@@ -62,6 +68,52 @@ def test_no_file_includes_a_higher_floor_or_a_neighbour():
     assert not wrong
 
 
+def circles(arrows):
+    """The groups of nodes that reach each other (Tarjan's strongly connected components of more than one)."""
+    index, low, stack, found = {}, {}, [], []
+
+    def visit(node):
+        index[node] = low[node] = len(index)
+        stack.append(node)
+        for other in sorted(arrows.get(node, ())):
+            if other not in index:
+                visit(other)
+                low[node] = min(low[node], low[other])
+            elif other in stack:
+                low[node] = min(low[node], index[other])
+        if low[node] == index[node]:
+            group = []
+            while not group or group[-1] != node:
+                group.append(stack.pop())
+            found.extend([sorted(group)] if len(group) > 1 else [])
+
+    for node in sorted(arrows):
+        if node not in index:
+            visit(node)
+    return found
+
+
+def test_a_circle_is_found_however_far_round():
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]
+    assert circles({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
+
+
+def test_no_file_includes_one_that_includes_it_however_far_round():
+    """A header and its source count as one: what either includes, both stand on."""
+    arrows = {}
+    for path in sources():
+        unit = str(path.relative_to(TREE).with_suffix("")).removeprefix("src/")
+        others = {name.removesuffix(".hpp") for name, _ in included_folders(path)}
+        arrows.setdefault(unit, set()).update(others - {unit})
+    assert circles(arrows) == []
+
+
+def test_no_folder_holds_more_than_one_can_look_over():
+    units = {path.relative_to(TREE).with_suffix("") for path in sources() if "subcommands" not in path.parts}
+    counts = collections.Counter(str(unit.parent) for unit in units)
+    assert {folder: count for folder, count in counts.items() if count > MOST_OF_A_FOLDER} == {}
+
+
 def test_every_include_is_written_from_the_source_root():
     wrong = [f"{p.relative_to(TREE)} includes {name}" for p in sources() for name, folder in included_folders(p)
              if folder not in FLOORS]
@@ -75,6 +127,11 @@ def test_only_the_process_runner_starts_programs():
     assert not wrong
 
 
+def test_only_the_one_pause_sleeps():
+    sleeps = re.compile(r"\b(sleep_for|sleep_until|(clock_)?nanosleep|usleep)\s*\(")
+    assert [str(p.relative_to(TREE)) for p in sources() if sleeps.search(p.read_text())] == ["src/base/patience.hpp"]
+
+
 def test_only_the_libvirt_driver_speaks_to_libvirt():
     wrong = [str(p.relative_to(TREE)) for p in sources()
              if "<libvirt/" in p.read_text() and "hypervisor/libvirt" not in str(p)]
@@ -86,16 +143,24 @@ def test_only_the_http_module_speaks_to_libcurl():
 
 
 def test_only_one_file_knows_the_library_that_signs_and_only_the_chain_knows_the_key():
-    assert [str(p.relative_to(TREE)) for p in sources() if "<secp256k1" in p.read_text()] == ["src/chain/key.cpp"]
-    users = {floor_of(p) for p in sources() if any(name == "chain/key.hpp" for name, _ in included_folders(p))}
+    assert [str(p.relative_to(TREE)) for p in sources() if "<secp256k1" in p.read_text()] == ["src/chain/evm/key.cpp"]
+    users = {floor_of(p) for p in sources() if any(name == "chain/evm/key.hpp" for name, _ in included_folders(p))}
     assert users == {"chain"}
 
 
-def test_the_process_runner_is_used_on_the_host_and_image_floors_only():
-    allowed = {"base", "host", "image"}
+def test_the_process_runner_is_used_on_the_host_and_image_floors_and_behind_the_fence_only():
+    """tests/structure/test_privileged.py says what the fence is."""
+    allowed, fence = {"base", "host", "image"}, TREE / "src/platform/proxmox/privileged"
     wrong = [str(p.relative_to(TREE)) for p in sources()
-             if any(name == "base/process.hpp" for name, _ in included_folders(p)) and floor_of(p) not in allowed]
+             if any(name == "base/process.hpp" for name, _ in included_folders(p))
+             and floor_of(p) not in allowed and fence not in p.parents]
     assert not wrong
+
+
+def test_a_domain_of_ours_is_started_in_one_place_which_looks_at_its_files_first():
+    starts = re.compile(r"\bhypervisor(\(\))?\s*(\.|->)\s*start\s*\(")
+    found = [str(p.relative_to(TREE)) for p in sources() if floor_of(p) != "hypervisor" and starts.search(p.read_text())]
+    assert found == ["src/safety/start.cpp"]
 
 
 def test_the_dump_names_the_contract_names(dump):
@@ -172,8 +237,28 @@ def test_environment_variables_that_are_read_are_in_project_yaml():
     assert set(project["environment"]) == read - tests_own
 
 
+REPEATS_THE_VERSION = {
+    "CHANGELOG.md", "PROJECT.yaml", "packaging/debian/changelog",                  # compared below
+    "packaging/debian/postinst", "packaging/debian/prerm", "packaging/debian/control", # what holds since a version, or meson's
+}
+
+
+def test_the_version_is_written_in_one_place():
+    """meson.build; the others take it from there, or are compared."""
+    version = re.search(r"^  version: '(.+)',$", (TREE / "meson.build").read_text(), re.M)[1]
+    literal = re.compile(rf"(?<![\d.]){re.escape(version)}(?![\d.]*\d)")
+    listed = subprocess.run(["git", "-c", "safe.directory=*", "ls-files", "-z"], cwd=TREE, capture_output=True, text=True)
+    if listed.returncode != 0:
+        pytest.skip("not a checkout")
+    texts = (TREE / name for name in filter(None, listed.stdout.split("\0")) if "/corpus/" not in name)
+    found = {str(path.relative_to(TREE)): len(literal.findall(path.read_text(errors="replace"))) for path in texts if path.is_file()}
+    assert {name for name, count in found.items() if count} - REPEATS_THE_VERSION == {"meson.build"}
+    assert found["meson.build"] <= 2  # the version, and once as that of meson where it is the same
+
+
 def test_versions_agree(dump):
     version = dump["version"]
+    assert f"  version: '{version}'," in (TREE / "meson.build").read_text(), "build first"
     assert json.loads((BUILD / "data/provisioner.json").read_text())["version"] == version
     assert (TREE / "packaging/debian/changelog").read_text().startswith(f"blockhost-provisioner-libvirt ({version})")
     assert f'version: "{version}"' in (TREE / "PROJECT.yaml").read_text()
@@ -207,7 +292,7 @@ def test_the_libvirt_module_contains_neither_boost_nor_yaml():
 
 
 def test_the_modules_export_their_makers_alone():
-    for module, makers in (("hypervisor-libvirt.so", 2), ("seed-image.so", 1), ("http.so", 1)):
+    for module, makers in (("hypervisor-libvirt.so", 1), ("seed-image.so", 1), ("http.so", 3)):
         out = subprocess.run(["nm", "-D", "--defined-only", BUILD / module], check=True, capture_output=True, text=True)
         ours = [line.split()[-1] for line in out.stdout.splitlines() if "blockhost" in line and " T " in line]
         assert len(ours) == makers, (module, ours)
@@ -215,7 +300,7 @@ def test_the_modules_export_their_makers_alone():
 
 def test_the_state_machine_in_the_docs_is_the_one_in_the_tables():
     generated = subprocess.run([BINARY, "__dump", "states"], check=True, capture_output=True, text=True).stdout
-    text = (TREE / "docs/architecture.md").read_text()
+    text = (TREE / "docs/states.md").read_text()
     begin, end = "<!-- states: generated by `blockhost-libvirt __dump states` -->\n", "<!-- end of states -->"
     assert text[text.index(begin) + len(begin):text.index(end)] == generated
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The systemd units: systemd accepts them, they order behind the clock, run programs and verbs of ours, and are tight."""
 
 import configparser
@@ -12,9 +13,9 @@ import pytest
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BLOCKHOST_BUILD", TREE / "build"))
-SERVICES = ["blockhost-boot.service", "blockhost-gc.service", "blockhost-recover.service",
-            "blockhost-throttle.service"]
-TIMERS = ["blockhost-gc.timer", "blockhost-recover.timer", "blockhost-throttle.timer"]
+SERVICES = ["blockhost-boot.service", "blockhost-gc.service", "blockhost-guard.service",
+            "blockhost-recover.service", "blockhost-throttle.service"]
+TIMERS = ["blockhost-gc.timer", "blockhost-guard.timer", "blockhost-recover.timer", "blockhost-throttle.timer"]
 
 
 def read(path):
@@ -54,7 +55,7 @@ def test_systemd_accepts_the_unit(installed, name):
 
 
 @pytest.mark.parametrize("name,tenths", [("blockhost-gc.service", 25), ("blockhost-throttle.service", 25),
-                                         ("blockhost-boot.service", 40)])
+                                         ("blockhost-boot.service", 40), ("blockhost-guard.service", 40)])
 def test_the_service_is_sandboxed(installed, name, tenths):
     run = analyze("security", "--offline=true", f"--threshold={tenths}", installed / name)
     assert run.returncode == 0, run.stdout.splitlines()[-3:]
@@ -79,9 +80,10 @@ def test_the_service_can_reach_the_journal(name):
     assert service.get("LogLevelMax", "notice") == "notice"  # stages are notices
 
 
-def test_only_boot_runs_as_root():
+def test_only_boot_and_guard_run_as_root():
     users = {name: unit(name)["Service"].get("User", "root") for name in SERVICES}
     assert users == {"blockhost-boot.service": "root", "blockhost-gc.service": "blockhost",
+                     "blockhost-guard.service": "root",
                      "blockhost-recover.service": "blockhost", "blockhost-throttle.service": "blockhost"}
 
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Machines for the tests: one with the quick guest a module, closed whatever happens; failures name what is missing."""
 
 import os

@@ -1,7 +1,8 @@
+# SPDX-License-Identifier: MIT
 """A libvirtd of the tests' own, in namespaces of its own: one that may be stopped, killed, restarted and given hooks.
 
 /run, /etc/libvirt and libvirt's folders below /var are private to it; what is changed there goes with it. It begins with the
-system's settings, but without its domains and pools, which are others'.
+system's settings, but without its domains, pools and hooks, which are others'.
 """
 
 import os
@@ -20,7 +21,7 @@ for d in /etc/libvirt /var/lib/libvirt /var/cache/libvirt /var/log/libvirt; do
     mount -t tmpfs none $d
 done
 cp -a /run/kept/. /etc/libvirt/
-rm -rf /etc/libvirt/qemu/*.xml /etc/libvirt/qemu/autostart /etc/libvirt/storage
+rm -rf /etc/libvirt/qemu/*.xml /etc/libvirt/qemu/autostart /etc/libvirt/storage /etc/libvirt/hooks
 chmod 0711 /var/lib/libvirt /var/cache/libvirt
 mkdir -p /run/libvirt
 mkdir /run/cgroup

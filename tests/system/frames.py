@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Ethernet frames made by hand, and ears that tell where one came by."""
 
 import socket

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """Real verbs on real libvirt and QEMU, killed at random moments, and libvirtd killed under them; then the same verb again,
 then the invariants. tests/soak.sh --kills runs it for as long as one likes.
 

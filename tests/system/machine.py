@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A BlockHost machine of its own for the system suite: root folder, bridge, configuration, template; and its removal.
 
 Everything carries a prefix of this process, lives in a folder of its own and is removed in close(), whatever happened.
@@ -24,8 +25,16 @@ BINARY = BUILD / "blockhost-libvirt"
 WALLET = "0x" + "ab" * 20
 
 
+class Failed(subprocess.CalledProcessError):
+    def __str__(self):
+        return f"{super().__str__()} {self.stderr}"
+
+
 def sh(*words, check=True, **more):
-    return subprocess.run(words, check=check, capture_output=True, text=True, **more)
+    run = subprocess.run(words, capture_output=True, text=True, **more)
+    if check and run.returncode != 0:
+        raise Failed(run.returncode, words, run.stdout, run.stderr)
+    return run
 
 
 def guest(kind):
@@ -68,14 +77,16 @@ class Machine:
     # making
 
     def configure(self, kind, ipv6):
-        for folder, mode in (("etc/blockhost/network-modes.enabled", 0o755), ("var/lib/blockhost/templates", 0o711),
-                             ("run/blockhost", 0o755), ("usr/share/blockhost", 0o755)):
+        for folder in ("etc/blockhost/network-modes.enabled", "var/lib", "run/blockhost", "usr/share/blockhost"):
             path = self.root / folder
-            path.mkdir(parents=True)
+            path.mkdir(parents=True, exist_ok=True)
             for each in (path, *path.parents):
                 if each == self.root:
                     break
                 each.chmod(0o711)
+        # blockhost-common's modes, then the package's own program: no test is kinder than what is installed.
+        self.state.mkdir(mode=0o750)
+        self.sh("/usr/bin/python3", TREE / "data/make-folders.py", self.state)
         (self.etc / "network-modes.enabled/none.json").write_text("{}")
         self.settings = guest(kind)
         if ipv6:
@@ -135,8 +146,17 @@ class Machine:
     def create_words(self, name, *more):
         return ("create", name, "--owner-wallet", WALLET, "--memory", "128", "--disk", "1", "--apply", *more)
 
+    def answered(self, verb, *words):
+        """As run, and again where libvirt did not answer in the program's time, which a host under load may need and which
+        changes nothing."""
+        for _ in range(4):
+            run = self.run(verb, *words)
+            if "does not answer" not in run.stderr:
+                break
+        return run
+
     def create(self, name, *more):
-        return self.run(*self.create_words(name, *more))
+        return self.answered(*self.create_words(name, *more))
 
     def result(self, run):
         """What an engine of the newer generation reads."""

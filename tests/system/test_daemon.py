@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Bad days of libvirtd: stopped, dead, back again. It is a libvirtd of our own, in namespaces of its own."""
 
 import concurrent.futures

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """One real Debian guest (systemd, cloud-init, sshd) through its whole life on real libvirt and QEMU."""
 
 import base64
@@ -13,6 +14,8 @@ from machine import WALLET, Machine, sh
 pytestmark = pytest.mark.skipif(bool(os.environ.get("BLOCKHOST_NO_GUEST")), reason="BLOCKHOST_NO_GUEST is set")
 
 NAME = "debian-001"
+PATIENCE = "900"
+"""Seconds for its first boot on a host that runs other suites beside: create keeps a VM whose login is there by then."""
 
 
 @pytest.fixture(scope="module")
@@ -22,13 +25,13 @@ def debian():
     made.close()
 
 
-def in_guest(machine, command):
+def in_guest(machine, command, name=NAME):
     """Output of a shell command in the guest, through the agent."""
     ask = {"execute": "guest-exec", "arguments": {"path": "/bin/sh", "arg": ["-c", command], "capture-output": True}}
-    pid = json.loads(machine.virsh("qemu-agent-command", NAME, json.dumps(ask)))["return"]["pid"]
+    pid = json.loads(machine.virsh("qemu-agent-command", name, json.dumps(ask)))["return"]["pid"]
     ask = {"execute": "guest-exec-status", "arguments": {"pid": pid}}
     while True:
-        answer = json.loads(machine.virsh("qemu-agent-command", NAME, json.dumps(ask)))["return"]
+        answer = json.loads(machine.virsh("qemu-agent-command", name, json.dumps(ask)))["return"]
         if answer["exited"]:
             return base64.b64decode(answer.get("out-data", "")).decode()
 
@@ -51,6 +54,10 @@ def it_is_as_the_template_promises(machine):
     assert told["blockhost-stand-in"] == "1.5" and told == manifest["packages"]
     assert in_guest(machine, "cat /usr/share/blockhost-stand-in/here") == "from the stand-in\n"
     assert in_guest(machine, "ls -A /var/tmp | grep -i blockhost; ls -A /var/lib/apt/lists") == ""
+
+    # The names that no login may have, as the manifest tells create.
+    names = in_guest(machine, "cut -d: -f1 /etc/passwd /etc/group").split()
+    assert set(manifest["accounts"]) == set(names) - {"alice"} and "messagebus" in manifest["accounts"]
 
     # Identity is the guest's own: made at its first boot.
     assert len(in_guest(machine, "cat /etc/machine-id").strip()) == 32
@@ -102,7 +109,7 @@ def its_owner_can_change(machine):
 
 def test_a_debian_guest_lives_through_create_list_status_stop_start_kill_destroy(debian):
     run = debian.run("create", NAME, "--owner-wallet", WALLET, "--memory", "768", "--disk", "4", "--username", "alice",
-                     "--nft-token-id", "7", "--apply")
+                     "--nft-token-id", "7", "--apply", "--ready-timeout", PATIENCE)
     assert run.returncode == 0, run.stderr
     result = debian.result(run)
 
@@ -138,3 +145,32 @@ def test_a_debian_guest_lives_through_create_list_status_stop_start_kill_destroy
     assert debian.run("status", NAME).stdout == "destroyed\n"
     assert debian.leftovers() == {}
     assert debian.temporary_files() == []
+
+
+SLOW_AND_TAKEN = """#cloud-config
+groups: [carol]
+users:
+  - name: carol
+bootcmd:
+  - |
+    printf '%s\\n' '[Unit]' DefaultDependencies=no Before=cloud-config.service '[Service]' Type=oneshot \
+        'ExecStart=/bin/sleep 45' >/run/systemd/system/slow.service
+    systemctl daemon-reload
+    systemctl --no-block start slow.service
+"""
+"""users-groups fails where a group of the login's name is there before it. Between two stages cloud-init is silent, while a
+unit that it waits for does nothing."""
+
+
+def test_a_debian_guest_that_made_no_login_is_undone_after_its_silence(debian, tmp_path):
+    """Systemd tells that cloud-init waits, and for what, so that its end is what decides. A name that Debian has is refused
+    before anything is made."""
+    (tmp_path / "user-data").write_text(SLOW_AND_TAKEN)
+    words = ("create", "debian-002", "--owner-wallet", WALLET, "--memory", "768", "--disk", "4", "--apply",
+             "--ready-timeout", PATIENCE, "--cloud-init-content", tmp_path / "user-data")
+    refused = debian.run(*words, "--username", "messagebus")
+    assert refused.returncode == 1 and "messagebus" in refused.stderr and debian.leftovers() == {}
+    run = debian.run(*words, "--username", "carol")
+    assert run.returncode == 1, run.stderr
+    assert "nobody can log in: the guest has no user carol; its errors: " in run.stderr, run.stderr
+    assert debian.leftovers() == {}

@@ -1,9 +1,9 @@
+# SPDX-License-Identifier: MIT
 """Expiry, suspension, resume and destruction of real VMs, under a libvirtd of the tests' own that has the start veto."""
 
 import datetime
 import signal
 import stat
-import time
 
 import pytest
 from daemon import Daemon

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """guest-exec and update-gecos on real libvirt, QEMU and qemu-ga, with the guest that boots in seconds."""
 
 import json
@@ -89,7 +90,8 @@ def test_output_beyond_the_bound_ends_with_a_reason_and_the_agent_lives_on(host)
     assert len(in_bytes(host, "head -c 3000000 /dev/zero").stdout) == 3_000_000
     failed(guest_exec(host, "head -c 3000001 /dev/zero"), "stdout is longer than 3000000 bytes")
     failed(guest_exec(host, "yes >&2"), "stderr is longer than 3000000 bytes")
-    both = guest_exec(host, "head -c 2900000 /dev/zero; head -c 2900000 /dev/zero >&2")
+    # little more than libvirt passes on: a reply that takes longer than the wait for one is lost
+    both = guest_exec(host, "head -c 1600000 /dev/zero; head -c 1600000 /dev/zero >&2")
     failed(both, "larger than libvirt takes")
     assert guest_exec(host, "echo still here").stdout == "still here\n"
 
@@ -114,11 +116,9 @@ def test_sigterm_ends_the_wait(host):
 
 
 def test_update_gecos_changes_the_guests_user_database(host):
-    # nobody is made in this guest: the login that the record names
-    assert guest_exec(host, "echo 'admin:x:1000:1000::/:/bin/sh' >>/etc/passwd").returncode == 0
     run = host.run("update-gecos", NAME, WALLET, "--nft-id", "ab12")
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
-    assert guest_exec(host, "grep ^admin: /etc/passwd").stdout == f"admin:x:1000:1000:wallet={WALLET},nft=ab12:/:/bin/sh\n"
+    assert guest_exec(host, "grep ^admin: /etc/passwd").stdout == f"admin:x:1000:1000:wallet={WALLET},nft=ab12:/home/admin:/bin/sh\n"
 
 
 def test_absent_vms_are_said_to_be(host):

@@ -1,5 +1,6 @@
+# SPDX-License-Identifier: MIT
 """VMs as the 0.2.0 provisioner left them (tests/system/old): they are listed, measured, stopped, started, suspended,
-resumed and destroyed like ours; what merely looks like one is left alone."""
+resumed and destroyed like ours, and kept apart from their neighbours; what merely looks like one is left alone."""
 
 import datetime
 import json
@@ -9,6 +10,7 @@ import string
 import xml.etree.ElementTree as ElementTree
 
 import pytest
+import seeds
 from machine import Machine, sh, wait_until
 
 NAMESPACE = "https://blockhost.io/ns/blockhost-libvirt/1"
@@ -35,7 +37,7 @@ class OldHost(Machine):
 
     def values(self, name, more=""):
         self.count += 1
-        number = 100 + self.count
+        number = 20 + self.count
         net = f"10.213.{self.subnet}"
         return {"name": name, "more": more, "ip": f"{net}.{number}", "gateway": f"{net}.1",
                 "ipv6": f"fd00:b10c:{self.subnet:x}::{number:x}", "gateway6": f"fd00:b10c:{self.subnet:x}::1",
@@ -172,7 +174,98 @@ def test_an_old_vm_lives_on_like_one_of_ours(host, name, tmp_path):
 def devices(definition):
     """What the guest sees."""
     found = ElementTree.fromstring(definition).find("devices")
-    return ElementTree.tostring(found, encoding="unicode")
+    for interface in found.iter("interface"):
+        for guard in ("port", "filterref"):
+            for element in interface.findall(guard):
+                interface.remove(element)
+    return [line for line in ElementTree.tostring(found, encoding="unicode").split("\n") if line.strip()]
+
+
+def interface_of(host, name, *which):
+    return ElementTree.fromstring(host.virsh("dumpxml", *which, name)).find("devices/interface")
+
+
+def guards_of(interface):
+    """What its element says of them: isolation, the filter, and what that pins the guest to."""
+    port, reference = interface.find("port"), interface.find("filterref")
+    pinned = {p.get("name"): p.get("value") for p in reference.iter("parameter")} if reference is not None else {}
+    return (port is not None and port.get("isolated")), pinned
+
+
+def guards_of_port(host, name):
+    """Those that the kernel has: isolation, the mask, and whether frames go through rules of libvirt's."""
+    tap = interface_of(host, name).find("target").get("dev")
+    port = pathlib.Path(f"/sys/class/net/{tap}/brport")
+    rules = sh("ebtables", "-t", "nat", "-L", f"libvirt-I-{tap}", check=False).stdout
+    return (port / "isolated").read_text().strip(), (port / "group_fwd_mask").read_text().strip(), "-j DROP" in rules
+
+
+UNGUARDED = ("0", "0x0", False)
+
+
+def assert_guarded(host, name, values, how, runs=True):
+    wanted = "yes", {"MAC": values["mac"], "IP": values["ip"], "IPV6": values["ipv6"]}
+    assert guards_of(interface_of(host, name, "--inactive")) == wanted, how
+    if runs:
+        assert guards_of(interface_of(host, name)) == wanted, how
+        assert guards_of_port(host, name) == ("1", "0xfffd", True), how
+
+
+def bring_up_again(host, name, how):
+    """What an admin, an engine or the host's start does."""
+    if how in ("start", "boot"):
+        host.virsh("destroy", name)
+    if how == "resume":
+        host.virsh("destroy", name)
+        set_record(host, name, status="suspended", suspended_at=from_now(-1))
+    if how == "start from a saved image":
+        host.virsh("managedsave", name)
+    if how == "unpause":
+        host.virsh("suspend", name)
+    verb = {"resume": ("resume",), "boot": ("boot", "--again"), "boot of what runs": ("boot", "--again")}.get(how, ("start",))
+    run = ok(host.run(*verb, *([] if verb[0] == "boot" else [name])))
+    of_guards = [line for line in run.stderr.splitlines()
+                 if "WARNING" in line and "its clock" not in line and "guest agent does not answer" not in line]
+    assert of_guards == [], run.stderr
+
+
+WAYS_UP = ("start of what runs", "start", "start from a saved image", "unpause", "resume", "boot", "boot of what runs")
+
+
+def test_whatever_brings_an_old_vm_up_guards_it_from_then_on(host, name, tmp_path):
+    values = host.make(name, tmp_path)
+    old = tmp_path / "old.xml"
+    old.write_text(host.virsh("dumpxml", "--inactive", name))
+    for how in seeds.some_of(WAYS_UP, 3, "ways up"):
+        assert guards_of_port(host, name) == UNGUARDED, how
+        bring_up_again(host, name, how)
+        assert host.virsh("domstate", name).strip() == "running"
+        assert_guarded(host, name, values, how)
+        host.virsh("destroy", name)
+        host.virsh("define", str(old))
+        host.virsh("start", name)
+
+
+def test_an_old_vm_that_gc_suspends_has_its_guards_in_its_definition(host, name, tmp_path):
+    values = host.make(name, tmp_path)
+    set_record(host, name, expires_at=from_now(-1))
+    ok(host.run("gc", "--execute", "--force-clock"))
+    assert host.virsh("domstate", name).strip() == "shut off"
+    assert_guarded(host, name, values, "gc", runs=False)
+
+
+def test_what_an_admin_said_of_isolation_and_filter_stays(host, name, tmp_path):
+    values = host.values(name)
+    host.make_files(values)
+    path = tmp_path / "domain.xml"
+    path.write_text(filled("domain.xml", values).replace(
+        "<model type='virtio'/>", "<port isolated='no'/><model type='virtio'/><filterref filter='clean-traffic'/>", 1))
+    host.virsh("define", str(path))
+    host.record(values)
+    ok(host.run("start", name))
+    for which in ((), ("--inactive",)):
+        interface = interface_of(host, name, *which)
+        assert guards_of(interface)[0] == "no" and interface.find("filterref").get("filter") == "clean-traffic"
 
 
 def test_gc_destroys_an_old_vm_past_its_grace(host, name, tmp_path):

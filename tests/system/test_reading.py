@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Looking at real guests through libvirt's protocol and through its library: the same is seen, by the same users."""
 
 import json

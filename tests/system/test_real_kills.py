@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Verbs killed at random moments on real libvirt and QEMU, and libvirtd under them (kills.py); and what that has found."""
 
 import os
@@ -5,11 +6,12 @@ import signal
 
 import kills
 import pytest
+import seeds
 from daemon import Daemon
 from machine import Machine, sh, wait_until
 
-COUNT = int(os.environ.get("BLOCKHOST_KILLS", "20"))
-FIRST = int(os.environ.get("BLOCKHOST_FIRST_KILL", "0"))
+COUNT = int(os.environ.get("BLOCKHOST_KILLS", len(kills.ORDER)))
+FIRST = int(os.environ.get("BLOCKHOST_FIRST_KILL") or seeds.number())
 
 pytestmark = pytest.mark.skipif(bool(os.environ.get("BLOCKHOST_NO_GUEST")), reason="BLOCKHOST_NO_GUEST is set")
 

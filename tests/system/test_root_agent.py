@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A user of group blockhost whom libvirt lets look, but not write: every change goes through the root agent."""
 
 import json
@@ -7,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from daemon import Daemon
@@ -53,9 +55,6 @@ class Host:
             folder.chmod(0o755)
         os.chown(machine.etc / "db.yaml", 0, USER)
         (machine.etc / "db.yaml").chmod(0o640)
-        (machine.state / "vms").mkdir(exist_ok=True)
-        os.chown(machine.state / "vms", USER, USER)
-        (machine.state / "vms").chmod(0o711)
         bin_folder = machine.root / "bin"
         bin_folder.mkdir(mode=0o755)
         for name in ("blockhost-libvirt", "hypervisor-libvirt.so", "seed-image.so"):
@@ -162,6 +161,16 @@ def test_a_vm_lives_from_create_to_destroy_through_the_root_agent(host):
     assert machine.temporary_files() == []
 
 
+def test_every_layer_of_a_disk_goes_through_the_root_agent(host):
+    machine = host.machine
+    create(host, "ra-010")
+    machine.virsh("snapshot-create-as", "ra-010", "s1", "--disk-only")
+    assert len(machine.volumes()) == 2
+    run = host.run("destroy", "ra-010")
+    assert run.returncode == 0, run.stderr
+    assert machine.volumes() == [] and machine.leftovers() == {}
+
+
 def test_a_create_that_is_killed_is_undone_through_the_root_agent(host):
     process = host.start(*host.machine.create_words("ra-002"))
     wait_until("the domain to run", 60, lambda: "ra-002" in host.machine.sh("virsh", "list", "--name").stdout)
@@ -223,6 +232,101 @@ def test_the_agent_starts_nothing_whose_files_were_planted(host):
     assert started.returncode == 0, started.stderr
 
 
+def overlay_on(path, *more):
+    return lambda disk: subprocess.run(["qemu-img", "create", "-q", "-u", "-f", "qcow2", *more, "-b", path, str(disk), "1G"], check=True)
+
+
+def test_roots_own_verbs_start_nothing_that_the_agent_refuses(host, tmp_path):
+    """Each plant, tried through the agent, by root's start and boot, and after a suspension by root's resume."""
+    machine = host.machine
+    create(host, "ra-007")
+    machine.sh("virsh", "destroy", "ra-007")  # as a reboot of the host leaves it
+    disk = next((machine.state / "vms").glob("ra-007.*.qcow2"))
+    seed = next((machine.state / "cloud-init/ra-007").glob("*.iso"))
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"root's alone".ljust(1 << 20))
+    secret.chmod(0o600)
+    descriptor = machine.state / "templates/other.qcow2"  # as if that folder were the user's still
+    descriptor.write_text(f'# Disk DescriptorFile\nversion=1\ncreateType="monolithicFlat"\nRW 2048 FLAT "{secret}" 0\n')
+    template = str(machine.template())
+    plants = [
+        (disk, overlay_on(str(secret), "-F", "raw"), "stands on"),
+        (disk, lambda path: path.symlink_to(template), "is no regular file"),
+        (disk, overlay_on(str(descriptor), "-F", "vmdk"), "does not say that what it stands on is qcow2"),
+        (disk, lambda path: subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-o",
+                                            f"data_file={secret},data_file_raw=on", str(path), "1M"], check=True),
+         "has its content in another file"),
+        (disk, overlay_on(template, "-F", "qcow2", "-o", "extended_l2=on"), "with features"),
+        (seed, lambda path: path.symlink_to(secret), "is no regular file"),
+    ]
+    for path, plant, words in plants:
+        kept = path.with_name("kept")
+        path.rename(kept)
+        plant(path)
+        refused = [host.run("start", "ra-007"), machine.run("start", "ra-007"), machine.run("boot", "--again")]
+        machine.change("ra-007", status="suspended", suspended_at="2030-01-01T00:00:00Z")
+        refused.append(machine.run("resume", "ra-007"))
+        (machine.state / "suspended/ra-007").unlink(missing_ok=True)
+        machine.change("ra-007", status="active", suspended_at=None)
+        for run in refused:
+            assert run.returncode != 0 and words in run.stdout + run.stderr, (words, run.args, run.stdout, run.stderr)
+        assert machine.sh("virsh", "domstate", "ra-007").stdout.strip() == "shut off"
+        assert secret.stat().st_uid == 0, "libvirt gives what it starts to QEMU's user"
+        path.unlink()
+        kept.rename(path)
+    descriptor.unlink()
+    started = machine.run("start", "ra-007")
+    assert started.returncode == 0, started.stderr
+
+
+def test_a_vm_with_a_layer_that_an_administrators_snapshot_made_starts_again(host):
+    machine = host.machine
+    create(host, "ra-008")
+    machine.sh("virsh", "snapshot-create-as", "ra-008", "s1", "--disk-only", "--no-metadata")
+    for who in (machine.run, host.run):
+        assert machine.run("kill", "ra-008").returncode == 0
+        started = who("start", "ra-008")
+        assert started.returncode == 0, started.stderr
+
+
+def test_templates_that_the_installer_gave_away_are_roots_again_after_a_start(host):
+    machine = host.machine
+    create(host, "ra-009")
+    assert host.run("kill", "ra-009").returncode == 0
+    templates = machine.state / "templates"
+    subprocess.run(["chown", "-R", f"{USER}:{USER}", str(templates)], check=True)
+    templates.chmod(0o710)
+    started = host.run("start", "ra-009")
+    assert started.returncode == 0, started.stderr
+    assert (templates.stat().st_uid, oct(templates.stat().st_mode & 0o777)) == (0, "0o755")
+    assert machine.template().stat().st_uid != USER
+    assert subprocess.run(host.words("sh", "-c", f"echo x >>{machine.template()} || mv {machine.template()} {templates}/x"),
+                          capture_output=True).returncode != 0
+
+
+def test_a_mark_is_set_once_and_no_address_of_the_network_is_placed(host):
+    machine = host.machine
+    create(host, "ra-010")
+    lan = f"10.213.{machine.subnet}.200"  # in the bridge's network, but not in the pool
+    before = machine.sh("virsh", "dumpxml", "--inactive", "ra-010").stdout
+    mark = re.search("<blockhost:vm.*</blockhost:vm>", before, re.DOTALL).group(0)
+    own = re.search("<blockhost:ip>(.*)</blockhost:ip>", mark).group(1)
+    reply = host.ask("vm-step", name="ra-010", operation="", step="set-mark", **{"with": {"mark": mark.replace(own, lan)}})
+    assert (reply["ok"], reply["code"]) == (False, "denied"), reply
+    assert machine.sh("virsh", "dumpxml", "--inactive", "ra-010").stdout == before
+    assert host.ask("vm-step", name="ra-010", operation="", step="set-mark", **{"with": {"mark": mark}})["ok"]
+
+    machine.change("ra-010", ip_address=lan)
+    here = {"bridge": machine.bridge, "mac": "52:54:00:00:00:01", "ip": lan, "ipv6": ""}
+    reply = host.ask("vm-step", name="ra-010", operation="", step="place", **{"with": here})
+    assert f"{lan} is not an address for VMs" in reply["problems"][0], reply
+    for who in (machine.run, host.run):
+        assert machine.run("kill", "ra-010").returncode == 0
+        started = who("start", "ra-010")
+        assert started.returncode == 0 and f"{lan} is not an address for VMs" in started.stderr, started.stderr
+    assert lan not in machine.sh("ip", "neigh", "show", "dev", machine.bridge, "nud", "permanent").stdout
+
+
 def test_the_agent_touches_no_domain_that_is_not_ours(host):
     machine = host.machine
     xml = machine.root / "foreign.xml"
@@ -264,6 +368,31 @@ def test_addresses_are_set_for_those_whose_they_are(host):
     assert machine.sh("ip", "neigh", "show", "dev", machine.bridge, "nud", "permanent").stdout == before
 
 
+def test_no_verb_of_the_panel_waits_for_an_agent_that_hangs_for_longer_than_the_panel_waits(host):
+    """The panel gives up after 60 s; what it calls must have answered by then, with the reason."""
+    verbs = {"start": "ra-007", "stop": "ra-008", "kill": "ra-009", "destroy": "ra-010"}
+    creates = [host.start(*host.machine.create_words(name)) for name in verbs.values()]
+    assert [process.wait() for process in creates] == [0] * 4, [process.stderr.read() for process in creates]
+    assert host.run("kill", verbs["start"]).returncode == 0
+    before = host.machine.states()
+    host.agent.send_signal(signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        running = {verb: host.start(verb, name) for verb, name in verbs.items()}
+        for verb, process in running.items():
+            _, told = process.communicate(timeout=120)
+            assert process.returncode == 1 and "the root agent did not answer in time" in told, (verb, told)
+            assert time.monotonic() - began < 45, verb
+        assert host.machine.states() == before
+    finally:
+        host.agent.send_signal(signal.SIGCONT)
+    wait_until("the agent to be through", 60, lambda: host.run("guest-exec", verbs["stop"], "true").returncode == 0)
+    assert host.machine.states() == before, "what was given up was carried out"
+    for verb, name in verbs.items():
+        run = host.run(verb, name)
+        assert run.returncode == 0, run.stderr
+
+
 def test_without_the_agent_a_change_is_refused_and_nothing_is_left(host):
     host.agent.send_signal(signal.SIGSTOP)
     socket = host.machine.root / "run/blockhost/root-agent.sock"
@@ -271,6 +400,8 @@ def test_without_the_agent_a_change_is_refused_and_nothing_is_left(host):
     try:
         run = host.run(*host.machine.create_words("ra-006"))
         assert run.returncode == 1 and "libvirt at qemu:///system refuses us" in run.stderr, run.stderr
+        assert "the root agent, which changes VMs for the blockhost user, is not there" in run.stderr
+        assert str(socket) in run.stderr and "systemctl start blockhost-root-agent" in run.stderr
     finally:
         socket.with_name("away").rename(socket)
         host.agent.send_signal(signal.SIGCONT)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A suspended VM stays off, whoever starts it: our hook in a libvirtd of the test's own, with tiny domains of our mark."""
 
 import json
@@ -31,7 +32,8 @@ class Instance:
 
     def define(self, name, marked=True):
         self.uuids[name] = str(uuid.uuid4())
-        mark = (f"<metadata><b:vm xmlns:b='{NAMESPACE}' instance='{self.id}' operation='x' state='{self.state}'/>"
+        mark = (f"<metadata><b:vm xmlns:b='{NAMESPACE}' instance='{self.id}' operation='x' state='{self.state}'>"
+                f"<b:name>{name}</b:name></b:vm>"
                 "</metadata>") if marked else ""
         xml = self.state / f"{name}.xml"
         xml.write_text(f"<domain type='qemu'><name>{name}</name><uuid>{self.uuids[name]}</uuid>{mark}"

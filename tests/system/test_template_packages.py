@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Template packages that cannot be installed: real images under virt-customize, refused with the reason, nothing changed."""
 
 import concurrent.futures

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Untrusted neighbours: tenants whose guests send crafted frames, and what of that comes past their own ports.
 
 Frames are put on the guests' network cards by a program inside of them (send_frames.c), so they meet what a tenant's

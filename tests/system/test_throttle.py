@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """throttle on a real guest: what it does inside, and what libvirt and the kernel show."""
 
 import json
@@ -96,6 +97,86 @@ def test_one_iops_limit_keeps_its_sibling(vm):
     assert iops(vm) == (100, 0)
     assert vm.run("throttle", NAME, "--reset").returncode == 0
     assert iops(vm) == (0, 0)
+
+
+OPERATORS = {"total_iops_sec": "500", "total_iops_sec_max": "900", "total_iops_sec_max_length": "5", "size_iops_sec": "4096",
+             "total_bytes_sec": "100000000", "total_bytes_sec_max": "200000000", "group_name": "operators"}
+
+
+def set_operators(vm, scope):
+    words = [word for name, value in OPERATORS.items() for word in ("--" + name.replace("_", "-"), value)]
+    vm.virsh("blkdeviotune", NAME, "vda", *words, scope)
+
+
+def tune_of(vm, scope):
+    """The elements of limits as libvirt writes them."""
+    xml = ET.fromstring(vm.virsh("dumpxml", *(["--inactive"] if scope == "--config" else []), NAME))
+    found = xml.find("devices/disk/iotune")
+    cpu = xml.find("cputune")
+    return ({each.tag: each.text for each in found} if found is not None else {},
+            {each.tag: each.text for each in cpu} if cpu is not None else {})
+
+
+def clear_operators(vm, scope):
+    names = [f"{kind}-{unit}-sec{end}" for kind in ("total", "read", "write") for unit in ("iops", "bytes")
+             for end in ("", "-max", "-max-length")]
+    vm.virsh("blkdeviotune", NAME, "vda", scope, *(word for name in [*names, "size-iops-sec"] for word in (f"--{name}", "0")))
+    vm.virsh("blkdeviotune", NAME, "vda", scope, "--group-name", "", check=False)
+
+
+@pytest.mark.parametrize("scope", ["--live", "--config"])
+def test_an_operators_disk_limits_stand_aside_for_ours_and_come_back_exactly(vm, scope):
+    persist = ["--persist"] if scope == "--config" else []
+    set_operators(vm, scope)
+    try:
+        before = tune_of(vm, scope)
+        assert before[0] == OPERATORS
+        run = vm.run("throttle", NAME, "--iops-read", "100", *persist)
+        assert run.returncode == 0, run.stderr
+        during = tune_of(vm, scope)[0]
+        assert during["read_iops_sec"] == "100" and "total_iops_sec" not in during
+        assert (during["write_iops_sec"], during["write_iops_sec_max"]) == ("500", "900"), "it holds for the other meanwhile"
+        for name in ("size_iops_sec", "total_bytes_sec", "total_bytes_sec_max", "group_name"):
+            assert during[name] == OPERATORS[name]
+        run = vm.run("throttle", NAME, "--reset", *persist)
+        assert run.returncode == 0, run.stderr
+        assert tune_of(vm, scope)[0] == before[0]
+        assert not list((vm.state / "journal").glob("*.limits*"))
+    finally:
+        clear_operators(vm, scope)
+
+
+def test_an_operators_disk_limits_come_back_when_ours_end_by_themselves_one_after_the_other(vm):
+    set_operators(vm, "--live")
+    try:
+        before = tune_of(vm, "--live")[0]
+        assert vm.run("throttle", NAME, "--iops-read", "100", "--for", "2s").returncode == 0
+        assert vm.run("throttle", NAME, "--iops-write", "60", "--for", "6s").returncode == 0
+        time.sleep(2.2)
+        assert vm.run("throttle", "--due").returncode == 0
+        between = tune_of(vm, "--live")[0]
+        if "write_iops_sec" in between:  # on a host this slow both may be over
+            assert (between["read_iops_sec"], between["write_iops_sec"]) == ("500", "60")
+        time.sleep(4)
+        assert vm.run("throttle", "--due").returncode == 0
+        assert tune_of(vm, "--live")[0] == before
+    finally:
+        clear_operators(vm, "--live")
+
+
+def test_a_burst_of_an_operators_own_comes_back_with_its_limit(vm):
+    words = ("--read-iops-sec", "300", "--read-iops-sec-max", "800", "--read-iops-sec-max-length", "3")
+    vm.virsh("blkdeviotune", NAME, "vda", "--config", *words)
+    try:
+        before = tune_of(vm, "--config")
+        assert vm.run("throttle", NAME, "--iops-write", "40", "--cpu-quota", "30", "--persist").returncode == 0
+        assert tune_of(vm, "--config")[0]["read_iops_sec_max"] == "800"
+        assert vm.run("throttle", NAME, "--iops-read", "50", "--persist").returncode == 0
+        assert "read_iops_sec_max" not in tune_of(vm, "--config")[0], "a burst would pass ours"
+        assert vm.run("throttle", NAME, "--reset", "--persist").returncode == 0
+        assert tune_of(vm, "--config") == before, "what was not said is not said"
+    finally:
+        clear_operators(vm, "--config")
 
 
 def test_persisted_limits_are_in_the_definition_and_reset_takes_them_out(vm):

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Brings cloud-init's own Python modules, netplan's generator and ifupdown into a cache folder, without installing them
 # (cloud-init on a host would take the host over at its next boot), and prints that folder: the root of an unpacked file
 # system with usr/lib/python3/dist-packages, usr/sbin/netplan, lib/netplan/generate and sbin/ifup in it.

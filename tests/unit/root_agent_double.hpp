@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 /// The root agent, played by a thread: a few connections, each served by a function of the test's.
 
-#include "base/files.hpp"
+#include "base/files/files.hpp"
 #include "tests/unit/temporary_folder.hpp"
 
 #include <catch2/catch.hpp>

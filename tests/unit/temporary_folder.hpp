@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 /// A folder of the test's own, gone with it.
 
@@ -8,8 +9,9 @@
 
 struct TemporaryFolder {
     std::filesystem::path path;
-    TemporaryFolder() {
-        std::string pattern = (std::filesystem::temp_directory_path() / "blockhost-test-XXXXXX").native();
+    explicit TemporaryFolder(const std::filesystem::path& parent = std::filesystem::temp_directory_path(),
+                             const std::string& name = "blockhost-test") {
+        std::string pattern = (parent / (name + "-XXXXXX")).native();
         REQUIRE(mkdtemp(pattern.data()) != nullptr);
         path = pattern;
     }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /// See agent.hpp.
 
 #include "hypervisor/libvirt/agent.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 /// Guest agent commands on one connection. All throw Failed; they run on the connection's worker.
 

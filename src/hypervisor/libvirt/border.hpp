@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 /// The module's border: every call of libvirt ends, on time and as a value.
 

@@ -1,13 +1,14 @@
+// SPDX-License-Identifier: MIT
 /// See connection.hpp.
 
 #include "hypervisor/libvirt/connection.hpp"
 
-#include "hypervisor/daemon.hpp"
+#include "base/patience.hpp"
+#include "hypervisor/common/daemon_socket.hpp"
 #include "hypervisor/libvirt/errors.hpp"
 
 #include <algorithm>
 #include <mutex>
-#include <thread>
 
 namespace blockhost::libvirt {
 namespace {
@@ -16,7 +17,7 @@ using namespace std::chrono_literals;
 
 void run_events() {
     for (;;)
-        if (virEventRunDefaultImpl() < 0) std::this_thread::sleep_for(10ms);
+        if (virEventRunDefaultImpl() < 0) pause_for(10ms);
 }
 
 /// libvirt wants its event loop registered before the first connection, once a process; it answers the

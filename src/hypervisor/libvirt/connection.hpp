@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 /// Opening libvirt with an end: at once when nothing listens, in ten seconds when nobody answers, in thirty
 /// when systemd is only just starting the daemon.

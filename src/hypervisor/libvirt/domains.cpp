@@ -1,12 +1,15 @@
+// SPDX-License-Identifier: MIT
 /// See domains.hpp.
 
 #include "hypervisor/libvirt/domains.hpp"
 
-#include "hypervisor/domain_xml.hpp"
+#include "hypervisor/xml/domain.hpp"
 
 #include "hypervisor/libvirt/errors.hpp"
 #include "hypervisor/libvirt/handles.hpp"
 
+#include <algorithm>
+#include <array>
 #include <libvirt/virterror.h>
 
 namespace blockhost::libvirt::domains {
@@ -51,6 +54,17 @@ void settle(PowerState wished, PowerState needed, virConnectPtr connection, cons
     throw why;
 }
 
+/// Of all domains, those that the flags ask for.
+std::vector<Domain> list(virConnectPtr connection, unsigned flags) {
+    virDomainPtr* domains = nullptr;
+    const int count = virConnectListAllDomains(connection, &domains, flags);
+    if (count < 0) throw last_failure(connection, "list the domains");
+    std::vector<Domain> owned;
+    for (int i = 0; i < count; ++i) owned.emplace_back(domains[i]);
+    std::free(domains);
+    return owned;
+}
+
 } // namespace
 
 Domain must_find(virConnectPtr connection, const std::string& name) {
@@ -59,12 +73,44 @@ Domain must_find(virConnectPtr connection, const std::string& name) {
     return domain;
 }
 
-std::optional<PowerState> state(virConnectPtr connection, const std::string& name) {
+void require_side(virDomainPtr domain, const std::string& name, TuningOf which) {
+    if (which == TuningOf::running && virDomainIsActive(domain) == 0)
+        throw failed(Code::wrong_state, name + " is not running");
+    if (which == TuningOf::definition && virDomainIsPersistent(domain) == 0)
+        throw failed(Code::wrong_state, name + " has no definition: it was undefined while it runs");
+}
+
+std::optional<Power> power(virConnectPtr connection, const std::string& name) {
     auto domain = look_up(connection, name);
-    if (!domain) return std::nullopt;
-    auto raw = raw_state(connection, name, domain.get());
-    if (!raw) return std::nullopt;
-    return raw->power();
+    const auto raw = domain ? raw_state(connection, name, domain.get()) : std::nullopt;
+    return raw ? std::optional(power_of(raw->state, raw->reason)) : std::nullopt;
+}
+
+std::string disk_trouble(virConnectPtr connection, const std::string& name) {
+    auto domain = look_up(connection, name);
+    if (!domain) return {};
+    const int most = virDomainGetDiskErrors(domain.get(), nullptr, 0, 0);
+    std::vector<virDomainDiskError> errors(static_cast<std::size_t>(std::max(most, 0)));
+    const int count =
+        most > 0 ? virDomainGetDiskErrors(domain.get(), errors.data(), static_cast<unsigned>(most), 0) : most;
+    if (count < 0) {
+        const int code = last_code();
+        if (means_none(code) || code == VIR_ERR_OPERATION_INVALID) return {}; // off
+        throw last_failure(connection, "tell the disk errors of domain " + name);
+    }
+    std::vector<DiskError> found;
+    for (int i = 0; i < count; ++i) {
+        const Text disk(errors[static_cast<std::size_t>(i)].disk);
+        found.push_back({disk.get(), errors[static_cast<std::size_t>(i)].error});
+    }
+    return disk_words(found);
+}
+
+std::vector<std::string> undefined(virConnectPtr connection) {
+    std::vector<std::string> names;
+    for (const Domain& domain : list(connection, VIR_CONNECT_LIST_DOMAINS_TRANSIENT))
+        names.emplace_back(virDomainGetName(domain.get()));
+    return names;
 }
 
 std::optional<DomainView> find(virConnectPtr connection, const std::string& name) {
@@ -81,8 +127,7 @@ std::optional<DomainView> find(virConnectPtr connection, const std::string& name
     int persistent = virDomainIsPersistent(domain.get());
     view.persistent = persistent > 0;
     Text xml;
-    if (persistent >= 0)
-        xml.reset(virDomainGetXMLDesc(domain.get(), persistent ? VIR_DOMAIN_XML_INACTIVE : 0));
+    if (persistent >= 0) xml.reset(virDomainGetXMLDesc(domain.get(), VIR_DOMAIN_XML_INACTIVE));
     if (!xml) {
         if (last_code() == VIR_ERR_NO_DOMAIN) return std::nullopt;
         throw last_failure(connection, "show the definition of domain " + name);
@@ -121,21 +166,18 @@ std::vector<DomainState> states(virConnectPtr connection) {
     std::vector<DomainState> all;
     for (int i = 0; i < count; ++i) {
         int state = VIR_DOMAIN_NOSTATE;
+        int why = 0;
         virTypedParamsGetInt(records[i]->params, records[i]->nparams, "state.state", &state);
-        all.push_back({virDomainGetName(records[i]->dom), power_state(state)});
+        virTypedParamsGetInt(records[i]->params, records[i]->nparams, "state.reason", &why);
+        auto power = power_of(state, why);
+        all.push_back({virDomainGetName(records[i]->dom), power.state, std::move(power.reason)});
     }
     return all;
 }
 
 std::vector<DomainUse> uses(virConnectPtr connection) {
-    virDomainPtr* domains = nullptr;
-    int count = virConnectListAllDomains(connection, &domains, 0);
-    if (count < 0) throw last_failure(connection, "list the domains");
-    std::vector<Domain> owned;
-    for (int i = 0; i < count; ++i) owned.emplace_back(domains[i]);
-    std::free(domains);
     std::vector<DomainUse> all;
-    for (const Domain& domain : owned) {
+    for (const Domain& domain : list(connection, 0)) {
         virDomainInfo info;
         if (virDomainGetInfo(domain.get(), &info) < 0) {
             if (last_code() == VIR_ERR_NO_DOMAIN) continue;
@@ -145,7 +187,12 @@ std::vector<DomainUse> uses(virConnectPtr connection) {
         if (!mark && !means_none(last_code()))
             throw last_failure(connection,
                                std::string("read the mark of domain ") + virDomainGetName(domain.get()));
-        all.push_back({virDomainGetName(domain.get()), info.maxMem / 1024, mark ? mark.get() : ""});
+        std::array<char, VIR_UUID_STRING_BUFLEN> uuid{};
+        if (virDomainGetUUIDString(domain.get(), uuid.data()) < 0)
+            throw last_failure(connection,
+                               std::string("read the uuid of domain ") + virDomainGetName(domain.get()));
+        all.push_back(
+            {virDomainGetName(domain.get()), uuid.data(), info.maxMem / 1024, mark ? mark.get() : ""});
     }
     return all;
 }
@@ -159,6 +206,17 @@ HostView host(virConnectPtr connection) {
 void define(virConnectPtr connection, const std::string& xml) {
     if (Domain(virDomainDefineXML(connection, xml.c_str()))) return;
     throw_as_exists_if_refused(last_failure(connection, "define the domain"));
+}
+
+void redefine(virConnectPtr connection, const std::string& name) {
+    auto domain = must_find(connection, name);
+    const std::string doing = "define " + name + " again";
+    const int persistent = virDomainIsPersistent(domain.get());
+    if (persistent == 1) return;
+    Text xml;
+    if (persistent == 0)
+        xml.reset(virDomainGetXMLDesc(domain.get(), VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE));
+    if (!xml || !Domain(virDomainDefineXML(connection, xml.get()))) throw last_failure(connection, doing);
 }
 
 void start(virConnectPtr connection, const std::string& name) {
@@ -219,6 +277,25 @@ void undefine(virConnectPtr connection, const std::string& name) {
         if (last_code() != VIR_ERR_INVALID_ARG && last_code() != VIR_ERR_NO_SUPPORT) break;
     }
     throw last_failure(connection, "undefine " + name);
+}
+
+void set_interface(virConnectPtr connection, const std::string& name, const std::string& xml,
+                   TuningOf which) {
+    auto domain = must_find(connection, name);
+    require_side(domain.get(), name, which);
+    const unsigned scope =
+        which == TuningOf::running ? VIR_DOMAIN_DEVICE_MODIFY_LIVE : VIR_DOMAIN_DEVICE_MODIFY_CONFIG;
+    if (virDomainUpdateDeviceFlags(domain.get(), xml.c_str(), scope) < 0)
+        throw last_failure(connection, "change the network interface of " + name);
+}
+
+void bind_filter(virConnectPtr connection, const std::string& name, const std::string& tap,
+                 const std::string& xml) {
+    const Binding there(virNWFilterBindingLookupByPortDev(connection, tap.c_str()));
+    if (there && virNWFilterBindingDelete(there.get()) < 0)
+        throw last_failure(connection, "take the old network filter from " + name);
+    if (!Binding(virNWFilterBindingCreateXML(connection, xml.c_str(), 0)))
+        throw last_failure(connection, "bind the network filter of " + name);
 }
 
 void set_metadata(virConnectPtr connection, const std::string& name, const std::string& xml) {

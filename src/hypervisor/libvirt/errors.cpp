@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /// See errors.hpp.
 
 #include "hypervisor/libvirt/errors.hpp"
@@ -30,6 +31,8 @@ static_assert(state_group == VIR_DOMAIN_STATS_STATE &&
 static_assert(figure_groups ==
               (VIR_DOMAIN_STATS_STATE | VIR_DOMAIN_STATS_CPU_TOTAL | VIR_DOMAIN_STATS_BALLOON |
                VIR_DOMAIN_STATS_VCPU | VIR_DOMAIN_STATS_INTERFACE | VIR_DOMAIN_STATS_BLOCK));
+
+static_assert(VIR_DOMAIN_DISK_ERROR_NONE == 0 && VIR_DOMAIN_DISK_ERROR_NO_SPACE == 2);
 
 } // namespace
 

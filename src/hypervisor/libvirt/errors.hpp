@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 /// libvirt's errors as ours. Within the module they travel as an exception; at its border they become a
 /// Failure.
 
-#include "hypervisor/meanings.hpp"
+#include "hypervisor/common/states.hpp"
 
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /// See events.hpp.
 
 #include "hypervisor/libvirt/events.hpp"

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 /// What happens to one domain, from libvirt's event thread to whoever waits.
 
-#include "hypervisor/hypervisor.hpp"
+#include "hypervisor/views.hpp"
 
 #include <condition_variable>
 #include <deque>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 /// Owners of libvirt's objects.
 
@@ -12,12 +13,14 @@ struct Release {
     void operator()(virStoragePoolPtr p) const { virStoragePoolFree(p); }
     void operator()(virStorageVolPtr p) const { virStorageVolFree(p); }
     void operator()(virNWFilterPtr p) const { virNWFilterFree(p); }
+    void operator()(virNWFilterBindingPtr p) const { virNWFilterBindingFree(p); }
     void operator()(char* p) const { std::free(p); }
 };
 using Domain = std::unique_ptr<virDomain, Release>;
 using Pool = std::unique_ptr<virStoragePool, Release>;
 using Volume = std::unique_ptr<virStorageVol, Release>;
 using Filter = std::unique_ptr<virNWFilter, Release>;
+using Binding = std::unique_ptr<virNWFilterBinding, Release>;
 using Text = std::unique_ptr<char, Release>; ///< what libvirt allocated with malloc
 
 } // namespace blockhost::libvirt

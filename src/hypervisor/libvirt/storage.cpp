@@ -1,14 +1,16 @@
+// SPDX-License-Identifier: MIT
 /// See storage.hpp.
 
 #include "hypervisor/libvirt/storage.hpp"
 
+#include "base/patience.hpp"
 #include "hypervisor/libvirt/errors.hpp"
 #include "hypervisor/libvirt/handles.hpp"
 
 #include <cerrno>
+#include <filesystem>
 #include <libvirt/virterror.h>
 #include <sys/stat.h>
-#include <thread>
 
 namespace blockhost::libvirt::storage {
 namespace {
@@ -27,7 +29,7 @@ bool patiently(Call call) {
         bool at_work = last_domain() == VIR_FROM_STORAGE &&
                        (last_code() == VIR_ERR_INTERNAL_ERROR || last_code() == VIR_ERR_OPERATION_INVALID);
         if (!at_work || std::chrono::steady_clock::now() + pause > until) return false;
-        std::this_thread::sleep_for(pause);
+        pause_for(pause);
     }
 }
 
@@ -56,6 +58,24 @@ Pool pool_around(virConnectPtr connection, const std::string& path) {
     return pool;
 }
 
+/// Started, its folder made where that is missing, and only then to be defined: one that is defined was
+/// built. A folder that is there keeps its owner and mode, since it is not built.
+Pool new_pool(virConnectPtr connection, const std::string& name, const std::string& xml) {
+    for (const unsigned flags : {0u, unsigned(VIR_STORAGE_POOL_CREATE_WITH_BUILD)})
+        if (Pool made(virStoragePoolCreateXML(connection, xml.c_str(), flags)); made) return made;
+    auto why = last_failure(connection, "make storage pool " + name);
+    auto pool = look_up_pool(connection, name); // another process may have been quicker
+    if (!pool) throw why;
+    return pool;
+}
+
+/// By its own XML, which has the uuid that libvirt gave it.
+void define_as_it_runs(virConnectPtr connection, virStoragePoolPtr pool, const std::string& name) {
+    const Text xml(virStoragePoolGetXMLDesc(pool, 0));
+    if (!xml || !Pool(virStoragePoolDefineXML(connection, xml.get(), 0)))
+        throw last_failure(connection, "define storage pool " + name);
+}
+
 bool surely_no_file(const std::string& path) {
     struct stat found;
     return ::lstat(path.c_str(), &found) < 0 && (errno == ENOENT || errno == ENOTDIR);
@@ -78,7 +98,7 @@ Volume refresh_and_look_up(virConnectPtr connection, const std::string& path) {
 
 } // namespace
 
-std::optional<PoolView> find_pool(virConnectPtr connection, const std::string& name) {
+std::optional<PoolText> find_pool(virConnectPtr connection, const std::string& name) {
     auto pool = look_up_pool(connection, name);
     if (!pool) return std::nullopt;
     virStoragePoolInfo info;
@@ -87,31 +107,24 @@ std::optional<PoolView> find_pool(virConnectPtr connection, const std::string& n
         if (last_code() == VIR_ERR_NO_STORAGE_POOL) return std::nullopt;
         throw last_failure(connection, "describe storage pool " + name);
     }
-    PoolView view;
-    view.name = name;
-    view.xml = xml.get();
-    view.active = info.state != VIR_STORAGE_POOL_INACTIVE;
-    view.capacity_bytes = info.capacity;
-    view.available_bytes = info.available;
-    return view;
+    PoolText found;
+    found.view.name = name;
+    found.view.active = info.state != VIR_STORAGE_POOL_INACTIVE;
+    found.view.capacity_bytes = info.capacity;
+    found.view.available_bytes = info.available;
+    found.xml = xml.get();
+    return found;
 }
 
 void ensure_pool(virConnectPtr connection, const std::string& name, const std::string& xml) {
     auto pool = look_up_pool(connection, name);
-    if (!pool) pool.reset(virStoragePoolDefineXML(connection, xml.c_str(), 0));
-    if (!pool) {
-        auto why = last_failure(connection, "define storage pool " + name);
-        pool = look_up_pool(connection, name); // another process may have been quicker
-        if (!pool) throw why;
-    }
+    if (!pool) pool = new_pool(connection, name, xml);
     if (virStoragePoolIsActive(pool.get()) != 1 && virStoragePoolCreate(pool.get(), 0) < 0) {
-        // Building only makes the folder; one that is there keeps its owner and mode since it is not built.
-        virStoragePoolBuild(pool.get(), 0);
-        if (virStoragePoolCreate(pool.get(), 0) < 0) {
-            auto why = last_failure(connection, "start storage pool " + name);
-            if (virStoragePoolIsActive(pool.get()) != 1) throw why;
-        }
+        auto why = last_failure(connection, "start storage pool " + name);
+        why.failure.hint = "mount the file system of its folder: a pool that was there is not made anew";
+        if (virStoragePoolIsActive(pool.get()) != 1) throw why;
     }
+    if (virStoragePoolIsPersistent(pool.get()) == 0) define_as_it_runs(connection, pool.get(), name);
     int autostart = 0;
     if (virStoragePoolGetAutostart(pool.get(), &autostart) == 0 && autostart) return;
     if (virStoragePoolSetAutostart(pool.get(), 1) < 0)

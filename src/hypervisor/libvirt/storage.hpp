@@ -1,13 +1,14 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 /// Pool and volume calls on one connection. All throw Failed; they run on the connection's worker.
 
-#include "hypervisor/hypervisor.hpp"
+#include "hypervisor/module_interface.hpp"
 
 #include <libvirt/libvirt.h>
 
 namespace blockhost::libvirt::storage {
 
-std::optional<PoolView> find_pool(virConnectPtr connection, const std::string& name);
+std::optional<PoolText> find_pool(virConnectPtr connection, const std::string& name);
 void ensure_pool(virConnectPtr connection, const std::string& name, const std::string& xml);
 void remove_pool(virConnectPtr connection, const std::string& name);
 

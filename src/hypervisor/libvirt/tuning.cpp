@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /// See tuning.hpp.
 
 #include "hypervisor/libvirt/tuning.hpp"
@@ -69,6 +70,24 @@ class Parameters {
     int size_ = 0, room_ = 0;
 };
 
+/// libvirt's names of what it keeps together: a call that leaves some of it out takes that away.
+constexpr std::pair<const char*, std::uint64_t Tuning::Iops::*> iops_parameters[] = {
+    {VIR_DOMAIN_BLOCK_IOTUNE_READ_IOPS_SEC, &Tuning::Iops::read},
+    {VIR_DOMAIN_BLOCK_IOTUNE_WRITE_IOPS_SEC, &Tuning::Iops::write},
+    {VIR_DOMAIN_BLOCK_IOTUNE_TOTAL_IOPS_SEC, &Tuning::Iops::total},
+    {VIR_DOMAIN_BLOCK_IOTUNE_READ_IOPS_SEC_MAX, &Tuning::Iops::read_max},
+    {VIR_DOMAIN_BLOCK_IOTUNE_WRITE_IOPS_SEC_MAX, &Tuning::Iops::write_max},
+    {VIR_DOMAIN_BLOCK_IOTUNE_TOTAL_IOPS_SEC_MAX, &Tuning::Iops::total_max},
+    {VIR_DOMAIN_BLOCK_IOTUNE_READ_IOPS_SEC_MAX_LENGTH, &Tuning::Iops::read_length},
+    {VIR_DOMAIN_BLOCK_IOTUNE_WRITE_IOPS_SEC_MAX_LENGTH, &Tuning::Iops::write_length},
+    {VIR_DOMAIN_BLOCK_IOTUNE_TOTAL_IOPS_SEC_MAX_LENGTH, &Tuning::Iops::total_length},
+};
+constexpr std::pair<std::uint64_t Tuning::Iops::*, std::uint64_t Tuning::Iops::*> iops_lengths[] = {
+    {&Tuning::Iops::read_length, &Tuning::Iops::read_max},
+    {&Tuning::Iops::write_length, &Tuning::Iops::write_max},
+    {&Tuning::Iops::total_length, &Tuning::Iops::total_max},
+};
+
 unsigned scope(TuningOf which) {
     return which == TuningOf::running ? VIR_DOMAIN_AFFECT_LIVE : VIR_DOMAIN_AFFECT_CONFIG;
 }
@@ -76,10 +95,7 @@ unsigned scope(TuningOf which) {
 /// The domain, when it has settings of that kind.
 Domain tunable(virConnectPtr connection, const std::string& name, TuningOf which) {
     auto domain = domains::must_find(connection, name);
-    if (which == TuningOf::running && virDomainIsActive(domain.get()) == 0)
-        throw failed(Code::wrong_state, name + " is not running");
-    if (which == TuningOf::definition && virDomainIsPersistent(domain.get()) == 0)
-        throw failed(Code::wrong_state, name + " has no definition: it was undefined while it runs");
+    domains::require_side(domain.get(), name, which);
     return domain;
 }
 
@@ -113,9 +129,9 @@ void read_network(virConnectPtr connection, virDomainPtr domain, const std::stri
     if (!told) return pass_over_refusal(connection, "network limits");
     auto number = [&](const char* name) { return parameters.get<std::uint32_t>(name).value_or(0); };
     found.inbound = {number(VIR_DOMAIN_BANDWIDTH_IN_AVERAGE), number(VIR_DOMAIN_BANDWIDTH_IN_PEAK),
-                     number(VIR_DOMAIN_BANDWIDTH_IN_BURST)};
+                     number(VIR_DOMAIN_BANDWIDTH_IN_BURST), number(VIR_DOMAIN_BANDWIDTH_IN_FLOOR)};
     found.outbound = {number(VIR_DOMAIN_BANDWIDTH_OUT_AVERAGE), number(VIR_DOMAIN_BANDWIDTH_OUT_PEAK),
-                      number(VIR_DOMAIN_BANDWIDTH_OUT_BURST)};
+                      number(VIR_DOMAIN_BANDWIDTH_OUT_BURST), 0};
 }
 
 void read_disk(virConnectPtr connection, virDomainPtr domain, const std::string& disk, unsigned flags,
@@ -125,9 +141,13 @@ void read_disk(virConnectPtr connection, virDomainPtr domain, const std::string&
         return virDomainGetBlockIoTune(domain, disk.c_str(), list, number, flags);
     });
     if (!told) return pass_over_refusal(connection, "disk limits");
-    auto read = parameters.get<std::uint64_t>(VIR_DOMAIN_BLOCK_IOTUNE_READ_IOPS_SEC);
-    auto write = parameters.get<std::uint64_t>(VIR_DOMAIN_BLOCK_IOTUNE_WRITE_IOPS_SEC);
-    if (read && write) found.iops = Tuning::Iops{*read, *write};
+    if (!parameters.get<std::uint64_t>(VIR_DOMAIN_BLOCK_IOTUNE_READ_IOPS_SEC)) return;
+    Tuning::Iops iops{};
+    for (const auto& [name, member] : iops_parameters)
+        iops.*member = parameters.get<std::uint64_t>(name).value_or(0);
+    for (const auto& [length, max] : iops_lengths) // libvirt shows one where there is no burst, too
+        if (iops.*max == 0) iops.*length = 0;
+    found.iops = iops;
 }
 
 bool set_cpu(virDomainPtr domain, const Tuning& wanted, unsigned flags) {
@@ -145,6 +165,8 @@ bool set_network(virDomainPtr domain, const std::string& mac, const Tuning& want
         parameters.add_small(VIR_DOMAIN_BANDWIDTH_IN_AVERAGE, wanted.inbound->average);
         parameters.add_small(VIR_DOMAIN_BANDWIDTH_IN_PEAK, wanted.inbound->peak);
         parameters.add_small(VIR_DOMAIN_BANDWIDTH_IN_BURST, wanted.inbound->burst);
+        if (wanted.inbound->floor != 0)
+            parameters.add_small(VIR_DOMAIN_BANDWIDTH_IN_FLOOR, wanted.inbound->floor);
     }
     if (wanted.outbound) {
         parameters.add_small(VIR_DOMAIN_BANDWIDTH_OUT_AVERAGE, wanted.outbound->average);
@@ -155,12 +177,10 @@ bool set_network(virDomainPtr domain, const std::string& mac, const Tuning& want
                                                                      parameters.size(), flags) == 0;
 }
 
-/// Both, always: libvirt takes away the one of the two that a call leaves out.
 bool set_disk(virDomainPtr domain, const std::string& disk, const Tuning& wanted, unsigned flags) {
     if (!wanted.iops) return true;
     Parameters parameters;
-    parameters.add(VIR_DOMAIN_BLOCK_IOTUNE_READ_IOPS_SEC, wanted.iops->read);
-    parameters.add(VIR_DOMAIN_BLOCK_IOTUNE_WRITE_IOPS_SEC, wanted.iops->write);
+    for (const auto& [name, member] : iops_parameters) parameters.add(name, (*wanted.iops).*member);
     return virDomainSetBlockIoTune(domain, disk.c_str(), parameters.list(), parameters.size(), flags) == 0;
 }
 
@@ -175,20 +195,20 @@ Tuning read(virConnectPtr connection, const std::string& name, const TunedDevice
     return found;
 }
 
-void set(virConnectPtr connection, const std::string& name, const TunedDevices& devices,
-         Hypervisor::Subsystem subsystem, const Tuning& wanted, TuningOf which) {
+void set(virConnectPtr connection, const std::string& name, const TunedDevices& devices, Subsystem subsystem,
+         const Tuning& wanted, TuningOf which) {
     auto domain = tunable(connection, name, which);
     bool done = false;
     const char* what = "CPU";
     switch (subsystem) {
-    case Hypervisor::Subsystem::cpu:
+    case Subsystem::cpu:
         done = set_cpu(domain.get(), wanted, scope(which));
         break;
-    case Hypervisor::Subsystem::network:
+    case Subsystem::network:
         what = "network";
         done = set_network(domain.get(), devices.mac, wanted, scope(which));
         break;
-    case Hypervisor::Subsystem::disk:
+    case Subsystem::disk:
         what = "disk";
         done = set_disk(domain.get(), devices.disk, wanted, scope(which));
         break;

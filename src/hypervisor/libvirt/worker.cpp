@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /// See worker.hpp.
 
 #include "hypervisor/libvirt/worker.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 /// The thread on which all calls of one connection are made, so that each has an end for the one who asks
 /// even when libvirt has none.

@@ -1,13 +1,14 @@
+// SPDX-License-Identifier: MIT
 /// See driver.hpp.
 
 #include "hypervisor/rootagent/driver.hpp"
 
-#include "base/files.hpp"
-#include "base/json.hpp"
+#include "base/files/files.hpp"
 #include "base/root_agent.hpp"
-#include "hypervisor/domain_xml.hpp"
-#include "hypervisor/guarded.hpp"
+#include "base/text/json.hpp"
+#include "hypervisor/forwarding.hpp"
 #include "hypervisor/tuning_json.hpp"
+#include "hypervisor/xml/domain.hpp"
 
 #include <boost/json/object.hpp>
 
@@ -47,151 +48,98 @@ std::optional<Disk> disk_named(std::string_view file) {
     return Disk{std::string(stem), ""};
 }
 
-class RootAgentDriver final : public Hypervisor {
+std::string_view side(TuningOf which) {
+    return which == TuningOf::running ? "running" : "definition";
+}
+
+class RootAgentDriver final : public Forwarding {
   public:
     RootAgentDriver(std::unique_ptr<Hypervisor> looks, Paths paths)
         : looks_(std::move(looks)), paths_(std::move(paths)) {}
 
+    void answer_by(const Deadline& end) override {
+        Forwarding::answer_by(end);
+        looks_->answer_by(end);
+    }
+
+    /// libvirt lets nobody speak to a guest who may only look.
+    std::string agent(const std::string& name, const std::string& command, int seconds,
+                      std::optional<std::chrono::milliseconds> limit) override {
+        const bj::object with{{"command", command}, {"seconds", seconds}};
+        const auto reply =
+            step(name, "", "ask-agent", with, limit.value_or(std::chrono::seconds(seconds) + agent_extra));
+        return json::string_or(reply, "reply", "");
+    }
+
+    void ensure_pool(const std::string& name, const std::string& path) override {
+        refuse_other_folder(name, path);
+    }
+    void ensure_filter(const FilterSpec&) override {}
+
+    VolumeView create_volume(const std::string&, const VolumeSpec& volume) override {
+        const auto disk = disk_named(volume.name);
+        if (!disk) throw Error(Code::internal, "a volume is to be made that no VM of ours has");
+        const auto reply = step(disk->vm, disk->operation, "create-volume",
+                                {{"capacity_bytes", volume.capacity_bytes}, {"backing", volume.backing}});
+        return {json::string_or(reply, "path", ""), volume.capacity_bytes, 0};
+    }
+    void delete_volume(const std::string& path, const std::string& owner) override {
+        step(owner, "", "delete-volume", {{"file", std::filesystem::path(path).filename().string()}});
+    }
+    /// The other side reads the definition from a file, as the action wants it.
+    void define(const DomainSpec& domain) override {
+        const AskingTime counted;
+        const auto own = paths_.cloud_init.make(0711).make_sub(domain.name.str(), 0711);
+        own.replace(definition_file, render_domain(domain), {.mode = 0640, .uid = {}, .gid = {}});
+        try {
+            ask("virsh-define", {{"xml_path", (own.path() / definition_file).string()}});
+        } catch (...) {
+            own.remove(definition_file);
+            throw;
+        }
+        own.remove(definition_file);
+    }
+    void redefine(const std::string& name) override { step(name, "", "redefine", {}); }
+    void start(const std::string& name) override { ask("virsh-start", {{"domain", name}}); }
+    void start_transient(const TrialSpec&) override {
+        throw needs_root("starting a domain that is never defined");
+    }
+    void unpause(const std::string& name) override { step(name, "", "unpause", {}); }
+    void shutdown(const std::string& name) override { ask("virsh-shutdown", {{"domain", name}}); }
+    void power_off(const std::string& name) override { ask("virsh-destroy", {{"domain", name}}); }
+    void undefine(const std::string& name) override {
+        ask("virsh-undefine", {{"domain", name}, {"remove_storage", false}});
+    }
+    void tune(const std::string& name, Subsystem subsystem, const Tuning& wanted, TuningOf which) override {
+        devices_of(name, subsystem);
+        step(name, "", "tune",
+             {{"subsystem", to_string(subsystem)}, {"of", side(which)}, {"limits", to_json(wanted)}});
+    }
+    /// The other side finds out by itself what the interface lacks.
+    void set_interface(const std::string& name, const std::string&, TuningOf which) override {
+        step(name, "", "guard-interface", {{"of", side(which)}});
+    }
+    void bind_filter(const std::string&, const FilterBinding&) override {
+        throw needs_root("binding a network filter");
+    }
+    void set_metadata(const std::string& name, const std::optional<DomainMark>& mark) override {
+        step(name, "", "set-mark", {{"mark", mark ? render_mark(*mark) : ""}});
+    }
+    void remove_pool(const std::string&) override { throw needs_root("removing a storage pool"); }
+    void remove_filter(const std::string&) override { throw needs_root("removing a network filter"); }
+
   private:
+    void pass_on(const std::function<void(Hypervisor&)>& call) override { call(*looks_); }
+
     bj::object ask(std::string_view action, const bj::object& parameters,
                    std::chrono::milliseconds span = change_span) const {
-        return call_root_agent(paths_.root_agent_socket(), action, parameters, span);
+        const AskingTime counted;
+        return call_root_agent(paths_.root_agent_socket(), action, parameters, within(span));
     }
     bj::object step(const std::string& name, const std::string& operation, std::string_view step,
                     const bj::object& with, std::chrono::milliseconds span = change_span) const {
         return ask("vm-step", {{"name", name}, {"operation", operation}, {"step", step}, {"with", with}},
                    span);
-    }
-    void change(Failure& f, std::string_view action, const bj::object& parameters) const noexcept {
-        guarded(f, [&] { ask(action, parameters); });
-    }
-
-    // looking
-
-    std::optional<PowerState> do_state(const std::string& name, Failure& f) noexcept override {
-        return guarded(f, [&] { return looks_->state(name); });
-    }
-    std::optional<DomainView> do_find(const std::string& name, Failure& f) noexcept override {
-        return guarded(f, [&] { return looks_->find(name); });
-    }
-    std::vector<std::string> do_other_definitions(const std::string& name, Failure& f) noexcept override {
-        return guarded(f, [&] { return looks_->other_definitions(name); });
-    }
-    std::vector<DomainState> do_states(Failure& f) noexcept override {
-        return guarded(f, [&] { return looks_->states(); });
-    }
-    void do_expect_states() noexcept override { looks_->expect_states(); }
-    std::vector<DomainUse> do_uses(Failure& f) noexcept override {
-        return guarded(f, [&] { return looks_->uses(); });
-    }
-    std::optional<PoolView> do_find_pool(const std::string& name, Failure& f) noexcept override {
-        return guarded(f, [&] { return looks_->find_pool(name); });
-    }
-    std::optional<VolumeView> do_find_volume(const std::string& path, Failure& f) noexcept override {
-        return guarded(f, [&] { return looks_->find_volume(path); });
-    }
-    HostView do_host(Failure& f) noexcept override {
-        return guarded(f, [&] { return looks_->host(); });
-    }
-    std::vector<DomainStats> do_stats(const std::vector<std::string>& names, std::chrono::milliseconds limit,
-                                      Failure& f) noexcept override {
-        return guarded(f, [&] { return looks_->stats(names, limit); });
-    }
-    Tuning do_tuning(const std::string& name, const TunedDevices&, TuningOf which,
-                     Failure& f) noexcept override {
-        return guarded(f, [&] { return looks_->tuning(name, which); });
-    }
-    void do_watch(const std::string& name, Failure& f) noexcept override {
-        guarded(f, [&] { looks_->watch(name); });
-    }
-    Wake do_wait(std::chrono::milliseconds span, Failure& f) noexcept override {
-        return guarded(f, [&] { return looks_->wait(span); });
-    }
-
-    /// libvirt lets nobody speak to a guest who may only look.
-    std::string do_agent(const std::string& name, const std::string& command, int seconds,
-                         std::optional<std::chrono::milliseconds> limit, Failure& f) noexcept override {
-        return guarded(f, [&] {
-            const bj::object with{{"command", command}, {"seconds", seconds}};
-            const auto reply = step(name, "", "ask-agent", with,
-                                    limit.value_or(std::chrono::seconds(seconds) + agent_extra));
-            return json::string_or(reply, "reply", "");
-        });
-    }
-
-    // changing
-
-    void do_ensure_pool(const std::string&, const std::string&, Failure&) noexcept override {}
-    void do_ensure_filter(const std::string&, const std::string&, Failure&) noexcept override {}
-
-    VolumeView do_create_volume(const std::string&, const std::string& xml, Failure& f) noexcept override {
-        return guarded(f, [&] {
-            const auto spec = volume_spec_of(xml);
-            const auto disk = spec ? disk_named(spec->name) : std::nullopt;
-            if (!disk) throw Error(Code::internal, "a volume is to be made that no VM of ours has");
-            const auto reply = step(disk->vm, disk->operation, "create-volume",
-                                    {{"capacity_bytes", spec->capacity_bytes}, {"backing", spec->backing}});
-            return VolumeView{json::string_or(reply, "path", ""), spec->capacity_bytes, 0};
-        });
-    }
-    void do_delete_volume(const std::string& path, Failure& f) noexcept override {
-        guarded(f, [&] {
-            const std::string file = std::filesystem::path(path).filename().string();
-            const auto disk = disk_named(file);
-            if (!disk) throw Error(Code::internal, "a volume is to be deleted that no VM of ours has");
-            step(disk->vm, disk->operation, "delete-volume", {{"file", file}});
-        });
-    }
-    /// The other side reads the definition from a file, as the action wants it.
-    void do_define(const std::string& xml, Failure& f) noexcept override {
-        guarded(f, [&] {
-            const auto spec = spec_of(xml);
-            if (!spec)
-                throw Error(Code::internal, "a domain is to be defined that our renderer did not make");
-            const auto all = Folder::open_or_make(paths_.cloud_init, 0711);
-            const auto own = all.make_sub(spec->name.str(), 0711);
-            own.replace(definition_file, xml, {.mode = 0640, .uid = {}, .gid = {}});
-            Failure failure;
-            change(failure, "virsh-define", {{"xml_path", (own.path() / definition_file).string()}});
-            own.remove(definition_file);
-            failure.raise();
-        });
-    }
-    void do_start(const std::string& name, Failure& f) noexcept override {
-        change(f, "virsh-start", {{"domain", name}});
-    }
-    void do_start_transient(const std::string&, Failure& f) noexcept override {
-        guarded(f, [] { throw needs_root("starting a domain that is never defined"); });
-    }
-    void do_unpause(const std::string& name, Failure& f) noexcept override {
-        guarded(f, [&] { step(name, "", "unpause", {}); });
-    }
-    void do_shutdown(const std::string& name, Failure& f) noexcept override {
-        change(f, "virsh-shutdown", {{"domain", name}});
-    }
-    void do_power_off(const std::string& name, Failure& f) noexcept override {
-        change(f, "virsh-destroy", {{"domain", name}});
-    }
-    void do_undefine(const std::string& name, Failure& f) noexcept override {
-        change(f, "virsh-undefine", {{"domain", name}, {"remove_storage", false}});
-    }
-    void do_tune(const std::string& name, const TunedDevices&, Subsystem subsystem, const Tuning& wanted,
-                 TuningOf which, Failure& f) noexcept override {
-        guarded(f, [&] {
-            step(name, "", "tune",
-                 {{"subsystem", to_string(subsystem)},
-                  {"of", which == TuningOf::running ? "running" : "definition"},
-                  {"limits", to_json(wanted)}});
-        });
-    }
-    void do_set_metadata(const std::string& name, const std::string& xml, Failure& f) noexcept override {
-        guarded(f, [&] { step(name, "", "set-mark", {{"mark", xml}}); });
-    }
-    void do_remove_pool(const std::string&, Failure& f) noexcept override {
-        guarded(f, [] { throw needs_root("removing a storage pool"); });
-    }
-    void do_remove_filter(const std::string&, Failure& f) noexcept override {
-        guarded(f, [] { throw needs_root("removing a network filter"); });
     }
 
     std::unique_ptr<Hypervisor> looks_;

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 /// A hypervisor for processes that libvirt lets look but not change: looks go through `looks`, changes and
 /// the guests' agents through the root agent, whose actions are carried out by this same program as root
-/// (lifecycle/root_actions.hpp).
+/// (rootside/actions.hpp).
 ///
 /// Pools and filters are not asked for by themselves: the other side makes those that a disk or a definition
 /// needs. Transient domains, and removing pools and filters, are Error{denied}: nothing but a test or root's

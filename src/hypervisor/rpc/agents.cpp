@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: MIT
 /// See agents.hpp.
 
 #include "hypervisor/rpc/agents.hpp"
 
-#include "hypervisor/meanings.hpp"
+#include "hypervisor/common/states.hpp"
 
 namespace blockhost::rpc {
 namespace {

@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: MIT
 /// See answers.hpp.
 
 #include "hypervisor/rpc/answers.hpp"
 
-#include "base/text.hpp"
-#include "hypervisor/meanings.hpp"
+#include "base/text/text.hpp"
+#include "hypervisor/common/states.hpp"
 #include "hypervisor/rpc/procedures.hpp"
 
 namespace blockhost::rpc {
@@ -182,7 +183,9 @@ std::vector<DomainState> stats_states(Reader answer) {
     std::vector<DomainState> all;
     each_record(answer, [&](const Domain& domain, const Parameters& parameters) {
         const auto state = parameters.find("state.state").value_or(0);
-        all.push_back({domain.name, libvirt::power_state(static_cast<int>(state))});
+        auto power = libvirt::power_of(static_cast<int>(state),
+                                       static_cast<int>(parameters.find("state.reason").value_or(0)));
+        all.push_back({domain.name, power.state, std::move(power.reason)});
     });
     return all;
 }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 /// What the answers have in them. Each function reads one whole answer, or throws Surprise.
 

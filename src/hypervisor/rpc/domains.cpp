@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: MIT
 /// See domains.hpp.
 
 #include "hypervisor/rpc/domains.hpp"
 
-#include "hypervisor/domain_xml.hpp"
-#include "hypervisor/meanings.hpp"
+#include "hypervisor/common/states.hpp"
+#include "hypervisor/xml/domain.hpp"
 
 #include <algorithm>
 
@@ -58,9 +59,12 @@ bool is(Session& session, Procedure procedure, const std::string& name, const st
     }
 }
 
-std::vector<Domain> all_domains(Session& session, const Deadline& deadline) {
+constexpr std::uint32_t of_every_kind = 0;
+
+std::vector<Domain> all_domains(Session& session, const Deadline& deadline,
+                                std::uint32_t kind = of_every_kind) {
     Writer arguments;
-    arguments.number(1u).number(0u); // the domains themselves; of every kind
+    arguments.number(1u).number(kind); // the domains themselves
     return domains(
         session.call("list the domains", connect_list_all_domains, arguments.bytes(), deadline).reader());
 }
@@ -115,10 +119,17 @@ std::optional<Domain> look_up(Session& session, const std::string& name, const D
     });
 }
 
-std::optional<PowerState> state(Session& session, const std::string& name, const Deadline& deadline) {
+std::optional<Power> power(Session& session, const std::string& name, const Deadline& deadline) {
     const auto domain = look_up(session, name, deadline);
     const auto raw = domain ? raw_state_of(session, *domain, deadline) : std::nullopt;
-    return raw ? std::optional(libvirt::power_state(raw->state)) : std::nullopt;
+    return raw ? std::optional(libvirt::power_of(raw->state, raw->reason)) : std::nullopt;
+}
+
+std::vector<std::string> undefined(Session& session, const Deadline& deadline) {
+    std::vector<std::string> names;
+    for (Domain& domain : all_domains(session, deadline, list_transient))
+        names.push_back(std::move(domain.name));
+    return names;
 }
 
 std::optional<DomainView> find(Session& session, const std::string& name, const Deadline& deadline) {
@@ -134,8 +145,8 @@ std::optional<DomainView> find(Session& session, const std::string& name, const 
         view.reason = libvirt::reason_words(raw->state, raw->reason);
         view.persistent =
             one_number(session.call(doing, domain_is_persistent, of(*domain), deadline).reader()) > 0;
-        const std::uint32_t flags = view.persistent ? xml_inactive : 0;
-        view.xml = one_text(session.call(doing, domain_get_xml_desc, of(*domain, flags), deadline).reader());
+        view.xml =
+            one_text(session.call(doing, domain_get_xml_desc, of(*domain, xml_inactive), deadline).reader());
         return view;
     });
 }
@@ -180,7 +191,9 @@ std::vector<DomainUse> uses(Session& session, const Deadline& deadline) {
                 session.call("describe domain " + domain.name, domain_get_info, of(domain), deadline)
                     .reader());
         });
-        if (memory_kib) all.push_back({domain.name, *memory_kib / 1024, mark_of(session, domain, deadline)});
+        if (memory_kib)
+            all.push_back({domain.name, uuid_text(domain.uuid), *memory_kib / 1024,
+                           mark_of(session, domain, deadline)});
     }
     return all;
 }

@@ -1,10 +1,10 @@
+// SPDX-License-Identifier: MIT
 /// See driver.hpp.
 
 #include "hypervisor/rpc/driver.hpp"
 
-#include "hypervisor/domain_xml.hpp"
-#include "hypervisor/guarded.hpp"
-#include "hypervisor/meanings.hpp"
+#include "hypervisor/common/states.hpp"
+#include "hypervisor/forwarding.hpp"
 #include "hypervisor/rpc/agents.hpp"
 
 #include <algorithm>
@@ -55,7 +55,7 @@ std::string in_seconds(std::chrono::milliseconds span) {
 /// One session, and the module's connection from its first need on. After a call that nobody answered neither
 /// is asked anything more: libvirt may still carry it out, so that what a later look showed would not be the
 /// last word.
-class Driver final : public Hypervisor {
+class Driver final : public Forwarding {
   public:
     Driver(std::string uri, Access access, std::chrono::seconds longest, Unexpected unexpected)
         : uri_(std::move(uri)), access_(access), longest_(longest), unexpected_(unexpected) {
@@ -79,6 +79,67 @@ class Driver final : public Hypervisor {
 
     ~Driver() override {
         if (session_ && !given_up_) agents_.restore(*session_, Deadline::in(restore_span));
+    }
+
+    void answer_by(const Deadline& end) override {
+        Forwarding::answer_by(end);
+        if (module_) module_->answer_by(end);
+    }
+
+    std::optional<Power> power(const std::string& name) override {
+        return seen(rpc::power, &Observer::power, name);
+    }
+    std::vector<std::string> undefined() override { return seen(rpc::undefined, &Observer::undefined); }
+    std::optional<DomainView> find(const std::string& name) override {
+        return seen(rpc::find, &Observer::find, name);
+    }
+    std::vector<std::string> other_definitions(const std::string& name) override {
+        return seen(rpc::other_definitions, &Observer::other_definitions, name);
+    }
+    std::vector<DomainState> states() override { return seen(rpc::states, &Observer::states); }
+    void expect_states() override {
+        if (!session_ || given_up_) return;
+        try {
+            rpc::expect_states(*session_, Deadline::in(look_span));
+        } catch (const Silence&) {
+            given_up_ = true;
+        } catch (const std::exception&) { // a session that ended says so again
+        }
+    }
+    std::vector<DomainUse> uses() override { return seen(rpc::uses, &Observer::uses); }
+    HostView host() override { return seen(rpc::host, &Observer::host); }
+    std::vector<DomainStats> stats(const std::vector<std::string>& names,
+                                   std::chrono::milliseconds limit) override {
+        return seen(
+            limit, [&](Session& s, const Deadline& end) { return rpc::stats(s, names, end); },
+            [&](Hypervisor& m, auto left) { return m.stats(names, left); });
+    }
+
+    /// A command is never sent twice: its first receiver may have carried it out.
+    std::string agent(const std::string& name, const std::string& command, int seconds,
+                      std::optional<std::chrono::milliseconds> limit) override {
+        const auto span =
+            limit.value_or(std::chrono::milliseconds(std::chrono::seconds(seconds) + libvirt::agent_extra));
+        return seen(
+            span,
+            [&](Session& s, const Deadline& end) {
+                const std::string asking = libvirt::asking_agent(name);
+                try {
+                    return agents_.ask(s, name, command, seconds, end);
+                } catch (const Refusal& why) {
+                    const auto words = libvirt::trimmed(why.words());
+                    throw error_of(libvirt::agent_failure(libvirt::refused(why.code(), asking, words),
+                                                          why.code(), name, words));
+                } catch (const Silence&) {
+                    throw;
+                } catch (const Trouble& why) {
+                    if (why.doing() != asking) throw;
+                    const auto words = why.words();
+                    leave(why);
+                    throw error_of(libvirt::connection_ended(asking, words));
+                }
+            },
+            [&](Hypervisor& m, auto left) { return m.agent(name, command, seconds, left); });
     }
 
   private:
@@ -117,6 +178,7 @@ class Driver final : public Hypervisor {
             try {
                 const auto seconds = std::min(std::chrono::ceil<std::chrono::seconds>(longest), longest_);
                 module_ = open_libvirt(uri_, access_, std::max<std::chrono::seconds>(seconds, 1s));
+                if (end()) module_->answer_by(*end());
             } catch (const Error& why) {
                 no_module_ = why;
                 throw;
@@ -148,29 +210,29 @@ class Driver final : public Hypervisor {
     // asking
 
     template<class Call>
-    auto answered(Failure& f, Call call) noexcept {
-        return guarded(f, [&] {
-            if (given_up_) throw error_of(libvirt::unanswered(uri_, "an earlier call was given up"));
-            try {
-                return call();
-            } catch (const Error& why) {
-                given_up_ = why.code() == Code::no_answer;
-                throw;
-            }
-        });
+    auto answered(Call call) -> decltype(call()) {
+        const AskingTime counted;
+        if (given_up_) throw error_of(libvirt::unanswered(uri_, "an earlier call was given up"));
+        try {
+            return call();
+        } catch (const Error& why) {
+            given_up_ = why.code() == Code::no_answer;
+            throw;
+        }
     }
 
-    /// What the module does.
-    template<class Call>
-    auto done(Failure& f, Call call) noexcept {
-        return answered(f, [&] { return call(module(longest_)); });
+    /// Changes, and looks that are rare enough for it, are the module's.
+    void pass_on(const std::function<void(Hypervisor&)>& call) override {
+        answered([&] { call(module(within(longest_))); });
     }
 
-    /// What `look` says of the session, within `span`; where that cannot be, what `instead` says of the
+    /// What `look` says of the session, within `longest`; where that cannot be, what `instead` says of the
     /// module, given what is left of it.
     template<class Look, class Instead>
-    auto seen(Failure& f, std::chrono::milliseconds span, Look look, Instead instead) noexcept {
-        return answered(f, [&] {
+    auto seen(std::chrono::milliseconds longest, Look look, Instead instead)
+        -> std::invoke_result_t<Look, Session&, const Deadline&> {
+        return answered([&]() -> std::invoke_result_t<Look, Session&, const Deadline&> {
+            const auto span = within(longest);
             const auto end = Deadline::in(span);
             if (session_) {
                 try {
@@ -191,146 +253,12 @@ class Driver final : public Hypervisor {
             return instead(other, end.left());
         });
     }
-
-    std::optional<PowerState> do_state(const std::string& name, Failure& f) noexcept override {
+    /// A look that takes nothing but `arguments`, and is the same of both.
+    template<class Look, class Result, class... Parameters, class... Arguments>
+    Result seen(Look look, Result (Observer::*instead)(Parameters...), const Arguments&... arguments) {
         return seen(
-            f, look_span, [&](Session& s, const Deadline& end) { return rpc::state(s, name, end); },
-            [&](Hypervisor& m, auto) { return m.state(name); });
-    }
-    std::optional<DomainView> do_find(const std::string& name, Failure& f) noexcept override {
-        return seen(
-            f, look_span, [&](Session& s, const Deadline& end) { return rpc::find(s, name, end); },
-            [&](Hypervisor& m, auto) { return m.find(name); });
-    }
-    std::vector<std::string> do_other_definitions(const std::string& name, Failure& f) noexcept override {
-        return seen(
-            f, look_span,
-            [&](Session& s, const Deadline& end) { return rpc::other_definitions(s, name, end); },
-            [&](Hypervisor& m, auto) { return m.other_definitions(name); });
-    }
-    std::vector<DomainState> do_states(Failure& f) noexcept override {
-        return seen(
-            f, look_span, [](Session& s, const Deadline& end) { return rpc::states(s, end); },
-            [](Hypervisor& m, auto) { return m.states(); });
-    }
-    void do_expect_states() noexcept override {
-        if (!session_ || given_up_) return;
-        try {
-            rpc::expect_states(*session_, Deadline::in(look_span));
-        } catch (const Silence&) {
-            given_up_ = true;
-        } catch (const std::exception&) { // a session that ended says so again
-        }
-    }
-    std::vector<DomainUse> do_uses(Failure& f) noexcept override {
-        return seen(
-            f, look_span, [](Session& s, const Deadline& end) { return rpc::uses(s, end); },
-            [](Hypervisor& m, auto) { return m.uses(); });
-    }
-    HostView do_host(Failure& f) noexcept override {
-        return seen(
-            f, look_span, [](Session& s, const Deadline& end) { return rpc::host(s, end); },
-            [](Hypervisor& m, auto) { return m.host(); });
-    }
-    std::vector<DomainStats> do_stats(const std::vector<std::string>& names, std::chrono::milliseconds limit,
-                                      Failure& f) noexcept override {
-        return seen(
-            f, limit, [&](Session& s, const Deadline& end) { return rpc::stats(s, names, end); },
-            [&](Hypervisor& m, auto left) { return m.stats(names, left); });
-    }
-
-    /// A command is never sent twice: whoever got it may have carried it out.
-    std::string do_agent(const std::string& name, const std::string& command, int seconds,
-                         std::optional<std::chrono::milliseconds> limit, Failure& f) noexcept override {
-        const auto span =
-            limit.value_or(std::chrono::milliseconds(std::chrono::seconds(seconds) + libvirt::agent_extra));
-        return seen(
-            f, span,
-            [&](Session& s, const Deadline& end) {
-                const std::string asking = libvirt::asking_agent(name);
-                try {
-                    return agents_.ask(s, name, command, seconds, end);
-                } catch (const Refusal& why) {
-                    const auto words = libvirt::trimmed(why.words());
-                    throw error_of(libvirt::agent_failure(libvirt::refused(why.code(), asking, words),
-                                                          why.code(), name, words));
-                } catch (const Silence&) {
-                    throw;
-                } catch (const Trouble& why) {
-                    if (why.doing() != asking) throw;
-                    const auto words = why.words();
-                    leave(why);
-                    throw error_of(libvirt::connection_ended(asking, words));
-                }
-            },
-            [&](Hypervisor& m, auto left) { return m.agent(name, command, seconds, left); });
-    }
-
-    std::optional<PoolView> do_find_pool(const std::string& name, Failure& f) noexcept override {
-        return done(f, [&](Hypervisor& m) { return m.find_pool(name); });
-    }
-    std::optional<VolumeView> do_find_volume(const std::string& path, Failure& f) noexcept override {
-        return done(f, [&](Hypervisor& m) { return m.find_volume(path); });
-    }
-    Tuning do_tuning(const std::string& name, const TunedDevices&, TuningOf which,
-                     Failure& f) noexcept override {
-        return done(f, [&](Hypervisor& m) { return m.tuning(name, which); });
-    }
-    void do_watch(const std::string& name, Failure& f) noexcept override {
-        done(f, [&](Hypervisor& m) { m.watch(name); });
-    }
-    Wake do_wait(std::chrono::milliseconds span, Failure& f) noexcept override {
-        return done(f, [&](Hypervisor& m) { return m.wait(span); });
-    }
-
-    // changing
-
-    void do_ensure_pool(const std::string& name, const std::string& xml, Failure& f) noexcept override {
-        done(f, [&](Hypervisor& m) { m.ensure_pool(name, pool_target(xml)); });
-    }
-    void do_ensure_filter(const std::string& name, const std::string& xml, Failure& f) noexcept override {
-        done(f, [&](Hypervisor& m) { m.ensure_filter(name, xml); });
-    }
-    VolumeView do_create_volume(const std::string& pool, const std::string& xml,
-                                Failure& f) noexcept override {
-        return done(f, [&](Hypervisor& m) { return m.create_volume(pool, xml); });
-    }
-    void do_delete_volume(const std::string& path, Failure& f) noexcept override {
-        done(f, [&](Hypervisor& m) { m.delete_volume(path); });
-    }
-    void do_define(const std::string& xml, Failure& f) noexcept override {
-        done(f, [&](Hypervisor& m) { m.define(xml); });
-    }
-    void do_start(const std::string& name, Failure& f) noexcept override {
-        done(f, [&](Hypervisor& m) { m.start(name); });
-    }
-    void do_start_transient(const std::string& xml, Failure& f) noexcept override {
-        done(f, [&](Hypervisor& m) { m.start_transient(xml); });
-    }
-    void do_unpause(const std::string& name, Failure& f) noexcept override {
-        done(f, [&](Hypervisor& m) { m.unpause(name); });
-    }
-    void do_shutdown(const std::string& name, Failure& f) noexcept override {
-        done(f, [&](Hypervisor& m) { m.shutdown(name); });
-    }
-    void do_power_off(const std::string& name, Failure& f) noexcept override {
-        done(f, [&](Hypervisor& m) { m.power_off(name); });
-    }
-    void do_undefine(const std::string& name, Failure& f) noexcept override {
-        done(f, [&](Hypervisor& m) { m.undefine(name); });
-    }
-    void do_tune(const std::string& name, const TunedDevices&, Subsystem subsystem, const Tuning& wanted,
-                 TuningOf which, Failure& f) noexcept override {
-        done(f, [&](Hypervisor& m) { m.tune(name, subsystem, wanted, which); });
-    }
-    void do_set_metadata(const std::string& name, const std::string& xml, Failure& f) noexcept override {
-        done(f, [&](Hypervisor& m) { m.set_metadata(name, xml); });
-    }
-    void do_remove_pool(const std::string& name, Failure& f) noexcept override {
-        done(f, [&](Hypervisor& m) { m.remove_pool(name); });
-    }
-    void do_remove_filter(const std::string& name, Failure& f) noexcept override {
-        done(f, [&](Hypervisor& m) { m.remove_filter(name); });
+            look_span, [&](Session& s, const Deadline& end) { return look(s, arguments..., end); },
+            [&](Hypervisor& m, auto) { return (m.*instead)(arguments...); });
     }
 
     const std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();

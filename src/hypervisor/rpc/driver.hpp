@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 /// Looking at libvirt without its library: its RPC protocol on the local socket. Changes, and what is rarely
 /// looked at, go to the libvirt module, which is loaded at the first of them.
 
-#include "hypervisor/load.hpp"
+#include "hypervisor/open_libvirt.hpp"
 
 #include <cstdint>
 

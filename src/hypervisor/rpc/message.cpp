@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /// See message.hpp.
 
 #include "hypervisor/rpc/message.hpp"

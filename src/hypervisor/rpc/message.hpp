@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 /// The frame around every call and answer (libvirt's src/rpc/virnetprotocol.x): four bytes of length, which
 /// count themselves, six numbers, then what the procedure has.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 /// The numbers of libvirt's RPC protocol that are used here. They are only ever appended to, and an old
 /// number keeps its arguments and its answer.
@@ -49,8 +50,8 @@ inline constexpr std::size_t most_domains = 16384, most_parameters = 262144, mos
 enum class Auth : std::int32_t { none = 0, sasl = 1, polkit = 2 };
 
 /// include/libvirt/libvirt-host.h and libvirt-domain.h: VIR_CONNECT_RO, VIR_DOMAIN_XML_INACTIVE,
-/// VIR_DOMAIN_METADATA_ELEMENT.
-inline constexpr std::uint32_t open_read_only = 1, xml_inactive = 2;
+/// VIR_CONNECT_LIST_DOMAINS_TRANSIENT, VIR_DOMAIN_METADATA_ELEMENT.
+inline constexpr std::uint32_t open_read_only = 1, xml_inactive = 2, list_transient = 8;
 inline constexpr std::int32_t metadata_element = 2;
 
 } // namespace blockhost::rpc

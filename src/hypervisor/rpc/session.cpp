@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: MIT
 /// See session.hpp.
 
 #include "hypervisor/rpc/session.hpp"
 
-#include "hypervisor/meanings.hpp"
+#include "hypervisor/common/states.hpp"
 #include "hypervisor/rpc/answers.hpp"
 
 #include <algorithm>

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 /// One connection to the daemon, let in and open, on which calls are made one after another.
 
-#include "hypervisor/daemon.hpp"
+#include "hypervisor/common/daemon_socket.hpp"
 #include "hypervisor/rpc/message.hpp"
 #include "hypervisor/rpc/socket.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /// See socket.hpp.
 
 #include "hypervisor/rpc/socket.hpp"

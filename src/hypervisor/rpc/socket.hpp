@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 /// Whole packets over a Unix socket, each wait with an end.
 
-#include "base/files.hpp"
+#include "base/files/files.hpp"
 #include "base/time.hpp"
 
 #include <string>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 /// How speaking the protocol fails. These travel within this folder only; driver.cpp makes Errors of them, or
 /// leaves the work to the module.

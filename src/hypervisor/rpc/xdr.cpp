@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /// See xdr.hpp.
 
 #include "hypervisor/rpc/xdr.hpp"

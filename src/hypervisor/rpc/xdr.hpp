@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 /// XDR (RFC 4506), as much of it as libvirt's protocol uses: everything in steps of four bytes, big end
 /// first. A reader believes no length: each is checked against what is there and against the most that field

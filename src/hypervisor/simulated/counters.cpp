@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: MIT
 /// See counters.hpp.
 
 #include "hypervisor/simulated/counters.hpp"
 
-#include "hypervisor/domain_xml.hpp"
-#include "hypervisor/qcow2.hpp"
+#include "hypervisor/files/qcow2.hpp"
+#include "hypervisor/xml/domain.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -47,6 +48,7 @@ DomainStats stats_of(const std::string& name, const DomainFile& domain, const st
     stats.name = name;
     stats.uuid = domain.uuid;
     stats.state = domain.state;
+    stats.reason = domain.reason;
     if (domain.state == PowerState::off) return stats;
     constexpr Millis ids = 1 << 30;
     stats.id = static_cast<int>(domain.started % ids);

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 /// The figures of a simulated domain: they grow with the time since its start, as its behaviour says.
 
-#include "hypervisor/figures.hpp"
+#include "hypervisor/common/stats.hpp"
 #include "hypervisor/simulated/store.hpp"
 
 namespace blockhost::simulated {

@@ -1,12 +1,17 @@
+// SPDX-License-Identifier: MIT
 /// See guest.hpp. The messages are QEMU's (docs/interop/qemu-ga-ref).
 
 #include "hypervisor/simulated/guest.hpp"
 
-#include "base/base64.hpp"
 #include "base/error.hpp"
-#include "base/json.hpp"
-#include "hypervisor/domain_xml.hpp"
+#include "base/files/files.hpp"
+#include "base/text/base64.hpp"
+#include "base/text/json.hpp"
+#include "base/text/text.hpp"
+#include "hypervisor/xml/domain.hpp"
 
+#include <algorithm>
+#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
 namespace blockhost::simulated {
@@ -25,8 +30,18 @@ std::string reply(bj::value value) {
     return bj::serialize(bj::object{{"return", std::move(value)}});
 }
 
+/// Silent between two stages.
+bool is_idle(const Behaviour& behaviour) {
+    return behaviour.cloud_init == "waits" || behaviour.cloud_init == "stopped";
+}
+
+bool has_booted(const DomainFile& domain, const Behaviour& behaviour) {
+    return millis_now() >= domain.started + behaviour.boot_ms;
+}
+
 std::string status_json(bool finished, const Behaviour& behaviour) {
     bool failed = behaviour.cloud_init == "failed";
+    const bool idle = is_idle(behaviour);
     bj::array errors;
     if (behaviour.cloud_init == "errors") errors.emplace_back("('runcmd', RuntimeError('simulated'))");
     auto stage = [](bool over, bj::array with) {
@@ -35,7 +50,7 @@ std::string status_json(bool finished, const Behaviour& behaviour) {
     };
     return bj::serialize(
         bj::object{{"v1", bj::object{{"datasource", failed ? "DataSourceNone" : datasource},
-                                     {"stage", finished ? bj::value() : bj::value("modules-config")},
+                                     {"stage", finished || idle ? bj::value() : bj::value("modules-config")},
                                      {"init-local", stage(true, {})},
                                      {"init", stage(true, {})},
                                      {"modules-config", stage(finished, {})},
@@ -53,7 +68,7 @@ Files kernel_files(const DomainFile& domain, const Behaviour& behaviour) {
 /// What cloud-init left, by its paths, at this point of the guest's boot.
 Files cloud_init_files(const DomainFile& domain, const Behaviour& behaviour) {
     if (behaviour.cloud_init == "disabled") return {{"/run/cloud-init/disabled", ""}};
-    bool finished = behaviour.cloud_init != "running" && millis_now() >= domain.started + behaviour.boot_ms;
+    bool finished = behaviour.cloud_init != "running" && !is_idle(behaviour) && has_booted(domain, behaviour);
     Files files{{"/run/cloud-init/enabled", ""},
                 {"/run/cloud-init/status.json", status_json(finished, behaviour)}};
     if (!finished) return files;
@@ -64,22 +79,69 @@ Files cloud_init_files(const DomainFile& domain, const Behaviour& behaviour) {
     return files;
 }
 
-/// The files of the guest by their paths.
-Files files_of(const DomainFile& domain, const Behaviour& behaviour) {
-    Files files = cloud_init_files(domain, behaviour);
-    files.merge(kernel_files(domain, behaviour));
-    return files;
+/// What systemd has yet to do; the simulated systemctl reads it.
+Files systemd_files(const Behaviour& behaviour) {
+    if (behaviour.cloud_init != "waits") return {{std::string(boot_jobs_file), ""}};
+    return {{std::string(boot_jobs_file), "133 slow.service        start running\n"
+                                          "140 cloud-config.service start waiting\n"
+                                          "141 cloud-final.service  start waiting\n"}};
 }
 
-std::int64_t integer_or(const bj::value& arguments, std::string_view key, std::int64_t fallback) {
-    auto value = arguments.get_object().if_contains(key);
-    return value && value->is_int64() ? value->get_int64() : fallback;
+/// The value behind `key` in the first line of YAML that begins with it, without quotes.
+std::string value_in(const std::string& text, std::string_view key) {
+    for (const std::string& line : text::split(text, '\n')) {
+        std::string_view rest = text::trim(line);
+        if (rest.starts_with("- ")) rest = text::trim(rest.substr(2));
+        if (!rest.starts_with(key)) continue;
+        rest = text::trim(rest.substr(key.size()));
+        if (rest.size() > 1 && rest.front() == '"' && rest.back() == '"')
+            rest = rest.substr(1, rest.size() - 2);
+        return std::string(rest);
+    }
+    return "";
+}
+
+/// What the seed tells of the login: the user-data is what it begins with. Without a seed the domain's mark
+/// tells it.
+struct Wanted {
+    std::string user, gecos, keys;
+};
+Wanted wanted_login(const std::string& xml) {
+    const DomainFacts facts = read_domain(xml);
+    const auto seed =
+        facts.seeds.empty() ? std::nullopt : files::read(std::filesystem::path(facts.seeds.front()));
+    if (const auto& mark = facts.claim.unproven(); !seed && mark)
+        return {mark->username, "wallet=" + mark->wallet + ",nft=", ""};
+    if (!seed) return {};
+    Wanted wanted{value_in(*seed, "name:"), value_in(*seed, "gecos:"), ""};
+    const std::string merged = value_in(*seed, "<<:");
+    boost::system::error_code malformed;
+    const bj::value login = bj::parse(merged.empty() ? "{}" : merged, malformed);
+    for (const std::string& key : json::strings_in(login, "ssh_authorized_keys")) wanted.keys += key + "\n";
+    return wanted;
+}
+
+/// The guest's user database as its first boot leaves it, as far as that has come.
+Files first_users(const DomainFile& domain, const Behaviour& behaviour, const std::string& xml) {
+    Files files{{"/etc/passwd", "root:x:0:0:root:/root:/bin/bash\n"}};
+    const bool set_up = behaviour.cloud_init != "disabled" && behaviour.cloud_init != "failed";
+    const Millis made = domain.started + std::max(behaviour.boot_ms, behaviour.login_ms);
+    Wanted wanted = wanted_login(xml);
+    if (!set_up || wanted.user.empty() || behaviour.login == "missing" || millis_now() < made) return files;
+    if (behaviour.login == "other's") wanted.gecos = "wallet=0x0,nft=1";
+    files["/etc/passwd"] +=
+        wanted.user + ":x:1000:1000:" + wanted.gecos + ":/home/" + wanted.user + ":/bin/bash\n";
+    if (!wanted.keys.empty() && behaviour.login != "keyless")
+        files["/home/" + wanted.user + "/.ssh/authorized_keys"] = wanted.keys;
+    return files;
 }
 
 } // namespace
 
 bool agent_is_up(const DomainFile& domain, const Behaviour& behaviour) {
-    return domain.state == PowerState::running && millis_now() >= domain.started + behaviour.boot_ms / 2;
+    const bool goes_down = domain.ends != 0; // the agent is among the first to be stopped
+    return domain.state == PowerState::running && !goes_down &&
+           millis_now() >= domain.started + behaviour.boot_ms / 2;
 }
 
 namespace {
@@ -106,18 +168,20 @@ std::optional<std::string> nonsense(const std::string& how) {
     return std::nullopt;
 }
 
-/// The first content of /etc/passwd: root and the user that the domain's mark names.
-std::string first_passwd(const std::string& xml) {
-    std::string passwd = "root:x:0:0:root:/root:/bin/bash\n";
-    if (auto mark = read_mark(xml); mark && !mark->username.empty())
-        passwd += mark->username + ":x:1000:1000:wallet=" + mark->wallet + ",nft=:/home/" + mark->username +
-                  ":/bin/bash\n";
-    return passwd;
+/// The files of the guest by their paths.
+Files files_of(const Question& question) {
+    const auto& [name, command, domain, behaviour, store] = question;
+    Files files = cloud_init_files(domain, behaviour);
+    files.merge(kernel_files(domain, behaviour));
+    files.merge(systemd_files(behaviour));
+    files.merge(first_users(domain, behaviour, store.domain_xml(name)));
+    if (const auto passwd = store.guest_passwd(name)) files["/etc/passwd"] = *passwd;
+    return files;
 }
 
 } // namespace
 
-std::string Guest::open_file(const Question& question, const bj::value& arguments) {
+std::string Guest::open_file(const Question& question, const bj::object& arguments) {
     const auto path = json::string_or(arguments, "path", ""), mode = json::string_or(arguments, "mode", "r");
     if (mode == "w") {
         if (!made_.contains(path.substr(0, path.rfind('/')) + "/")) return refuse_open(path, mode);
@@ -125,21 +189,22 @@ std::string Guest::open_file(const Question& question, const bj::value& argument
         files_[next_number_] = {path, "", 0, true};
         return reply(next_number_++);
     }
-    auto files = files_of(question.domain, question.behaviour);
+    auto files = files_of(question);
     auto found = files.find(path);
     if (found == files.end()) return refuse_open(path, mode);
     files_[next_number_] = {path, found->second, 0, false};
     return reply(next_number_++);
 }
 
-std::string Guest::with_file(const std::string& command, OpenFile& file, const bj::value& arguments) {
+std::string Guest::with_file(const std::string& command, OpenFile& file, const bj::object& arguments) {
     if (command == "guest-file-write" && file.writing) {
         auto bytes = base64::decode(json::string_or(arguments, "buf-b64", "")).value_or("");
         made_[file.path] += bytes;
         return reply(bj::object{{"count", bytes.size()}, {"eof", false}});
     }
     auto& [path, content, position, writing] = file;
-    auto count = static_cast<std::size_t>(std::max<std::int64_t>(0, integer_or(arguments, "count", 4096)));
+    auto count = static_cast<std::size_t>(
+        std::max<std::int64_t>(0, json::integer_in(arguments, "count").value_or(4096)));
     auto part = content.substr(position, count);
     position += part.size();
     return reply(bj::object{{"count", part.size()},
@@ -147,21 +212,16 @@ std::string Guest::with_file(const std::string& command, OpenFile& file, const b
                             {"eof", position == content.size() && part.size() < count}});
 }
 
-std::string Guest::start(const Question& question, const bj::value& arguments) {
-    std::vector<std::string> words;
-    if (auto list = arguments.get_object().if_contains("arg"); list && list->is_array())
-        for (const auto& word : list->get_array())
-            words.emplace_back(word.is_string() ? std::string(word.get_string()) : "");
+std::string Guest::start(const Question& question, const bj::object& arguments) {
+    const auto words = json::strings_in(arguments, "arg");
     const auto path = json::string_or(arguments, "path", "");
-    Files files = files_of(question.domain, question.behaviour);
+    Files files = files_of(question);
     files.merge(Files(made_));
-    auto& passwd = files["/etc/passwd"];
-    passwd = question.store.guest_passwd(question.name)
-                 .value_or(first_passwd(question.store.domain_xml(question.name)));
+    const std::string passwd = files["/etc/passwd"];
     const bool usermod = path.ends_with("usermod");
     const bool locked = usermod && usermods_++ < question.behaviour.passwd_locked;
     auto ended = run_program(path, words, files, locked);
-    question.store.put_guest_passwd(question.name, files["/etc/passwd"]);
+    if (files["/etc/passwd"] != passwd) question.store.put_guest_passwd(question.name, files["/etc/passwd"]);
     made_.clear();
     for (const auto& [name, content] : files)
         if (name.starts_with("/run/blockhost-exec.") || name.starts_with("/tmp/")) made_[name] = content;
@@ -170,8 +230,8 @@ std::string Guest::start(const Question& question, const bj::value& arguments) {
     return reply(bj::object{{"pid", next_number_++}});
 }
 
-std::string Guest::status(const bj::value& arguments) {
-    const auto pid = integer_or(arguments, "pid", 0);
+std::string Guest::status(const bj::object& arguments) {
+    const auto pid = json::integer_in(arguments, "pid").value_or(0);
     auto found = started_.find(pid);
     if (found == started_.end())
         throw refusal("internal error: unable to execute QEMU agent command 'guest-exec-status': Invalid "
@@ -200,9 +260,7 @@ std::string Guest::answer(const Question& question) {
             throw refusal("Guest agent is not responding: Guest agent not available for now");
         if (auto sent = nonsense(behaviour.agent)) return *sent;
     }
-    bj::value arguments = bj::object{};
-    if (auto given = message.as_object().if_contains("arguments"); given && given->is_object())
-        arguments = *given;
+    const bj::object& arguments = json::object_in(message, "arguments");
     if (name == "guest-ping") return reply(bj::object{});
     if (name == "guest-get-fsinfo")
         return reply(bj::array{bj::object{{"mountpoint", "/"}, {"used-bytes", root_used_bytes}}});
@@ -210,7 +268,7 @@ std::string Guest::answer(const Question& question) {
     if (name == "guest-exec") return start(question, arguments);
     if (name == "guest-exec-status") return status(arguments);
 
-    auto opened = files_.find(integer_or(arguments, "handle", 0));
+    auto opened = files_.find(json::integer_in(arguments, "handle").value_or(0));
     if (name == "guest-file-close" && opened != files_.end()) {
         files_.erase(opened);
         return reply(bj::object{});

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 /// The guest of a simulated domain: its agent, what cloud-init left behind as far as it has come, and its
 /// user database.
@@ -5,7 +6,7 @@
 #include "hypervisor/simulated/shell.hpp"
 #include "hypervisor/simulated/store.hpp"
 
-#include <boost/json/value.hpp>
+#include <boost/json/object.hpp>
 #include <map>
 
 namespace blockhost::simulated {
@@ -37,10 +38,10 @@ class Guest {
         Ended ended;
         Millis over = 0; ///< when
     };
-    std::string open_file(const Question& question, const boost::json::value& arguments);
-    std::string with_file(const std::string& command, OpenFile& file, const boost::json::value& arguments);
-    std::string start(const Question& question, const boost::json::value& arguments);
-    std::string status(const boost::json::value& arguments);
+    std::string open_file(const Question& question, const boost::json::object& arguments);
+    std::string with_file(const std::string& command, OpenFile& file, const boost::json::object& arguments);
+    std::string start(const Question& question, const boost::json::object& arguments);
+    std::string status(const boost::json::object& arguments);
 
     std::map<std::int64_t, OpenFile> files_;
     std::map<std::int64_t, Started> started_;

@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: MIT
 /// See image.hpp; the format is QEMU's docs/interop/qcow2.txt.
 
 #include "hypervisor/simulated/image.hpp"
 
 #include "base/error.hpp"
-#include "base/files.hpp"
+#include "base/files/files.hpp"
 
 #include <cerrno>
 #include <fcntl.h>
@@ -26,7 +27,11 @@ std::uint64_t divided_up(std::uint64_t value, std::uint64_t by) {
 
 /// Cluster 0 is the header, 1 the refcount table, 2 its one block, 3 and on the empty L1 table.
 std::string header(std::uint64_t virtual_bytes, const std::string& backing, std::uint64_t l1_entries) {
-    constexpr std::uint64_t length = 104, backing_at = length + 8; // after the end of the (empty) extensions
+    constexpr std::uint64_t length = 104;
+    // The one extension, where there is a backing file: its format. Then the extensions' end.
+    const std::string format =
+        backing.empty() ? "" : big_endian(0xe2792aca, 4) + big_endian(5, 4) + "qcow2" + big_endian(0, 3);
+    const std::uint64_t backing_at = length + format.size() + 8;
     std::string out = "QFI\xfb" + big_endian(3, 4);
     out += big_endian(backing.empty() ? 0 : backing_at, 8) + big_endian(backing.size(), 4);
     out +=
@@ -36,7 +41,7 @@ std::string header(std::uint64_t virtual_bytes, const std::string& backing, std:
     out += big_endian(0, 4) + big_endian(0, 8);                              // snapshots
     out += big_endian(0, 8) + big_endian(0, 8) + big_endian(0, 8);           // features
     out += big_endian(4, 4) + big_endian(length, 4);                         // 16-bit refcounts
-    return out + big_endian(0, 8) + backing;
+    return out + format + big_endian(0, 8) + backing;
 }
 
 void write_at(int fd, std::uint64_t offset, const std::string& data, const std::filesystem::path& path) {
@@ -60,6 +65,7 @@ void make_qcow2(const std::filesystem::path& path, std::uint64_t virtual_bytes, 
     write_at(file.get(), 0, header(virtual_bytes, backing, l1_entries), path);
     write_at(file.get(), cluster, big_endian(2 * cluster, 8), path);
     write_at(file.get(), 2 * cluster, counts, path);
+    files::sync(file.get(), path.string()); // QEMU flushes an image that it made before it says so
 }
 
 } // namespace blockhost::simulated

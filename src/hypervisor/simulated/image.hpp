@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 /// Empty qcow2 images for the simulated world: sparse files that `qemu-img check` accepts.
 

@@ -1,6 +1,9 @@
+// SPDX-License-Identifier: MIT
 /// See limits.hpp.
 
 #include "hypervisor/simulated/limits.hpp"
+
+#include "base/error.hpp"
 
 namespace blockhost::simulated {
 Tuning unlimited() {
@@ -35,19 +38,34 @@ Tuning tuning_in(const boost::json::object& object, std::string_view key, const 
     return value != nullptr && value->is_object() ? tuning_from(value->get_object(), absent) : absent;
 }
 
-void set(Tuning& tuning, Hypervisor::Subsystem subsystem, const Tuning& wanted) {
+namespace {
+
+/// As libvirt does.
+void refuse_what_does_not_go_together(const Tuning::Iops& iops) {
+    if (iops.total != 0 && (iops.read != 0 || iops.write != 0))
+        throw Error(Code::hypervisor, "total and read/write of iops_sec cannot be set at the same time");
+    if ((iops.total == 0 && iops.total_max != 0) || (iops.read == 0 && iops.read_max != 0) ||
+        (iops.write == 0 && iops.write_max != 0))
+        throw Error(Code::hypervisor, "cannot reset 'iops_sec' when 'iops_sec_max' is set");
+}
+
+} // namespace
+
+void set(Tuning& tuning, Subsystem subsystem, const Tuning& wanted) {
     switch (subsystem) {
-    case Hypervisor::Subsystem::cpu:
+    case Subsystem::cpu:
         if (wanted.cpu_shares) tuning.cpu_shares = wanted.cpu_shares;
         if (wanted.cpu_period) tuning.cpu_period = wanted.cpu_period;
         if (wanted.cpu_quota) tuning.cpu_quota = wanted.cpu_quota;
         return;
-    case Hypervisor::Subsystem::network:
+    case Subsystem::network:
         if (wanted.inbound) tuning.inbound = wanted.inbound;
         if (wanted.outbound) tuning.outbound = wanted.outbound;
         return;
-    case Hypervisor::Subsystem::disk:
-        if (wanted.iops) tuning.iops = wanted.iops;
+    case Subsystem::disk:
+        if (!wanted.iops) return;
+        refuse_what_does_not_go_together(*wanted.iops);
+        tuning.iops = wanted.iops;
     }
 }
 

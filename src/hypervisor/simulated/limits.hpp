@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 /// The limits of a simulated domain, as the world's files spell them.
 
@@ -16,6 +17,6 @@ Tuning unsaid();
 Tuning tuning_in(const boost::json::object& object, std::string_view key, const Tuning& absent);
 
 /// `tuning` with the given fields of one subsystem set.
-void set(Tuning& tuning, Hypervisor::Subsystem subsystem, const Tuning& wanted);
+void set(Tuning& tuning, Subsystem subsystem, const Tuning& wanted);
 
 } // namespace blockhost::simulated

@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: MIT
 /// See shell.hpp.
 
 #include "hypervisor/simulated/shell.hpp"
 
-#include "base/text.hpp"
+#include "base/text/text.hpp"
 #include "base/time.hpp"
 
 #include <algorithm>
@@ -147,7 +148,7 @@ class Shell {
             {"true", &Shell::nothing},  {"umask", &Shell::nothing},   {"false", &Shell::fail},
             {"kill", &Shell::kill},     {"sleep", &Shell::sleep},     {"cat", &Shell::cat},
             {"head", &Shell::head},     {"usermod", &Shell::usermod}, {"getent", &Shell::getent},
-            {"mktemp", &Shell::mktemp}, {"rm", &Shell::rm},
+            {"mktemp", &Shell::mktemp}, {"rm", &Shell::rm},           {"systemctl", &Shell::systemctl},
         };
         auto command = commands.find(name);
         if (command == commands.end())
@@ -190,6 +191,10 @@ class Shell {
     }
     void head() {
         out_.assign(static_cast<std::size_t>(std::clamp<std::int64_t>(number(2), 0, 64 << 20)), '\0');
+    }
+    void systemctl() {
+        if (word(1) != "list-jobs") return complain(1, "Unknown command verb " + word(1) + ".");
+        out_ = files_[std::string(boot_jobs_file)];
     }
     void mktemp() {
         std::string folder = word(2).empty() ? "/tmp/tmp.XXXXXX" : word(2);

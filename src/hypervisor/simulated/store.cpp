@@ -1,16 +1,18 @@
+// SPDX-License-Identifier: MIT
 /// See store.hpp. Files are replaced by renaming and not synced: the world outlives its processes, not the
 /// host.
 
 #include "hypervisor/simulated/store.hpp"
 
 #include "base/error.hpp"
-#include "base/json.hpp"
-#include "base/text.hpp"
+#include "base/text/json.hpp"
+#include "base/text/text.hpp"
 #include "base/time.hpp"
-#include "hypervisor/domain_xml.hpp"
+#include "hypervisor/files/start_veto.hpp"
 #include "hypervisor/simulated/image.hpp"
-#include "hypervisor/start_veto.hpp"
-#include "hypervisor/xml_print.hpp"
+#include "hypervisor/xml/domain.hpp"
+#include "hypervisor/xml/print.hpp"
+#include "model/power.hpp"
 
 #include <algorithm>
 #include <boost/json/serialize.hpp>
@@ -73,12 +75,12 @@ bool bool_or(const bj::object& object, std::string_view key, bool fallback) {
     return value && value->is_bool() ? value->get_bool() : fallback;
 }
 
-bj::value read_object(const fs::path& path) {
+bj::object read_object(const fs::path& path) {
     auto text = files::read(path);
     if (!text) return bj::object{};
     auto value = json::parse(*text, path.string());
     if (!value.is_object()) throw Error(Code::config, path.string() + " is not a JSON object");
-    return value;
+    return std::move(value.get_object());
 }
 
 constexpr PowerState every_state[] = {PowerState::running, PowerState::stopping, PowerState::paused,
@@ -123,22 +125,25 @@ FileLock Store::enter() const {
 namespace {
 
 /// `b` with what the object says otherwise.
-Behaviour overlaid(Behaviour b, const bj::value& value) {
-    const auto& object = value.get_object();
-    b.agent = json::string_or(value, "agent", b.agent);
-    b.agent_at = json::string_or(value, "agent_at", b.agent_at);
+Behaviour overlaid(Behaviour b, const bj::object& object) {
+    b.agent = json::string_or(object, "agent", b.agent);
+    b.agent_at = json::string_or(object, "agent_at", b.agent_at);
     b.agent_ms = number_or(object, "agent_ms", b.agent_ms);
     b.passwd_locked = number_or(object, "passwd_locked", b.passwd_locked);
-    b.stats = json::string_or(value, "stats", b.stats);
+    b.stats = json::string_or(object, "stats", b.stats);
     b.cpu_load = number_or(object, "cpu_load", b.cpu_load);
     b.disk_rate = number_or(object, "disk_rate", b.disk_rate);
     b.network_rate = number_or(object, "network_rate", b.network_rate);
     b.memory_used = number_or(object, "memory_used", b.memory_used);
     b.connections = number_or(object, "connections", b.connections);
-    b.cloud_init = json::string_or(value, "cloud_init", b.cloud_init);
-    b.shutdown = json::string_or(value, "shutdown", b.shutdown);
-    b.tune_refuses = json::string_or(value, "tune_refuses", "");
-    b.tune_forgets = json::string_or(value, "tune_forgets", "");
+    b.cloud_init = json::string_or(object, "cloud_init", b.cloud_init);
+    b.login = json::string_or(object, "login", b.login);
+    b.login_ms = number_or(object, "login_ms", b.login_ms);
+    b.shutdown = json::string_or(object, "shutdown", b.shutdown);
+    b.disk = json::string_or(object, "disk", b.disk);
+    b.redefine = json::string_or(object, "redefine", b.redefine);
+    b.tune_refuses = json::string_or(object, "tune_refuses", "");
+    b.tune_forgets = json::string_or(object, "tune_forgets", "");
     b.down = bool_or(object, "down", b.down);
     b.boot_ms = number_or(object, "boot_ms", b.boot_ms);
     b.shutdown_ms = number_or(object, "shutdown_ms", b.shutdown_ms);
@@ -157,9 +162,8 @@ Behaviour Store::behaviour() const {
 Behaviour Store::behaviour_of(const std::string& name) const {
     const auto value = read_object(world_ / "behaviour.json");
     const auto behaviour = overlaid({}, value);
-    const auto* each = value.get_object().if_contains("of");
-    const auto* own = each && each->is_object() ? each->get_object().if_contains(name) : nullptr;
-    return own && own->is_object() ? overlaid(behaviour, *own) : behaviour;
+    const auto* own = json::member(json::object_in(value, "of"), name);
+    return own && own->is_object() ? overlaid(behaviour, own->get_object()) : behaviour;
 }
 
 fs::path Store::file(const char* folder, const std::string& name, const char* suffix) const {
@@ -175,12 +179,11 @@ std::vector<std::string> Store::domains() const {
 std::optional<DomainFile> Store::domain(const std::string& name) const {
     auto path = file("domains", name, ".json");
     if (!fs::exists(path)) return std::nullopt;
-    auto value = read_object(path);
-    const auto& object = value.get_object();
+    const auto object = read_object(path);
     DomainFile domain;
-    domain.uuid = json::string_or(value, "uuid", "");
-    domain.state = power_state(json::string_or(value, "state", "unknown"));
-    domain.reason = json::string_or(value, "reason", "");
+    domain.uuid = json::string_or(object, "uuid", "");
+    domain.state = power_state(json::string_or(object, "state", "unknown"));
+    domain.reason = json::string_or(object, "reason", "");
     domain.persistent = bool_or(object, "persistent", true);
     domain.started = number_or(object, "started", Millis{0});
     domain.ends = number_or(object, "ends", Millis{0});
@@ -252,7 +255,7 @@ void Store::start(const std::string& name) const {
     state->state = PowerState::running;
     state->reason = "booted";
     state->started = millis_now();
-    state->ends = 0;
+    state->ends = 0; // what was pressed before does not matter to this run
     state->running = started_with(state->definition);
     put(name, *state);
     if (!facts.console_log.empty() && fs::exists(fs::path(facts.console_log).parent_path()))
@@ -298,6 +301,15 @@ void Store::undefine(const std::string& name) const {
     tell(name);
 }
 
+void Store::meet_full_disk(const std::string& name) const {
+    auto state = domain(name);
+    if (!state || state->state != PowerState::running || behaviour_of(name).disk != "full") return;
+    state->state = PowerState::paused;
+    state->reason = reason::io_error;
+    put(name, *state);
+    tell(name);
+}
+
 std::optional<std::string> Store::guest_passwd(const std::string& name) const {
     return files::read(file("guests", name, ".passwd"));
 }
@@ -306,17 +318,18 @@ void Store::put_guest_passwd(const std::string& name, const std::string& content
     write_file(file("guests", name, ".passwd"), content);
 }
 
-std::optional<std::string> Store::pool_xml(const std::string& name) const {
-    return files::read(file("pools", name, ".xml"));
+std::optional<std::string> Store::pool_folder(const std::string& name) const {
+    const auto xml = files::read(file("pools", name, ".xml"));
+    return xml ? std::optional(pool_target(*xml)) : std::nullopt;
 }
 
-void Store::put_pool(const std::string& name, const std::string& xml) const {
-    fs::path folder = pool_target(xml);
+void Store::put_pool(const std::string& name, const std::string& path) const {
+    const fs::path folder = path;
     if (!folder.lexically_normal().string().starts_with(world_.string() + "/"))
         throw Error(Code::config, "the simulated world keeps its disks in " + world_.string() + ", not in " +
                                       folder.string());
     fs::create_directories(folder);
-    write_file(file("pools", name, ".xml"), xml);
+    write_file(file("pools", name, ".xml"), render_pool(name, path));
 }
 
 void Store::remove_pool(const std::string& name) const {
@@ -326,29 +339,27 @@ void Store::remove_pool(const std::string& name) const {
 bool Store::pool_holds(const std::string& path) const {
     auto folder = fs::path(path).parent_path().lexically_normal();
     for (const auto& name : names_in(world_ / "pools", ".xml"))
-        if ((fs::path(pool_target(pool_xml(name).value_or(""))) / "").lexically_normal() == folder / "")
+        if (const auto of_pool = pool_folder(name);
+            of_pool && (fs::path(*of_pool) / "").lexically_normal() == folder / "")
             return true;
     return false;
 }
 
-std::string Store::volume_path(const std::string& pool, const std::string& xml) const {
-    auto definition = pool_xml(pool);
-    if (!definition) throw Error(Code::not_found, "libvirt has no storage pool " + pool);
-    pugi::xml_document document;
-    return fs::path(pool_target(*definition)) / parse(document, xml, "volume").child("name").text().get();
+std::string Store::volume_path(const std::string& pool, const std::string& name) const {
+    const auto folder = pool_folder(pool);
+    if (!folder) throw Error(Code::not_found, "libvirt has no storage pool " + pool);
+    return fs::path(*folder) / name;
 }
 
-void Store::create_volume(const std::string& pool, const std::string& xml) const {
-    auto path = volume_path(pool, xml);
-    pugi::xml_document document;
-    auto volume = parse(document, xml, "volume");
-    std::string backing = volume.child("backingStore").child("path").text().get();
+void Store::create_volume(const std::string& pool, const VolumeSpec& volume) const {
+    auto path = volume_path(pool, volume.name);
     auto refuse = [&](Code code, const std::string& why) {
         return Error(code, "libvirt cannot make a volume in storage pool " + pool + ": " + why);
     };
     if (fs::exists(path)) throw refuse(Code::exists, path + " exists already");
-    if (!backing.empty() && !fs::exists(backing)) throw refuse(Code::hypervisor, "there is no " + backing);
-    make_qcow2(path, volume.child("capacity").text().as_ullong(), backing);
+    if (!volume.backing.empty() && !fs::exists(volume.backing))
+        throw refuse(Code::hypervisor, "there is no " + volume.backing);
+    make_qcow2(path, volume.capacity_bytes, volume.backing);
 }
 
 bool Store::filter(const std::string& name) const {
@@ -369,14 +380,12 @@ void Store::remove_filter(const std::string& name) const {
     fs::remove(file("filters", name, ".xml"));
 }
 
-std::string Store::note_pending(const std::string& call, const std::string& first,
-                                const std::string& second) const {
+std::string Store::note_pending(bj::object call) const {
     unsigned char byte = 0;
     random_bytes(&byte, 1);
-    bj::object note{
-        {"call", call}, {"first", first}, {"second", second}, {"due", millis_now() + 300 + byte * 600 / 255}};
+    call["due"] = millis_now() + 300 + byte * 600 / 255;
     auto name = random_hex(12);
-    write_file(file("pending", name, ".json"), bj::serialize(note));
+    write_file(file("pending", name, ".json"), bj::serialize(call));
     return name;
 }
 
@@ -384,29 +393,33 @@ void Store::done_with(const std::string& note) const {
     fs::remove(file("pending", note, ".json"));
 }
 
-void Store::carry_out(const std::string& call, const std::string& first, const std::string& second) const {
-    if (call == "define")
-        define(first);
-    else if (call == "start")
-        start(first);
-    else if (call == "create_volume")
-        create_volume(first, second);
+void Store::carry_out(const bj::object& call) const {
+    const auto text = [&](const char* key) { return json::string_or(call, key, ""); };
+    const std::string what = text("call");
+    if (what == "define")
+        define(text("xml"));
+    else if (what == "start")
+        start(text("name"));
+    else if (what == "create_volume")
+        create_volume(text("pool"),
+                      {text("name"), number_or(call, "capacity_bytes", std::uint64_t{0}), text("backing")});
     else
-        throw Error(Code::internal, "the simulated world cannot carry out " + call);
+        throw Error(Code::internal, "the simulated world cannot carry out " + what);
 }
 
 void Store::catch_up() const {
     for (const auto& name : names_in(world_ / "pending", ".json")) {
         auto note = read_object(file("pending", name, ".json"));
-        if (number_or(note.get_object(), "due", Millis{0}) > millis_now()) continue;
+        if (number_or(note, "due", Millis{0}) > millis_now()) continue;
         done_with(name);
         try {
-            carry_out(json::string_or(note, "call", ""), json::string_or(note, "first", ""),
-                      json::string_or(note, "second", ""));
+            carry_out(note);
         } catch (const Error&) {
             // It came too late to succeed, and nobody is left to be told.
         }
     }
+    if (behaviour().disk == "full")
+        for (const auto& name : domains()) meet_full_disk(name);
     for (const auto& name : domains())
         if (auto state = domain(name); state && state->ends != 0 && state->ends <= millis_now())
             power_off(name, "shutdown");

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 /// What the simulated world consists of, in a folder that several processes share.
 ///
@@ -12,8 +13,9 @@
 ///   suspended/NAME           libvirt's hook is installed here: such a file keeps a domain of ours off
 ///   templates/, …            blockhost-base.qcow2, an empty image of 2 GiB; the rest is the callers'
 
-#include "base/lock.hpp"
+#include "base/files/lock.hpp"
 #include "hypervisor/simulated/limits.hpp"
+#include "hypervisor/xml/domain.hpp"
 #include "model/vm.hpp"
 
 #include <boost/json/object.hpp>
@@ -46,9 +48,15 @@ struct Behaviour {
     std::uint64_t network_rate = 1 << 16; ///< bytes received and half of it sent a second
     double memory_used = 0.5;             ///< of all, as the guest tells; below 0: it does not tell
     std::int64_t connections = 3;
-    std::string cloud_init =
-        "done"; ///< "running" (never done), "disabled", "failed", "errors" (done, with errors)
-    std::string shutdown = "obeys"; ///< "ignores"
+    std::string cloud_init = "done"; ///< "running" (never done), "disabled", "failed", "errors" (done, with
+                                     ///< errors), "waits" (silent between two stages: systemd has yet to run
+                                     ///< one), "stopped" (silent, and none is to run)
+    std::string login =
+        "made";          ///< what becomes of the user that user-data names: "missing", "keyless", "other's"
+    Millis login_ms = 0; ///< from start to the user's being there, if that is later than cloud-init's end
+    std::string shutdown = "obeys"; ///< "ignores"; one that obeys ends its agent at once
+    std::string disk = "ok";        ///< "full": whatever runs is paused at once, with an I/O error
+    std::string redefine = "ok";    ///< "refused"
     std::string tune_refuses; ///< a subsystem ("cpu", "network", "disk") whose running limits cannot be set
     std::string tune_forgets; ///< one whose limits, running or defined, are taken and stay as they were
     bool down = false;        ///< nothing listens
@@ -94,31 +102,34 @@ class Store {
     void start_transient(const std::string& xml) const;
     void power_off(const std::string& name, const std::string& reason) const;
     void undefine(const std::string& name) const;
+    /// What its guest writes finds no room, where the behaviour says so.
+    void meet_full_disk(const std::string& name) const;
 
     /// /etc/passwd of the domain's guest; nothing before it was put. It goes with the domain.
     std::optional<std::string> guest_passwd(const std::string& name) const;
     void put_guest_passwd(const std::string& name, const std::string& content) const;
 
-    std::optional<std::string> pool_xml(const std::string& name) const;
-    void put_pool(const std::string& name, const std::string& xml) const;
+    /// Of the pool's definition; nothing when there is no such pool.
+    std::optional<std::string> pool_folder(const std::string& name) const;
+    void put_pool(const std::string& name, const std::string& path) const;
     void remove_pool(const std::string& name) const;
     /// The pool whose folder holds `path` exists.
     bool pool_holds(const std::string& path) const;
-    /// Where the volume of that XML lies. Throws Error{not_found} without the pool.
-    std::string volume_path(const std::string& pool, const std::string& xml) const;
-    void create_volume(const std::string& pool, const std::string& xml) const;
+    /// Where the volume lies. Throws Error{not_found} without the pool.
+    std::string volume_path(const std::string& pool, const std::string& name) const;
+    void create_volume(const std::string& pool, const VolumeSpec& volume) const;
 
     bool filter(const std::string& name) const;
     void put_filter(const std::string& name, const std::string& xml) const;
     void remove_filter(const std::string& name) const;
 
-    /// Notes that `call` is under way; should this process die before done_with, it takes effect a little
+    /// Notes that a call is under way; should this process die before done_with, it takes effect a little
     /// later all the same, as libvirtd carries out a dead client's last call. Returns the note's name.
-    std::string note_pending(const std::string& call, const std::string& first,
-                             const std::string& second) const;
+    std::string note_pending(boost::json::object call) const;
     void done_with(const std::string& note) const;
-    /// Carries out one of the calls that can be pending: define, start, create_volume.
-    void carry_out(const std::string& call, const std::string& first, const std::string& second) const;
+    /// Carries out one of the calls that can be pending: "call" is define ("xml"), start ("name") or
+    /// create_volume ("pool", "name", "capacity_bytes", "backing").
+    void carry_out(const boost::json::object& call) const;
 
     /// The events so far, in bytes of the file; and the names among the lines from there on.
     std::size_t events_end() const;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /// The simulated hypervisor: the --mock world and the tests' double. Its world is a folder (store.hpp),
 /// shared by any number of processes and outliving them; its guests boot in a moment.
 ///
@@ -6,20 +7,21 @@
 /// creation of a process that is killed or hangs at the point before its effect takes effect 0.3 to 0.9 s
 /// later all the same, as with a real libvirtd.
 
-#include "hypervisor/load.hpp"
+#include "hypervisor/open.hpp"
 
+#include "base/exceptions.hpp"
 #include "base/fault.hpp"
-#include "hypervisor/domain_xml.hpp"
-#include "hypervisor/guarded.hpp"
-#include "hypervisor/qcow2.hpp"
+#include "base/patience.hpp"
+#include "hypervisor/files/qcow2.hpp"
 #include "hypervisor/simulated/counters.hpp"
 #include "hypervisor/simulated/guest.hpp"
 #include "hypervisor/simulated/store.hpp"
+#include "hypervisor/xml/domain.hpp"
+#include "hypervisor/xml/interface.hpp"
 
 #include <cstdlib>
 #include <deque>
 #include <sys/stat.h>
-#include <thread>
 
 namespace blockhost {
 namespace {
@@ -33,63 +35,31 @@ class Simulated final : public Hypervisor {
   public:
     Simulated(const std::filesystem::path& world, bool late) : store_(world), late_(late) {}
 
-  private:
-    template<class Body>
-    auto look(const char* call, Failure& f, Body body) noexcept -> decltype(body()) {
-        return guarded(f, [&] {
-            auto entered = store_.enter();
-            fault::point(std::string("simulated.") + call);
-            return body();
-        });
-    }
-
-    template<class Body>
-    void change(const std::string& call, Failure& f, Body body) noexcept {
-        guarded(f, [&] {
-            auto entered = store_.enter();
-            fault::point("simulated." + call);
-            body();
-            fault::point("simulated." + call + ".after");
-        });
-    }
-
-    /// A change that libvirtd would carry out even for a caller that died meanwhile.
-    void late_change(const std::string& call, const std::string& first, const std::string& second,
-                     Failure& f) noexcept {
-        guarded(f, [&] {
-            auto entered = store_.enter();
-            if (late_) {
-                auto note = store_.note_pending(call, first, second);
-                try {
-                    fault::point("simulated." + call);
-                } catch (const Error& error) {
-                    if (error.code() != Code::no_answer) store_.done_with(note);
-                    throw;
-                }
-                store_.done_with(note);
-            } else {
-                fault::point("simulated." + call);
-            }
-            store_.carry_out(call, first, second);
-            fault::point("simulated." + call + ".after");
-        });
-    }
-
-    DomainFile must_find(const std::string& name) const {
-        if (auto domain = store_.domain(name)) return *domain;
-        throw Error(Code::not_found, "libvirt has no domain " + name);
-    }
-
-    std::optional<PowerState> do_state(const std::string& name, Failure& f) noexcept override {
-        return look("state", f, [&]() -> std::optional<PowerState> {
+    std::optional<Power> power(const std::string& name) override {
+        return look("state", [&]() -> std::optional<Power> {
             auto domain = store_.domain(name);
             if (!domain) return std::nullopt;
-            return domain->state;
+            return Power{domain->state, domain->reason};
+        });
+    }
+    std::string disk_trouble(const std::string& name, std::chrono::milliseconds) override {
+        return look("disk_trouble", [&]() -> std::string {
+            const auto domain = store_.domain(name);
+            const bool full = domain && is_alive(domain->state) && store_.behaviour_of(name).disk == "full";
+            return full ? "no space left for vda" : "";
+        });
+    }
+    std::vector<std::string> undefined() override {
+        return look("undefined", [&] {
+            std::vector<std::string> names;
+            for (const auto& name : store_.domains())
+                if (!must_find(name).persistent) names.push_back(name);
+            return names;
         });
     }
 
-    std::optional<DomainView> do_find(const std::string& name, Failure& f) noexcept override {
-        return look("find", f, [&]() -> std::optional<DomainView> {
+    std::optional<DomainView> find(const std::string& name) override {
+        return look("find", [&]() -> std::optional<DomainView> {
             auto domain = store_.domain(name);
             if (!domain) return std::nullopt;
             return DomainView{name,
@@ -101,45 +71,43 @@ class Simulated final : public Hypervisor {
         });
     }
 
-    std::vector<std::string> do_other_definitions(const std::string&, Failure&) noexcept override {
+    std::vector<std::string> other_definitions(const std::string&) override {
         return {}; // what runs here is what is defined, and nothing is ever saved
     }
-    std::vector<DomainState> do_states(Failure& f) noexcept override {
-        return look("states", f, [&] {
+    std::vector<DomainState> states() override {
+        return look("states", [&] {
             std::vector<DomainState> all;
-            for (const auto& name : store_.domains()) all.push_back({name, must_find(name).state});
-            return all;
-        });
-    }
-
-    std::vector<DomainUse> do_uses(Failure& f) noexcept override {
-        return look("uses", f, [&] {
-            std::vector<DomainUse> all;
             for (const auto& name : store_.domains()) {
-                auto xml = store_.domain_xml(name);
-                all.push_back({name, read_domain(xml).memory_mib, xml});
+                auto domain = must_find(name);
+                all.push_back({name, domain.state, std::move(domain.reason)});
             }
             return all;
         });
     }
 
-    std::optional<PoolView> do_find_pool(const std::string& name, Failure& f) noexcept override {
-        return look("find_pool", f, [&]() -> std::optional<PoolView> {
-            auto xml = store_.pool_xml(name);
-            if (!xml) return std::nullopt;
-            auto available = store_.behaviour().pool_available;
-            return PoolView{name, "", *xml, true, available, available};
+    std::vector<DomainUse> uses() override {
+        return look("uses", [&] {
+            std::vector<DomainUse> all;
+            for (const auto& name : store_.domains()) {
+                auto xml = store_.domain_xml(name);
+                all.push_back({name, must_find(name).uuid, read_domain(xml).memory_mib, xml});
+            }
+            return all;
         });
     }
 
-    static VolumeView view_of(const std::string& path) {
-        struct stat file;
-        if (::stat(path.c_str(), &file) < 0) throw errno_error("cannot look at", path, errno);
-        return {path, qcow2_virtual_size(path), static_cast<std::uint64_t>(file.st_blocks) * 512};
+    std::optional<PoolView> find_pool(const std::string& name) override {
+        return look("find_pool", [&]() -> std::optional<PoolView> {
+            auto folder = store_.pool_folder(name);
+            if (!folder) return std::nullopt;
+            auto available = store_.behaviour().pool_available;
+            const bool active = std::filesystem::is_directory(*folder);
+            return PoolView{name, std::move(*folder), active, available, available};
+        });
     }
 
-    std::optional<VolumeView> do_find_volume(const std::string& path, Failure& f) noexcept override {
-        return look("find_volume", f, [&]() -> std::optional<VolumeView> {
+    std::optional<VolumeView> find_volume(const std::string& path) override {
+        return look("find_volume", [&]() -> std::optional<VolumeView> {
             if (!std::filesystem::exists(path)) return std::nullopt;
             if (!store_.pool_holds(path))
                 throw Error(Code::hypervisor,
@@ -148,17 +116,18 @@ class Simulated final : public Hypervisor {
         });
     }
 
-    HostView do_host(Failure& f) noexcept override {
-        return look("host", f, [&] {
+    HostView host() override {
+        return look("host", [&] {
             auto behaviour = store_.behaviour();
             return HostView{behaviour.host_memory_mib, behaviour.host_cpus};
         });
     }
 
-    std::vector<DomainStats> do_stats(const std::vector<std::string>& names, std::chrono::milliseconds limit,
-                                      Failure& f) noexcept override {
+    std::vector<DomainStats> stats(const std::vector<std::string>& names,
+                                   std::chrono::milliseconds limit) override {
+        const AskingTime counted;
         bool hangs = false;
-        auto all = look("stats", f, [&] {
+        auto all = look("stats", [&] {
             std::vector<DomainStats> found;
             for (const auto& name : names.empty() ? store_.domains() : names) {
                 const auto domain = store_.domain(name);
@@ -169,22 +138,14 @@ class Simulated final : public Hypervisor {
             }
             return found;
         });
-        if (!hangs || f.failed) return all;
-        std::this_thread::sleep_for(limit);
-        f = {true, Code::no_answer, "the simulated world does not answer: a QEMU hangs", ""};
-        return {};
+        if (!hangs) return all;
+        pause_for(limit);
+        throw Error(Code::no_answer, "the simulated world does not answer: a QEMU hangs");
     }
-    DomainFile must_be_tunable(const std::string& name, TuningOf which) const {
-        auto domain = must_find(name);
-        if (which == TuningOf::running && !is_alive(domain.state))
-            throw Error(Code::wrong_state, name + " is not running");
-        if (which == TuningOf::definition && !domain.persistent)
-            throw Error(Code::wrong_state, name + " has no definition: it was undefined while it runs");
-        return domain;
-    }
-    Tuning do_tuning(const std::string& name, const TunedDevices& devices, TuningOf which,
-                     Failure& f) noexcept override {
-        return look("tuning", f, [&] {
+
+    Tuning tuning(const std::string& name, TuningOf which) override {
+        const auto devices = devices_of(name);
+        return look("tuning", [&] {
             auto domain = must_be_tunable(name, which);
             auto found = which == TuningOf::running ? domain.running : domain.definition;
             if (devices.mac.empty()) found.inbound = found.outbound = std::nullopt;
@@ -192,9 +153,9 @@ class Simulated final : public Hypervisor {
             return found;
         });
     }
-    void do_tune(const std::string& name, const TunedDevices&, Subsystem subsystem, const Tuning& wanted,
-                 TuningOf which, Failure& f) noexcept override {
-        change("tune", f, [&] {
+    void tune(const std::string& name, Subsystem subsystem, const Tuning& wanted, TuningOf which) override {
+        devices_of(name, subsystem);
+        change("tune", [&] {
             auto domain = must_be_tunable(name, which);
             auto behaviour = store_.behaviour();
             if (which == TuningOf::running && behaviour.tune_refuses == to_string(subsystem))
@@ -205,17 +166,27 @@ class Simulated final : public Hypervisor {
             store_.put(name, domain);
         });
     }
-    void do_set_metadata(const std::string& name, const std::string& xml, Failure& f) noexcept override {
-        change("set_metadata", f, [&] {
+    void set_interface(const std::string& name, const std::string& element, TuningOf which) override {
+        change("set_interface", [&] {
+            must_be_tunable(name, which);
+            store_.put_xml(name, with_interface(store_.domain_xml(name), element));
+        });
+    }
+    void bind_filter(const std::string& name, const FilterBinding&) override {
+        change("bind_filter", [&] { must_be_tunable(name, TuningOf::running); });
+    }
+    void set_metadata(const std::string& name, const std::optional<DomainMark>& mark) override {
+        change("set_metadata", [&] {
             must_find(name);
-            store_.put_xml(name, with_metadata(store_.domain_xml(name), xml));
+            store_.put_xml(name, with_metadata(store_.domain_xml(name), mark ? render_mark(*mark) : ""));
         });
     }
 
-    std::string do_agent(const std::string& name, const std::string& command, int seconds,
-                         std::optional<std::chrono::milliseconds> limit, Failure& f) noexcept override {
+    std::string agent(const std::string& name, const std::string& command, int seconds,
+                      std::optional<std::chrono::milliseconds> limit) override {
+        const AskingTime counted;
         Millis delay = 0;
-        auto reply = look("agent", f, [&] {
+        auto reply = look("agent", [&] {
             auto domain = must_find(name);
             if (domain.state != PowerState::running)
                 throw Error(Code::wrong_state,
@@ -228,21 +199,17 @@ class Simulated final : public Hypervisor {
                 delay = behaviour.agent_ms;
             return guest_.answer({name, command, domain, behaviour, store_});
         });
-        if (f.failed) return {};
         const auto patience = std::min<std::chrono::milliseconds>(std::chrono::seconds(seconds),
                                                                   limit.value_or(std::chrono::hours(1)));
-        std::this_thread::sleep_for(
-            std::min<std::chrono::milliseconds>(patience, std::chrono::milliseconds(delay)));
+        pause_for(std::min<std::chrono::milliseconds>(patience, std::chrono::milliseconds(delay)));
         if (std::chrono::milliseconds(delay) <= patience) return reply;
-        f = {true, Code::guest,
-             "libvirt cannot ask the guest agent: Guest agent is not responding: Guest agent not available "
-             "for now",
-             ""};
-        return {};
+        throw Error(Code::guest,
+                    "libvirt cannot ask the guest agent: Guest agent is not responding: Guest agent not "
+                    "available for now");
     }
 
-    void do_watch(const std::string& name, Failure& f) noexcept override {
-        look("watch", f, [&] {
+    void watch(const std::string& name) override {
+        look("watch", [&] {
             watched_ = name;
             kept_.clear();
             position_ = store_.events_end();
@@ -250,19 +217,187 @@ class Simulated final : public Hypervisor {
         });
     }
 
-    Wake do_wait(std::chrono::milliseconds span, Failure& f) noexcept override {
-        return guarded(f, [&] {
-            for (auto deadline = Deadline::in(span);; std::this_thread::sleep_for(
-                     std::min<std::chrono::milliseconds>(poll_period, deadline.left()))) {
-                gather();
-                if (!kept_.empty()) {
-                    auto event = kept_.front();
-                    kept_.pop_front();
-                    return event;
-                }
-                if (deadline.passed()) return Wake::timeout;
+    Wake wait(std::chrono::milliseconds span) override {
+        const AskingTime counted;
+        for (auto deadline = Deadline::in(span);;
+             pause_for(std::min<std::chrono::milliseconds>(poll_period, deadline.left()))) {
+            alone([&] { gather(); });
+            if (!kept_.empty()) {
+                auto event = kept_.front();
+                kept_.pop_front();
+                return event;
             }
+            if (deadline.passed()) return Wake::timeout;
+        }
+    }
+
+    void ensure_pool(const std::string& name, const std::string& path) override {
+        refuse_other_folder(name, path);
+        change("ensure_pool", [&] {
+            const auto there = store_.pool_folder(name);
+            if (!there) store_.put_pool(name, path);
+            if (there && !std::filesystem::is_directory(*there))
+                throw Error(Code::hypervisor, "libvirt cannot start storage pool " + name +
+                                                  ": cannot open directory '" + *there +
+                                                  "': No such file or directory");
         });
+    }
+    void ensure_filter(const FilterSpec& filter) override {
+        change("ensure_filter", [&] { store_.put_filter(filter.name, render_filter(filter)); });
+    }
+    VolumeView create_volume(const std::string& pool, const VolumeSpec& volume) override {
+        late_change({{"call", "create_volume"},
+                     {"pool", pool},
+                     {"name", volume.name},
+                     {"capacity_bytes", volume.capacity_bytes},
+                     {"backing", volume.backing}});
+        return view_of(store_.volume_path(pool, volume.name));
+    }
+    void delete_volume(const std::string& path, const std::string&) override {
+        change("delete_volume", [&] {
+            if (!std::filesystem::exists(path)) return;
+            if (!store_.pool_holds(path))
+                throw Error(Code::hypervisor,
+                            path + " is a file that no active storage pool knows, and stays");
+            std::filesystem::remove(path);
+        });
+    }
+    void define(const DomainSpec& domain) override {
+        late_change({{"call", "define"}, {"xml", render_domain(domain)}});
+    }
+    void redefine(const std::string& name) override {
+        change("redefine", [&] {
+            auto domain = must_find(name);
+            if (domain.persistent) return;
+            if (store_.behaviour_of(name).redefine == "refused")
+                throw Error(Code::hypervisor, "libvirt cannot define " + name + " again: simulated refusal");
+            domain.persistent = true;
+            domain.definition = domain.running;
+            store_.put(name, domain);
+            store_.tell(name);
+        });
+    }
+    void start(const std::string& name) override { late_change({{"call", "start"}, {"name", name}}); }
+
+    /// Nothing here ends with the connection: processes come and go, the world stays.
+    void start_transient(const TrialSpec& domain) override {
+        change("start_transient", [&] { store_.start_transient(render_trial(domain)); });
+    }
+
+    void unpause(const std::string& name) override {
+        change("unpause", [&] {
+            auto domain = must_find(name);
+            if (domain.state == PowerState::running) return;
+            if (domain.state != PowerState::paused)
+                throw Error(Code::wrong_state,
+                            "libvirt cannot resume " + name +
+                                ": Requested operation is not valid: domain is not paused");
+            domain.state = PowerState::running;
+            domain.reason = domain.reason == reason::asleep ? "event wakeup" : "unpaused";
+            store_.put(name, domain);
+            store_.tell(name);
+            store_.meet_full_disk(name);
+        });
+    }
+
+    void shutdown(const std::string& name) override {
+        change("shutdown", [&] {
+            auto domain = must_find(name);
+            auto behaviour = store_.behaviour();
+            if (domain.state == PowerState::off || domain.state == PowerState::stopping) return;
+            if (domain.state != PowerState::running)
+                throw Error(Code::wrong_state, "libvirt cannot shut " + name +
+                                                   " down: Requested operation is not valid: domain is not "
+                                                   "running");
+            if (behaviour.shutdown == "ignores") return;
+            domain.ends = millis_now() + behaviour.shutdown_ms;
+            store_.put(name, domain);
+        });
+    }
+
+    void power_off(const std::string& name) override {
+        change("power_off", [&] { store_.power_off(name, "destroyed"); });
+    }
+    void undefine(const std::string& name) override {
+        change("undefine", [&] { store_.undefine(name); });
+    }
+    void remove_pool(const std::string& name) override {
+        change("remove_pool", [&] { store_.remove_pool(name); });
+    }
+    void remove_filter(const std::string& name) override {
+        change("remove_filter", [&] { store_.remove_filter(name); });
+    }
+
+  private:
+    /// Alone in the world; what a file system refuses there is an Error too.
+    template<class Body>
+    auto alone(Body body) -> decltype(body()) {
+        const AskingTime counted;
+        try {
+            const auto entered = store_.enter();
+            return body();
+        } catch (const Error&) {
+            throw;
+        } catch (const std::exception& thrown) {
+            throw as_error(thrown);
+        }
+    }
+
+    template<class Body>
+    auto look(const std::string& call, Body body) -> decltype(body()) {
+        return alone([&] {
+            fault::point("simulated." + call);
+            return body();
+        });
+    }
+
+    template<class Body>
+    void change(const std::string& call, Body body) {
+        alone([&] {
+            fault::point("simulated." + call);
+            body();
+            fault::point("simulated." + call + ".after");
+        });
+    }
+
+    /// A change that libvirtd would carry out even for a caller that died meanwhile.
+    void late_change(const boost::json::object& call) {
+        const std::string name(call.at("call").as_string());
+        alone([&] {
+            if (late_) {
+                const auto note = store_.note_pending(call);
+                try {
+                    fault::point("simulated." + name);
+                } catch (const Error& error) {
+                    if (error.code() != Code::no_answer) store_.done_with(note);
+                    throw;
+                }
+                store_.done_with(note);
+            } else {
+                fault::point("simulated." + name);
+            }
+            store_.carry_out(call);
+            fault::point("simulated." + name + ".after");
+        });
+    }
+
+    DomainFile must_find(const std::string& name) const {
+        if (auto domain = store_.domain(name)) return *domain;
+        throw Error(Code::not_found, "libvirt has no domain " + name);
+    }
+
+    DomainFile must_be_tunable(const std::string& name, TuningOf which) const {
+        auto domain = must_find(name);
+        if (which == TuningOf::running && !is_alive(domain.state))
+            throw Error(Code::wrong_state, name + " is not running");
+        if (which == TuningOf::definition && !domain.persistent)
+            throw Error(Code::wrong_state, name + " has no definition: it was undefined while it runs");
+        return domain;
+    }
+    static VolumeView view_of(const std::string& path) {
+        struct stat file;
+        if (::stat(path.c_str(), &file) < 0) throw errno_error("cannot look at", path, errno);
+        return {path, qcow2_virtual_size(path), static_cast<std::uint64_t>(file.st_blocks) * 512};
     }
 
     bool agent_is_up_now() const {
@@ -271,83 +406,11 @@ class Simulated final : public Hypervisor {
     }
 
     void gather() {
-        auto entered = store_.enter();
         for (const auto& name : store_.events_since(position_))
             if (name == watched_) kept_.push_back(Wake::lifecycle);
         bool up = !watched_.empty() && agent_is_up_now();
         if (up != agent_was_up_) kept_.push_back(up ? Wake::agent_connected : Wake::agent_disconnected);
         agent_was_up_ = up;
-    }
-
-    void do_ensure_pool(const std::string& name, const std::string& xml, Failure& f) noexcept override {
-        change("ensure_pool", f, [&] {
-            if (!store_.pool_xml(name)) store_.put_pool(name, xml);
-        });
-    }
-    void do_ensure_filter(const std::string& name, const std::string& xml, Failure& f) noexcept override {
-        change("ensure_filter", f, [&] { store_.put_filter(name, xml); });
-    }
-    VolumeView do_create_volume(const std::string& pool, const std::string& xml,
-                                Failure& f) noexcept override {
-        late_change("create_volume", pool, xml, f);
-        if (f.failed) return {};
-        return guarded(f, [&] { return view_of(store_.volume_path(pool, xml)); });
-    }
-    void do_delete_volume(const std::string& path, Failure& f) noexcept override {
-        change("delete_volume", f, [&] {
-            if (!std::filesystem::exists(path)) return;
-            if (!store_.pool_holds(path))
-                throw Error(Code::hypervisor,
-                            path + " is a file that no active storage pool knows, and stays");
-            std::filesystem::remove(path);
-        });
-    }
-    void do_define(const std::string& xml, Failure& f) noexcept override {
-        late_change("define", xml, "", f);
-    }
-    void do_start(const std::string& name, Failure& f) noexcept override {
-        late_change("start", name, "", f);
-    }
-
-    /// Nothing here ends with the connection: processes come and go, the world stays.
-    void do_start_transient(const std::string& xml, Failure& f) noexcept override {
-        change("start_transient", f, [&] { store_.start_transient(xml); });
-    }
-
-    void do_unpause(const std::string& name, Failure& f) noexcept override {
-        change("unpause", f, [&] {
-            auto domain = must_find(name);
-            if (domain.state == PowerState::running) return;
-            if (domain.state != PowerState::paused)
-                throw Error(Code::wrong_state, "libvirt cannot resume " + name + ": domain is not paused");
-            domain.state = PowerState::running;
-            domain.reason = "unpaused";
-            store_.put(name, domain);
-            store_.tell(name);
-        });
-    }
-
-    void do_shutdown(const std::string& name, Failure& f) noexcept override {
-        change("shutdown", f, [&] {
-            auto domain = must_find(name);
-            auto behaviour = store_.behaviour();
-            if (domain.state != PowerState::running || behaviour.shutdown == "ignores") return;
-            domain.ends = millis_now() + behaviour.shutdown_ms;
-            store_.put(name, domain);
-        });
-    }
-
-    void do_power_off(const std::string& name, Failure& f) noexcept override {
-        change("power_off", f, [&] { store_.power_off(name, "destroyed"); });
-    }
-    void do_undefine(const std::string& name, Failure& f) noexcept override {
-        change("undefine", f, [&] { store_.undefine(name); });
-    }
-    void do_remove_pool(const std::string& name, Failure& f) noexcept override {
-        change("remove_pool", f, [&] { store_.remove_pool(name); });
-    }
-    void do_remove_filter(const std::string& name, Failure& f) noexcept override {
-        change("remove_filter", f, [&] { store_.remove_filter(name); });
     }
 
     Store store_;

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: MIT
 // Base64 against RFC 4648's own vectors and every byte value.
-#include "base/base64.hpp"
+#include "base/text/base64.hpp"
 
 #include <catch2/catch.hpp>
 #include <utility>

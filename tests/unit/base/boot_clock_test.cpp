@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Moments by two clocks, and spans in text.
 #include "base/boot_clock.hpp"
 

@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: MIT
 // Digests against the published examples (FIPS 180-4, NIST's example values).
-#include "base/digest.hpp"
+#include "base/text/digest.hpp"
 
 #include "base/error.hpp"
-#include "base/files.hpp"
+#include "base/files/files.hpp"
 #include "tests/unit/base/scratch.hpp"
 
 #include <catch2/catch.hpp>

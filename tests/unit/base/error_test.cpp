@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The code table and the sentences errors make.
 #include "base/error.hpp"
 

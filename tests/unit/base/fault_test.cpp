@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The fault knob. Arming is for the rest of a process, so each test arms in a child.
 #include "base/error.hpp"
 #include "base/fault.hpp"

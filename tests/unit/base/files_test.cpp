@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: MIT
 // Reading whole files and replacing them durably, with owners and modes.
 #include "base/error.hpp"
 #include "base/fault.hpp"
-#include "base/files.hpp"
+#include "base/files/files.hpp"
 #include "base/time.hpp"
 #include "tests/unit/base/scratch.hpp"
 
@@ -248,33 +249,13 @@ TEST_CASE("a full disk is an error and leaves nothing behind") {
     }
 }
 
-TEST_CASE("the first folder on the way that a user may not pass is found") {
+TEST_CASE("a file is made once, whole, and nothing is left of who came second") {
     Scratch folder;
-    std::filesystem::create_directories(folder / "a/b/c");
-    put(folder / "a/b/c/file", "");
-    chmod((folder / "a").c_str(), 0711);
-    chmod((folder / "a/b").c_str(), 0750);
-    chmod((folder / "a/b/c").c_str(), 0700);
-    CHECK(files::first_untraversable(folder / "a/b/c/file", 12345, 12345) == folder / "a/b");
-    CHECK(files::first_untraversable(folder / "a/b", 12345, 12345) == folder / "a/b");
-    CHECK_FALSE(files::first_untraversable(folder / "a", 12345, 12345));
-    chmod((folder / "a/b/c").c_str(), 0600);
-    CHECK_FALSE(files::first_untraversable(folder / "a/b/c/file", 0, 0)); // root passes everywhere
-    chmod((folder / "a/b/c").c_str(), 0700);
-    if (geteuid() == 0) {
-        CHECK(chown((folder / "a/b").c_str(), 0, 12345) == 0);
-        CHECK(chown((folder / "a/b/c").c_str(), 12345, 0) == 0);
-        CHECK_FALSE(files::first_untraversable(folder / "a/b/c/file", 12345, 12345));
-        CHECK(files::first_untraversable(folder / "a/b/c/file", 54321, 12345) == folder / "a/b/c");
-        // The owner's own bits count, not what others may.
-        chmod((folder / "a/b/c").c_str(), 0077);
-        CHECK(files::first_untraversable(folder / "a/b/c", 12345, 12345) == folder / "a/b/c");
-    }
-    std::filesystem::create_symlink("a/b", folder / "shortcut");
-    chmod((folder / "a/b").c_str(), 0711);
-    chmod((folder / "a").c_str(), 0700);
-    CHECK(files::first_untraversable(folder / "shortcut", 54321, 12345) == folder / "a");
-    CHECK_FALSE(files::first_untraversable(folder / "absent/file", 12345, 12345));
+    const Fd open(::open((folder / ".").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    files::make_at(open.get(), "it", "it", "first", fresh);
+    CHECK_THROWS_WITH(files::make_at(open.get(), "it", "it", "second", fresh), "it is there already");
+    CHECK(get(folder / "it") == "first");
+    CHECK(std::distance(std::filesystem::directory_iterator(folder / "."), {}) == 1);
 }
 
 TEST_CASE("a link is replaced at once, whatever had its name") {
@@ -315,7 +296,8 @@ TEST_CASE("a file is moved to a free name only") {
 
 TEST_CASE("a move to another file system keeps holes, mode and content") {
     Scratch folder;
-    Folder elsewhere = Folder::open_or_make("/dev/shm/blockhost-unit-" + random_hex(8), 0755);
+    const std::filesystem::path shared = "/dev/shm/blockhost-unit-" + random_hex(8);
+    Folder elsewhere = Folder::open_or_make(shared, 0755);
     struct stat here {
     }, there{};
     fstat(elsewhere.fd(), &there);

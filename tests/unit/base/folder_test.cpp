@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: MIT
 // Folders that others can write to: nothing planted there leads us out.
 #include "base/error.hpp"
 #include "base/fault.hpp"
-#include "base/files.hpp"
+#include "base/files/files.hpp"
 #include "tests/unit/base/scratch.hpp"
 
 #include <catch2/catch.hpp>

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: MIT
 // JSON as Python writes it, compared with Python itself, and complaints that name the place.
 #include "base/error.hpp"
-#include "base/json.hpp"
 #include "base/process.hpp"
+#include "base/text/json.hpp"
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -66,6 +67,10 @@ TEST_CASE("a broken byte in a string becomes the replacement character") {
     CHECK(json::python_line(boost::json::value("a\xff"
                                                "b")) == "\"a\\ufffdb\"");
     CHECK(json::python_line(boost::json::value("\xe2\x82")) == "\"\\ufffd\\ufffd\"");
+    // An overlong form, a surrogate and what lies beyond Unicode are no characters.
+    CHECK(json::escaped("\xc0\x80") == "\\ufffd\\ufffd");
+    CHECK(json::escaped("\xed\xa0\x80") == "\\ufffd\\ufffd\\ufffd");
+    CHECK(json::escaped("\xf4\x90\x80\x80") == "\\ufffd\\ufffd\\ufffd\\ufffd");
 }
 
 TEST_CASE("a malformed text is refused with line and column") {
@@ -92,4 +97,22 @@ TEST_CASE("a member that is no string gives the fallback") {
     CHECK(json::string_or(value, "empty", "-") == "");
     for (const char* key : {"n", "null", "absent"}) CHECK(json::string_or(value, key, "-") == "-");
     CHECK(json::string_or(boost::json::parse("[1]"), "s", "-") == "-");
+}
+
+TEST_CASE("a member of another type counts as none") {
+    const auto value =
+        boost::json::parse(R"({"n": -1, "large": 18446744073709551615, "half": 0.5, "yes": true,
+                                              "list": ["a", 1, "b"], "object": {"a": 1}})");
+    CHECK(json::integer_in(value, "n") == -1);
+    CHECK(json::count_in(value, "large") == UINT64_MAX);
+    CHECK(json::is_true(value, "yes"));
+    CHECK(json::strings_in(value, "list") == std::vector<std::string>{"a", "b"});
+    CHECK(json::integer_in(json::object_in(value, "object"), "a") == 1);
+    for (const char* key : {"large", "half", "yes", "list", "object", "absent"})
+        CHECK_FALSE(json::integer_in(value, key));
+    for (const char* key : {"n", "half", "yes", "list", "absent"}) CHECK_FALSE(json::count_in(value, key));
+    for (const char* key : {"n", "list", "absent"}) CHECK_FALSE(json::is_true(value, key));
+    for (const char* key : {"n", "object", "absent"}) CHECK(json::strings_in(value, key).empty());
+    for (const char* key : {"n", "list", "absent"}) CHECK(json::object_in(value, key).empty());
+    CHECK(json::member(boost::json::parse("[1]"), "n") == nullptr);
 }

@@ -1,10 +1,12 @@
+// SPDX-License-Identifier: MIT
 // flock between descriptors and between processes.
-#include "base/lock.hpp"
+#include "base/files/lock.hpp"
 #include "tests/unit/base/scratch.hpp"
 
 #include <catch2/catch.hpp>
 #include <csignal>
 #include <fcntl.h>
+#include <future>
 
 using namespace blockhost;
 using namespace blockhost::test;
@@ -105,6 +107,31 @@ TEST_CASE("a locked file that was unlinked or replaced no longer has its name") 
     auto second = FileLock::try_take(other);
     std::filesystem::create_symlink("other", folder / "lock");
     CHECK_FALSE(second->still_named(here.get(), "lock"));
+}
+
+TEST_CASE("a lock by name is on the file that has the name when it is taken") {
+    Scratch folder;
+    const auto here = Folder::open(folder.path());
+    auto held = FileLock::take_named(*here, "lock", 0600);
+    REQUIRE(held);
+    CHECK_FALSE(FileLock::take_named(*here, "lock", 0600));
+    CHECK_FALSE(FileLock::take_named(*here, "lock", 0600, Deadline::in(30ms)));
+    auto waiting = std::async(std::launch::async, [&] {
+        const auto lock = FileLock::take_named(*here, "lock", 0600, Deadline::in(60s));
+        return lock && lock->still_named(here->fd(), "lock");
+    });
+    CHECK(waiting.wait_for(30ms) == std::future_status::timeout);
+    unlink((folder / "lock").c_str());
+    held.reset();
+    CHECK(waiting.get());
+}
+
+TEST_CASE("a lock by name in a folder that is gone is no endless try") {
+    Scratch folder;
+    const auto here = Folder::open_or_make(folder / "sub", 0700);
+    rmdir((folder / "sub").c_str());
+    CHECK_THROWS_WITH(FileLock::take_named(here, "lock", 0600),
+                      Catch::Contains("vanishes as soon as it is made"));
 }
 
 TEST_CASE("a lock does not survive into a program that its holder starts") {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Modules and data files.
 #include "base/error.hpp"
 #include "base/module.hpp"

@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: MIT
 // Patterns of others: what they mean, and that none of them keeps us.
 
-#include "base/pattern.hpp"
+#include "base/text/pattern.hpp"
 
 #include <catch2/catch.hpp>
 

@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: MIT
 // Running other programs: streams, environment, deadline, caps, what is left behind.
 #include "base/error.hpp"
-#include "base/files.hpp"
+#include "base/files/files.hpp"
 #include "base/interrupt.hpp"
 #include "base/process.hpp"
-#include "base/text.hpp"
+#include "base/text/text.hpp"
 #include "tests/unit/base/scratch.hpp"
 
 #include <catch2/catch.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The root agent's client against an agent played by a thread.
 #include "base/root_agent.hpp"
 

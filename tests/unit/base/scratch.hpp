@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 /// What tests of files need: a folder that goes away, and a child process to do what cannot be undone.
 

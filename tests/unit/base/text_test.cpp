@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: MIT
 // Small text helpers at their borders.
-#include "base/text.hpp"
+#include "base/text/text.hpp"
 
 #include <array>
 #include <catch2/catch.hpp>

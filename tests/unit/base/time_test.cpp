@@ -1,5 +1,8 @@
+// SPDX-License-Identifier: MIT
 // Timestamps as the VM database's readers and writers spell them; deadlines; random text.
 #include "base/time.hpp"
+
+#include "base/patience.hpp"
 
 #include <catch2/catch.hpp>
 #include <set>
@@ -91,6 +94,15 @@ TEST_CASE("a deadline's rest is never negative and the sooner one wins") {
     CHECK(far.left() > 59min);
     CHECK(far.sooner(over).passed());
     CHECK(over.sooner(far).passed());
+}
+
+TEST_CASE("nothing is waited for beyond the end of all, but for a second") {
+    CHECK(within({}, 2min) == 2min);
+    CHECK(within(Deadline::in(1h), 2min) == 2min);
+    CHECK(within(Deadline::in(-1h), 2min) == 1s);
+    CHECK(within(Deadline::in(-1h), 200ms) == 200ms);
+    const auto left = within(Deadline::in(30s), 2min);
+    CHECK((left > 20s && left <= 30s));
 }
 
 TEST_CASE("random text has the asked number of hex digits and does not repeat") {

@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: MIT
 // ABI: calls as Solidity's specification has them, and reasons of reverts. More by cast:
 // tests/mint/test_oracle.py.
-#include "chain/abi.hpp"
+#include "chain/evm/abi.hpp"
 #include "chain/mint_call.hpp"
 
 #include <catch2/catch.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Nonces, money and gaps of an account.
 #include "chain/account.hpp"
 

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: MIT
 // Addresses: the examples of EIP-55, and what is refused.
-#include "chain/address.hpp"
+#include "chain/evm/address.hpp"
 
 #include "base/error.hpp"
 

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: MIT
 // What nodes answer, and what is no answer.
-#include "chain/answer.hpp"
+#include "chain/evm/answer.hpp"
 
 #include <boost/json/parse.hpp>
 #include <catch2/catch.hpp>

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: MIT
 // Spellings of bytes, numbers and amounts.
-#include "chain/bytes.hpp"
+#include "chain/evm/bytes.hpp"
 
 #include <catch2/catch.hpp>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What tests/mint compares with other programs, and a process that holds a key.
 //   chain-tool keccak HEX | checksum ADDRESS | account KEYFILE
 //   chain-tool current TO DATA | legacy TO DATA SECRET            the data of a call
@@ -5,8 +6,8 @@
 //   chain-tool hold KEYFILE vault|heap                            dumps core while the key is in use; heap:
 //   leaks it
 #include "base/error.hpp"
-#include "chain/keccak.hpp"
-#include "chain/key.hpp"
+#include "chain/evm/keccak.hpp"
+#include "chain/evm/key.hpp"
 #include "chain/mint_call.hpp"
 
 #include <csignal>
@@ -27,7 +28,7 @@ void say(const std::string& line) {
 }
 
 KeyFile key_in(const std::string& path) {
-    return {path, key_keepers("/")};
+    return {path, key_keepers(StateFolder("/"))};
 }
 
 Address address(const std::string& text) {

@@ -1,12 +1,13 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 // A chain of a few numbers behind a Node: blocks with the transactions that a test puts there, and a knob for
 // each question.
 
 #include "base/interrupt.hpp"
-#include "base/talk.hpp"
-#include "chain/keccak.hpp"
+#include "base/progress.hpp"
+#include "chain/evm/keccak.hpp"
+#include "chain/evm/node.hpp"
 #include "chain/ledger.hpp"
-#include "chain/node.hpp"
 
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Fees and gas.
 #include "chain/fees.hpp"
 

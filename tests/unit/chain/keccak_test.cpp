@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: MIT
 // Keccak-256: published digests, and lengths around its block. More by cast: tests/mint/test_oracle.py.
-#include "chain/keccak.hpp"
+#include "chain/evm/keccak.hpp"
 
 #include <catch2/catch.hpp>
 

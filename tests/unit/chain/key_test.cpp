@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: MIT
 // The key: what is refused, whose address it is, what it signs, and where it is meanwhile.
-#include "chain/key.hpp"
+#include "chain/evm/key.hpp"
 
 #include "base/error.hpp"
-#include "chain/keccak.hpp"
-#include "chain/vault.hpp"
+#include "chain/evm/keccak.hpp"
+#include "chain/evm/vault.hpp"
 #include "tests/unit/temporary_folder.hpp"
 
 #include <cstdio>

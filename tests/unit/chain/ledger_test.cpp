@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: MIT
 // The journal of mints: what it keeps, what it refuses, who may work on what.
 #include "chain/ledger.hpp"
 
 #include "base/error.hpp"
-#include "chain/keccak.hpp"
+#include "chain/evm/keccak.hpp"
 #include "tests/unit/temporary_folder.hpp"
 
 #include <chrono>

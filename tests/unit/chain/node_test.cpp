@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: MIT
 // Questions to a node, and what refusals to take a transaction mean.
-#include "chain/node.hpp"
+#include "chain/evm/node.hpp"
 
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: MIT
 // RLP: the examples of Ethereum's documentation, and lengths around the borders of its prefixes.
-#include "chain/rlp.hpp"
+#include "chain/evm/rlp.hpp"
 
 #include <catch2/catch.hpp>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // From the words of a command line to streams and exit status.
 #include "base/error.hpp"
 #include "base/interrupt.hpp"
@@ -189,7 +190,9 @@ TEST_CASE("with --json a failure is a document on stdout too, a refused command 
 TEST_CASE("anything else thrown is an internal error") {
     Outcome outcome = called({"blockhost-libvirt", "fail", "other"});
     CHECK(outcome.status == row_of(Code::internal).exit_status);
-    CHECK(outcome.err == "[fail] ERROR: out of luck; please report it\n");
+    CHECK(outcome.err ==
+          "[fail] ERROR: the program met a fault of its own; please report it with these words: "
+          "out of luck\n");
 }
 
 TEST_CASE("an answer that cannot be written fails the verb") {

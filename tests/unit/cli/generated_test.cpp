@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: MIT
 // What is generated from the rows: help, manual pages, completion, the dump. Shells and roff formatters check
 // them.
 #include "base/error.hpp"
-#include "base/json.hpp"
 #include "base/process.hpp"
-#include "base/text.hpp"
+#include "base/text/json.hpp"
+#include "base/text/text.hpp"
 #include "cli/help.hpp"
 #include "cli/layout.hpp"
 
@@ -228,6 +229,8 @@ TEST_CASE("bash completes verbs, options, choices and VMs") {
     CHECK(bash_offers({"blockhost-vm-list", "--format", "j"}) == "json\n");
     CHECK(bash_offers({"blockhost-vm-list", "--format", "=", "t"}) == "table\n");
     CHECK(bash_offers({"blockhost-vm-list", "--format", "="}) == "table json\n");
+    CHECK(bash_offers({"blockhost-vm-list", "--sizes", "=", "g"}) == "gib\n");
+    CHECK(bash_offers({"blockhost-vm-list", "--sizes", ""}) == "\n");
     CHECK(bash_offers({"blockhost-vm-destroy", "we"}) == "web\n");
     CHECK(bash_offers({"blockhost-vm-destroy", "--mock", "w"}) == "web wiki\n");
     CHECK(bash_offers({"blockhost-libvirt", "help", "gu"}) == "guest-exec\n");
@@ -271,6 +274,7 @@ TEST_CASE("zsh completes verbs, options, choices and VMs") {
     }
     CHECK(completed("blockhost-libvirt destr") == "blockhost-libvirt destroy \n");
     CHECK(completed("blockhost-libvirt create --mem") == "blockhost-libvirt create --memory=\n");
+    CHECK(completed("blockhost-vm-list --sizes=g") == "blockhost-vm-list --sizes=gib \n");
     CHECK(completed("blockhost-vm-list --format=j") == "blockhost-vm-list --format=json \n");
     CHECK(completed("blockhost-vm-destroy w") == "blockhost-vm-destroy web \n");
     CHECK(completed("blockhost-libvirt help gu") == "blockhost-libvirt help guest-exec \n");
@@ -291,6 +295,7 @@ TEST_CASE("fish completes verbs, options, choices and VMs") {
     }
     CHECK(offers("blockhost-libvirt des") == "destroy\tdestroy a VM with its disk\n");
     CHECK(offers("blockhost-libvirt create --mem") == "--memory\tmemory\n");
+    CHECK(offers("blockhost-vm-list --sizes=g") == "--sizes=gib\ttell sizes\n");
     CHECK(offers("blockhost-vm-list --format j") == "json\thow to print them\n");
     CHECK(offers("blockhost-vm-destroy w") == "web\nwiki\n");
 }
@@ -323,6 +328,7 @@ TEST_CASE("the dump holds every row, its options with the common ones, links and
                                {"max", 1048576},
                                {"choices", boost::json::array()},
                                {"offers", boost::json::array()},
+                               {"implicit", nullptr},
                                {"required", false},
                                {"ignored", false},
                                {"help", "memory"}}));

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The journal's protocol, and what is left where the journal does not take a line.
 #include "cli/journal_log.hpp"
 #include "cli/printer.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The option parser.
 #include "base/error.hpp"
 #include "cli/command.hpp"
@@ -51,6 +52,15 @@ TEST_CASE("a value follows its option, or an equals sign") {
 TEST_CASE("nothing behind the equals sign is an empty value") {
     CHECK(created({"--username="}).text("username") == "");
     CHECK(create_refusal({"--memory="}).message() == "--memory: '' is not a whole number");
+}
+
+TEST_CASE("a value that may be left out is taken from behind an equals sign alone") {
+    CHECK(parsed("list", {"--sizes"}).text("sizes") == "mib");
+    CHECK(parsed("list", {"--sizes=gib"}).text("sizes") == "gib");
+    CHECK(parsed("list", {"--siz", "--json"}).text("sizes") == "mib");
+    CHECK(refusal("list", {"--sizes", "gib"}).message() == "surplus operand 'gib'");
+    CHECK(refusal("list", {"--sizes="}).code() == Code::invalid);
+    CHECK_FALSE(parsed("list", {}).has("sizes"));
 }
 
 TEST_CASE("options and operands come in any order") {
@@ -225,6 +235,160 @@ TEST_CASE("help ends parsing, whatever else is missing or wrong behind it") {
     CHECK(parsed("create", {"--help", "--nonsense"}).has("help"));
     CHECK(parsed("create", {"-h"}).has("help"));
     CHECK(parsed("create", {"web", "--memory", "abc", "--help"}).has("help"));
+}
+
+TEST_CASE("help counts only where nothing before it is at fault") {
+    CHECK(create_refusal({"--nonsense", "--help"}).message() == "unknown option --nonsense");
+    CHECK(create_refusal({"--username", "--help"}).message() == "option --username needs a value");
+    CHECK(create_refusal({"surplus", "--help"}).message() == "surplus operand 'surplus'");
+    CHECK(create_refusal({"-hx"}).message() == "unknown option -x");
+    CHECK(create_refusal({"-x", "-h"}).message() == "unknown option -x");
+    CHECK(parsed("list", {"-vh", "surplus", "--user="}).has("help"));
+    CHECK(parsed("list", {"--he", "--", "surplus"}).has("help"));
+    CHECK_FALSE(created({"--username=--help"}).has("help"));
+}
+
+TEST_CASE("of several faults the first on the line is told") {
+    CHECK(create_refusal({"--username", "--apply", "--nonsense"}).message() ==
+          "option --username needs a value");
+    CHECK(create_refusal({"--nonsense", "--username", "--apply"}).message() == "unknown option --nonsense");
+    CHECK(create_refusal({"surplus", "--nonsense"}).message() == "surplus operand 'surplus'");
+    CHECK(create_refusal({"--nonsense", "surplus"}).message() == "unknown option --nonsense");
+    CHECK(create_refusal({"--apply=", "--user", "x"}).message() == "option --apply takes no value");
+    CHECK(create_refusal({"--user", "x", "--apply="}).message() == "option --user is ambiguous");
+    CHECK(create_refusal({"--memory=abc", "--nonsense"}).message() == "unknown option --nonsense");
+    CHECK(refusal("list", {"-vxn"}).message() == "unknown option -x");
+    CHECK(refusal("list", {"-vn", "--nonsense"}).message() == "option --limit needs a value");
+    CHECK(refusal("create", {"--memory=abc"}).message() == "operand <name> is missing");
+    CHECK(refusal("create", {"web", "--memory=abc", "--owner-wallet=x", "--offset", "9"}).message() ==
+          "--memory: 'abc' is not a whole number");
+}
+
+TEST_CASE("what is required and what is refused is told in the row's order") {
+    static const Row row{
+        .verb = "x",
+        .options = {
+            {.name = "zeta", .kind = Option::Kind::integer, .presence = Option::Presence::required},
+            {.name = "alpha", .kind = Option::Kind::integer, .presence = Option::Presence::required}}};
+    CHECK_THROWS_WITH(parse(row, Words{}), "option --zeta is missing");
+    CHECK_THROWS_WITH(parse(row, Words{"--alpha=a", "--zeta=z"}), "--zeta: 'z' is not a whole number");
+}
+
+TEST_CASE("no word that looks like an option is taken as a value, known or not") {
+    for (const char* word : {"--apply", "--app", "--nonsense", "--memory=", "--memory=5", "--=", "---", "-h",
+                             "-hx", "-1x", "-.", "-1.2.3", "--1", "--user", "\x2d\xff"})
+        CHECK(create_refusal({"--username", word}).message() == "option --username needs a value");
+    CHECK(refusal("list", {"-n", "-v"}).message() == "option --limit needs a value");
+    CHECK(refusal("list", {"-n", "--"}).message() == "option --limit needs a value");
+    CHECK(parsed("list", {"-n5", "-n", "7"}).integer("limit") == 7);
+    CHECK(refusal("list", {"-n", "-7"}).message() == "--limit: '-7' is out of bounds (at least 1)");
+    CHECK(refusal("list", {"-n=5"}).message() == "--limit: '=5' is not a whole number");
+    CHECK(refusal("list", {"-nv"}).message() == "--limit: 'v' is not a whole number");
+}
+
+TEST_CASE("a value that is an operand's or an option's text stays a value") {
+    Arguments arguments =
+        parsed("create", {"--owner-wallet", "memory", "--username", "apply", "web", "--apply"});
+    CHECK(arguments.operands() == Words{"web"});
+    CHECK(arguments.text("owner-wallet") == "memory");
+    CHECK(arguments.text("username") == "apply");
+    CHECK(
+        created({"--username", "a", "--username", "b", "--usern=", "--apply", "--apply"}).text("username") ==
+        "");
+    CHECK(created({"--username==--"}).text("username") == "=--");
+    CHECK(created({"--username=="}).text("username") == "=");
+}
+
+TEST_CASE("dashes alone, or too many of them, name no option") {
+    CHECK(refusal("list", {"---v"}).message() == "unknown option ---v");
+    CHECK(refusal("list", {"---verbose"}).message() == "unknown option ---verbose");
+    CHECK(refusal("list", {"---"}).message() == "unknown option ---");
+    CHECK(refusal("list", {"--="}).message() == "unknown option --");
+    CHECK(refusal("list", {"--=", "--verbose"}).message() == "unknown option --");
+    CHECK(refusal("list", {"-v-"}).message() == "unknown option --");
+    CHECK(refusal("list", {"-v-n5"}).message() == "unknown option --");
+    CHECK(refusal("list", {"-v\xff"}).message() == "unknown option -\\xff");
+    CHECK(refusal("list", {"--/verbose"}).message() == "unknown option --/verbose");
+    CHECK(refusal("list", {"--VERBOSE"}).message() == "unknown option --VERBOSE");
+    CHECK(refusal("list", {"-V"}).message() == "unknown option -V");
+}
+
+TEST_CASE("a prefix is refused, and refuses, as the whole name does") {
+    CHECK(create_refusal({"--mem="}).message() == "--memory: '' is not a whole number");
+    CHECK(create_refusal({"--mem"}).message() == "option --memory needs a value");
+    CHECK(create_refusal({"--app=x"}).message() == "option --apply takes no value");
+    CHECK(create_refusal({"--user="}).message() == "option --user is ambiguous");
+    CHECK(create_refusal({"--user=x"}).hint() == "it could be --user-signature, --username");
+    CHECK(create_refusal({"--memory-"}).message() == "unknown option --memory-");
+}
+
+TEST_CASE("behind two dashes operands are counted too") {
+    CHECK(refusal("destroy", {"--", "a", "b", "c"}).message() == "surplus operand 'b'");
+    CHECK(refusal("destroy", {"a", "--", "--help"}).message() == "surplus operand '--help'");
+    CHECK(refusal("list", {"--", "--"}).message() == "surplus operand '--'");
+    CHECK(refusal("destroy", {"--"}).message() == "operand <name> is missing");
+    CHECK(parsed("destroy", {"a", "--"}).operands() == Words{"a"});
+    CHECK(parsed("destroy", {""}).operands() == Words{""});
+}
+
+TEST_CASE("options come between operands until the rest begins") {
+    static const Row row{
+        .verb = "x",
+        .operands = {{.name = "A"}, {.name = "B"}, {.name = "C", .count = Operand::Count::rest}},
+        .options = {{.name = "flag"}, {.name = "text", .kind = Option::Kind::text}}};
+    Arguments arguments = parse(row, Words{"a", "--text", "t", "b", "--flag", "--", "--text", "--help"});
+    CHECK(arguments.operands() == Words{"a", "b", "--flag", "--", "--text", "--help"});
+    CHECK(arguments.text("text") == "t");
+    CHECK_FALSE(arguments.has("flag"));
+    CHECK(parse(row, Words{"a", "--", "b", "--flag"}).operands() == Words{"a", "b", "--flag"});
+
+    static const Row alone{.verb = "x", .operands = {{.name = "C", .count = Operand::Count::rest}}};
+    CHECK(parse(alone, Words{"a", "--help"}).operands() == Words{"a", "--help"});
+    CHECK(parse(alone, Words{"--", "--help"}).operands() == Words{"--help"});
+}
+
+TEST_CASE("a line may be long") {
+    for (std::size_t count = 0; count < 200; ++count) {
+        Words words(count, "--verbose");
+        const auto with = [&](const Words& more) {
+            Words all = words;
+            all.insert(all.end(), more.begin(), more.end());
+            return all;
+        };
+        CAPTURE(count);
+        CHECK(parsed("list", with({"-n", "5"})).integer("limit") == 5);
+        CHECK(parsed("list", with({"--limit=", "-n", "5", "--mock"})).has("mock"));
+        CHECK(refusal("list", with({"--limit="})).message() == "--limit: '' is not a whole number");
+        CHECK(refusal("list", with({"-n"})).message() == "option --limit needs a value");
+        CHECK(refusal("list", with({"--nonsense", "-h"})).message() == "unknown option --nonsense");
+        CHECK(refusal("list", with({"surplus", "-x"})).message() == "surplus operand 'surplus'");
+        CHECK(refusal("list", with({"--", "--verbose"})).message() == "surplus operand '--verbose'");
+        words.assign(count, "--mock");
+        CHECK(parsed("destroy", with({"web"})).operands() == Words{"web"});
+        CHECK(refusal("destroy", with({"web", "b", "--mock"})).message() == "surplus operand 'b'");
+        CHECK(parsed("guest-exec", with({"--timeout=7", "web", "--", "a"})).operands() ==
+              Words{"web", "--", "a"});
+        words.assign(count, "a");
+        CHECK(parsed("guest-exec", with({"b", "--timeout"})).operands() == with({"b", "--timeout"}));
+    }
+}
+
+TEST_CASE("an option is asked for in each spelling, whatever else is wrong") {
+    const auto asked = [](std::string_view verb, const Words& words) {
+        return asks_for(*row_of_verb(verb), words, "json");
+    };
+    CHECK(asked("list", {"--json"}));
+    CHECK(asked("list", {"--nonsense", "-x", "--v", "surplus", "--form", "--js"}));
+    CHECK(asked("list", {"--verbose=1", "--limit", "--json"}));
+    CHECK(asked("list", {"--json", "surplus", "--nonsense"}));
+    CHECK(asked("list", {"--help", "--json"}));
+    CHECK(asked("fail", {"a", "b", "c", "--json"}));
+    CHECK_FALSE(asked("list", {}));
+    CHECK_FALSE(asked("list", {"--json=yes"}));
+    CHECK_FALSE(asked("list", {"--format", "json", "-x"}));
+    CHECK_FALSE(asked("list", {"--", "--json"}));
+    CHECK_FALSE(asked("fail", {"a", "--nonsense", "--", "b", "--json"}));
+    CHECK_FALSE(asked("guest-exec", {"--nonsense", "web", "--json"}));
 }
 
 TEST_CASE("every verb knows mock and help") {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Answers and talk on the three kinds of screen, compared exactly.
 #include "cli/printer.hpp"
 #include "tests/unit/cli/table.hpp"
@@ -169,8 +170,9 @@ TEST_CASE("talk cannot act on the terminal") {
                            "\r\033[K[t] a\\x1b[2Jb: c\\x0ad"
                            "\r\033[K[t] WARNING: \\x9b1m\n"
                            "\r\033[K[t] a\\x1b[2Jb: c\\x0ad"
-                           "\r\033[Ke\\x0df\n"
-                           "[t] ERROR: g\\x0ah; i\\x07j\n";
+                           "\r\033[K[t] e\\x0df\n"
+                           "\r\033[K[t] a\\x1b[2Jb: c\\x0ad"
+                           "\r\033[K[t] ERROR: g\\x0ah; i\\x07j\n";
     CHECK(desk.err.text() == expected);
 }
 
@@ -203,6 +205,41 @@ TEST_CASE("an answer that stdout cannot take is an error") {
     }
     CHECK_THROWS_AS(printer.answer(std::string(1u << 20, 'x')), Error);
     std::fclose(full);
+}
+
+namespace {
+
+/// A file system that is full at first and has room again afterwards.
+struct Disk {
+    bool full = true;
+    std::string written;
+    static ssize_t write(void* self, const char* bytes, std::size_t size) {
+        auto& disk = *static_cast<Disk*>(self);
+        if (disk.full) return errno = ENOSPC, 0;
+        disk.written.append(bytes, size);
+        return static_cast<ssize_t>(size);
+    }
+};
+
+} // namespace
+
+TEST_CASE("an answer that could not be written is not written later, and its failure says what that means") {
+    Disk disk;
+    std::FILE* out = fopencookie(&disk, "w", {.read = {}, .write = Disk::write, .seek = {}, .close = {}});
+    REQUIRE(out);
+    Stream err;
+    {
+        Printer printer(out, err.file(), Screen::pipe, false, "");
+        printer.mean_unheard("everything is undone");
+        printer.answer("success");
+        CHECK_THROWS_WITH(printer.flush_answer(),
+                          "cannot write to standard output: No space left on device; everything is undone");
+        disk.full = false;
+        printer.answer("failure");
+        printer.flush_answer();
+    }
+    std::fclose(out);
+    CHECK(disk.written == "failure\n");
 }
 
 TEST_CASE("an answer to a reader that has gone is an error") {

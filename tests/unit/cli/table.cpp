@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The rows the tests of the cli floor work with: one of each kind of verb, operand and option.
 #include "tests/unit/cli/table.hpp"
 
@@ -123,6 +124,12 @@ std::vector<Row> make_rows() {
                      .help = "how to print them",
                      .choices = {"table", "json"}},
                     {.name = "json", .help = "as --format json"},
+                    {.name = "sizes",
+                     .kind = Kind::choice,
+                     .value = "UNIT",
+                     .help = "tell sizes",
+                     .choices = {"mib", "gib"},
+                     .implicit = "mib"},
                     {.name = "verbose", .help = "say more", .letter = 'v'},
                     {.name = "limit",
                      .kind = Kind::integer,

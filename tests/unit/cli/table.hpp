@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 /// What the verbs of the tests' table saw, and streams whose text can be read back.
 

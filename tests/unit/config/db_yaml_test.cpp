@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // db.yaml and web3-defaults.yaml: defaults, every spelling in the field, and complaints that name the place.
 #include "config/config.hpp"
 #include "tests/unit/config/root.hpp"
@@ -52,10 +53,10 @@ TEST_CASE("every key is optional") {
         Root root;
         put(root.paths.db_yaml(), yaml);
         DbConfig config = read_db_config(root.paths);
-        CHECK(config.db_file == root.paths.state / "vms.json");
+        CHECK(config.db_file == root.paths.state.string("vms.json"));
         CHECK(config.bridge == "br0");
         CHECK(config.storage_pool == "blockhost");
-        CHECK(config.storage_path == root.paths.disks);
+        CHECK(config.storage_path == root.paths.disks.string());
         CHECK(config.gc_grace_days == 7);
         CHECK(config.default_expiry_days == 30);
         CHECK(config.ipv4.network.str() == "192.168.122.0/24");
@@ -91,7 +92,7 @@ TEST_CASE("every key is read, whatever else the file holds") {
     CHECK(config.db_file == "/srv/vm-db.json"); // as written: not below the root
     CHECK(config.bridge == "virbr7");
     CHECK(config.storage_pool == "fast");
-    CHECK(config.storage_path == "/srv/disks/");
+    CHECK(config.storage_path.native() == "/srv/disks");
     CHECK(config.gc_grace_days == 0);
     CHECK(config.default_expiry_days == 90);
     CHECK(config.ipv4.network.str() == "10.0.0.0/24");
@@ -261,7 +262,9 @@ TEST_CASE("web3 defaults are two numbers, both optional, in a file that is optio
     Root nothing;
     CHECK_FALSE(read_web3_defaults(nothing.paths).found);
     CHECK(read_web3_defaults(nothing.paths).otp_length == "6");
-    for (const char* yaml : {"", "auth: null", "auth: {}", "auth:\n  otp_length: ~\n", "chain: 1"}) {
+    CHECK(contains(config_error([&] { read_web3(""); }), "web3-defaults.yaml is empty"));
+    for (const char* yaml :
+         {"# nothing of ours\n", "auth: null", "auth: {}", "auth:\n  otp_length: ~\n", "chain: 1"}) {
         CAPTURE(yaml);
         Web3Defaults defaults = read_web3(yaml);
         CHECK(defaults.found);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The table of db.yaml's keys and its reader: neither knows a key that the other does not.
 #include "config/config.hpp"
 #include "config/db_yaml_keys.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Values set in YAML that people wrote: nothing but the values changes.
 #include "config/yaml_merge.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The guest agent's protocol against a guest played by a map of files, and cloud-init's files as
 // cloud-init 22.4 writes them.
 #include "guest/agent.hpp"

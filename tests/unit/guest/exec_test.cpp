@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: MIT
 // Programs run by agents that a script plays, on a clock that only sleeping and answering moves.
 #include "guest/exec.hpp"
 
-#include "base/base64.hpp"
 #include "base/error.hpp"
+#include "base/text/base64.hpp"
 
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>

@@ -1,10 +1,11 @@
+// SPDX-License-Identifier: MIT
 // Replies of guest agents that lie, stammer or shout: each is refused with its reason, in time, within
 // bounds.
 #include "guest/message.hpp"
 
 #include <boost/json/serialize.hpp>
 #include <catch2/catch.hpp>
-#include <chrono>
+#include <ctime>
 #include <sys/resource.h>
 
 using namespace blockhost;
@@ -65,10 +66,10 @@ TEST_CASE("deep nesting is refused, and what agents really send is not") {
 TEST_CASE("ten megabytes are refused before they are read") {
     const std::string reply = R"({"return": ")" + std::string(10 << 20, 'A') + "\"}";
     const auto before = peak_kib();
-    const auto began = std::chrono::steady_clock::now();
+    const auto began = std::clock(); // CPU time: the host may be busy
     CHECK_THAT(refusal(reply), Catch::Contains("larger than 256 KiB (10 MiB)"));
     CHECK_THAT(refusal(reply, 4 << 20), Catch::Contains("larger than 4 MiB"));
-    CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(5));
+    CHECK(std::clock() - began < 5 * CLOCKS_PER_SEC);
     CHECK(peak_kib() - before < 2048);
 }
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Prints the network-config or the fallback user-data that we write, for tests that show it to cloud-init's
 // own code:
 //   network MAC IP/LENGTH GATEWAY [IPV6 GATEWAY6]

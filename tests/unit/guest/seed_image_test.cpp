@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: MIT
 // The seed image, read back by other programs and by the kernel, and the folder it lies in.
 #include "guest/seed_image.hpp"
 
 #include "base/error.hpp"
-#include "base/files.hpp"
+#include "base/files/files.hpp"
 #include "base/process.hpp"
 #include "guest/cloud_init.hpp"
 #include "tests/unit/temporary_folder.hpp"

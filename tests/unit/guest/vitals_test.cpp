@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // A guest's own word, from agents that keep to the protocol and from agents that do not.
 #include "guest/vitals.hpp"
 

@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: MIT
 // What of libvirt is installed, in little hosts of the tests' own.
 #include "host/libvirt_installation.hpp"
 
 #include "base/error.hpp"
-#include "base/files.hpp"
+#include "base/files/files.hpp"
 #include "tests/unit/temporary_folder.hpp"
 
 #include <array>
@@ -153,4 +154,10 @@ TEST_CASE("a running daemon has noticed the start veto when it started later, or
     CHECK(host::veto_hook({}, host.path).state == State::unnoticed);
     CHECK(host::veto_hook(earlier - std::chrono::hours(1), host.path).state == State::unnoticed);
     CHECK(host::veto_hook(now(), host.path).state == State::ready);
+}
+
+TEST_CASE("of two daemons' sockets the one is named that libvirt's library would use") {
+    TemporaryFolder host;
+    for (const char* name : {"libvirt-sock", "virtqemud-sock"}) make_socket(host.path / "run/libvirt" / name);
+    CHECK(host::daemon_socket("qemu:///system", host.path) == host.path / "run/libvirt/virtqemud-sock");
 }

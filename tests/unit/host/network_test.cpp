@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: MIT
 // Routes and neighbour entries, in a network namespace of the test's own.
 #include "host/network.hpp"
 
-#include "base/files.hpp"
+#include "base/files/files.hpp"
 #include "base/process.hpp"
 #include "tests/unit/root_agent_double.hpp"
 #include "tests/unit/temporary_folder.hpp"
@@ -10,6 +11,7 @@
 #include <boost/json/parse.hpp>
 #include <catch2/catch.hpp>
 #include <fcntl.h>
+#include <fstream>
 #include <sched.h>
 #include <sys/mount.h>
 #include <thread>
@@ -61,6 +63,23 @@ const host::Placement placement{.bridge = "br-test",
                                 .ip = *Ipv4::try_parse("10.9.8.5"),
                                 .ipv6 = Ipv6::try_parse("2001:db8::202")};
 
+/// The pool that the test's addresses are from.
+const Ipv4Pool pool{Ipv4Network(*Ipv4::try_parse("10.9.8.0"), 24), *Ipv4::try_parse("10.9.8.2"),
+                    *Ipv4::try_parse("10.9.8.9"), Ipv4::try_parse("10.9.8.9")};
+
+/// Paths of a host with the broker's prefix 2001:db8::/120.
+struct Host {
+    TemporaryFolder folder;
+    Paths paths = [this] {
+        Paths made;
+        fs::permissions(folder.path, fs::perms(0755)); // others read it, too
+        made.etc = folder.path;
+        made.world = folder.path / "mock-world";
+        std::ofstream(made.broker_allocation()) << R"({"prefix": "2001:db8::200/120"})";
+        return made;
+    }();
+};
+
 std::string neighbours() {
     return ip({"-4", "neigh", "show", "dev", "br-test"}) + ip({"-6", "neigh", "show", "dev", "br-test"});
 }
@@ -72,7 +91,8 @@ TEST_CASE(
     Namespace own;
     if (!own.entered) return;
     make_bridge();
-    host::KernelNetwork network{Paths()};
+    Host host;
+    host::KernelNetwork network{host.paths, pool};
     for (int time = 0; time < 2; ++time) {
         CHECK(network.place(vm, placement).empty());
         CHECK_THAT(ip({"-6", "route", "show", "dev", "br-test"}), Catch::Contains("2001:db8::202 "));
@@ -85,7 +105,8 @@ TEST_CASE("a new VM with an old one's address gets the neighbour entry") {
     Namespace own;
     if (!own.entered) return;
     make_bridge();
-    host::KernelNetwork network{Paths()};
+    Host host;
+    host::KernelNetwork network{host.paths, pool};
     auto other = placement;
     other.mac = *Mac::try_parse("52:54:00:00:00:01");
     CHECK(network.place(vm, other).empty());
@@ -97,7 +118,8 @@ TEST_CASE("removing a placement leaves nothing, and may be repeated") {
     Namespace own;
     if (!own.entered) return;
     make_bridge();
-    host::KernelNetwork network{Paths()};
+    Host host;
+    host::KernelNetwork network{host.paths, pool};
     CHECK(network.place(vm, placement).empty());
     for (int time = 0; time < 2; ++time) {
         CHECK(network.unplace(vm, "br-test", placement.ip, placement.ipv6).empty());
@@ -111,7 +133,8 @@ TEST_CASE("removing a placement leaves nothing, and may be repeated") {
 TEST_CASE("what cannot be set is said in one sentence each") {
     Namespace own;
     if (!own.entered) return;
-    host::KernelNetwork network{Paths()};
+    Host host;
+    host::KernelNetwork network{host.paths, pool};
     auto failures = network.place(vm, placement);
     REQUIRE(failures.size() == 3);
     CHECK_THAT(failures[0], Catch::Contains("the route to 2001:db8::202 on br-test could not be set") &&
@@ -136,9 +159,9 @@ Asked ask_without_root(const std::vector<std::string>& replies, bool removes) {
             },
             static_cast<int>(replies.size()));
         agent.open_to_all();
-        Paths paths;
-        paths.run = agent.socket.parent_path();
-        host::KernelNetwork network{paths};
+        Host host;
+        host.paths.run = agent.socket.parent_path();
+        host::KernelNetwork network{host.paths, pool};
         REQUIRE(seteuid(65534) == 0);
         asked.failures = removes ? network.unplace(vm, "br-test", placement.ip, placement.ipv6)
                                  : network.place(vm, placement);
@@ -161,7 +184,7 @@ TEST_CASE("without root all of it goes through our own step of the root agent's"
     CHECK(request.at("action").as_string() == "vm-step");
     CHECK(request.at("params").at("name").as_string() == "web-1");
     CHECK(request.at("params").at("step").as_string() == (removes ? "unplace" : "place"));
-    CHECK(request.at("params").at("with").at("ip").as_string() == placement.ip.str());
+    CHECK(request.at("params").at("with").at("ip").as_string() == placement.ip->str());
     CHECK(request.at("params").at("with").at("ipv6").as_string() == placement.ipv6->str());
     CHECK(request.at("params").at("with").at("bridge").as_string() == "br-test");
     if (!removes) CHECK(request.at("params").at("with").at("mac").as_string() == placement.mac.str());
@@ -195,7 +218,8 @@ TEST_CASE("an agent without our step sets the route, and the neighbour entries a
 }
 
 TEST_CASE("a bridge name that no interface can have goes nowhere near a program") {
-    host::KernelNetwork network{Paths()};
+    Host host;
+    host::KernelNetwork network{host.paths, pool};
     auto bad = placement;
     bad.bridge = GENERATE("", "-4", "a/b", "..", "br 0", "sixteen-letters-", "br0\n", "br0;id");
     CHECK(network.place(vm, bad).size() == 1);
@@ -208,7 +232,8 @@ TEST_CASE("the host's addresses are found, and an interface's first global one")
     if (!own.entered) return;
     make_bridge();
     ip({"link", "add", "v0", "type", "veth", "peer", "name", "v1"});
-    host::KernelNetwork network{Paths()};
+    Host host;
+    host::KernelNetwork network{host.paths, pool};
     CHECK(network.address_of("br-test") == Ipv4::try_parse("10.9.8.1"));
     CHECK(network.address_of("lo") == std::nullopt);
     CHECK(network.address_of("v0") == std::nullopt);
@@ -219,7 +244,8 @@ TEST_CASE("the host's addresses are found, and an interface's first global one")
 
 TEST_CASE("all but pause frames of a running VM's port go by the filters, and other ports stay as they are") {
     const bool by_place = GENERATE(false, true);
-    host::KernelNetwork network{Paths()};
+    Host host;
+    host::KernelNetwork network{host.paths, pool};
     bool made = false;
     std::vector<std::string> problems_off, problems;
     std::optional<std::string> mask, uplinks_mask;
@@ -258,7 +284,8 @@ TEST_CASE("all but pause frames of a running VM's port go by the filters, and ot
 }
 
 TEST_CASE("a bridge is told from other interfaces") {
-    host::KernelNetwork network{Paths()};
+    Host host;
+    host::KernelNetwork network{host.paths, pool};
     bool entered = false, made = false, bridge = false, veth = true;
     // /sys shows the interfaces of the namespace it was mounted in; both namespaces end with the thread.
     std::thread([&] {
@@ -287,9 +314,9 @@ TEST_CASE("a bridge is told from other interfaces") {
 }
 
 TEST_CASE("the simulated network keeps its entries as files") {
-    TemporaryFolder folder;
-    fs::path world = folder.path / "mock-world";
-    host::SimulatedNetwork network(world);
+    Host host;
+    const fs::path world = host.paths.world;
+    host::SimulatedNetwork network(host.paths, pool);
     CHECK(network.unplace(vm, "br0", placement.ip, placement.ipv6).empty());
     for (int time = 0; time < 2; ++time) CHECK(network.place(vm, placement).empty());
     CHECK(files::read(world / "network/route-2001:db8::202") == "br-test\n");
@@ -298,4 +325,61 @@ TEST_CASE("the simulated network keeps its entries as files") {
     for (int time = 0; time < 2; ++time)
         CHECK(network.unplace(vm, "br-test", placement.ip, placement.ipv6).empty());
     CHECK(fs::is_empty(world / "network"));
+}
+
+TEST_CASE("an entry is kept, and that is an error, while the configuration cannot tell whose it is") {
+    Host host;
+    host::SimulatedNetwork network(host.paths, pool);
+    REQUIRE(network.place(vm, placement).empty());
+    const auto entry = host.paths.world / "network/neighbour-2001:db8::202";
+    std::ofstream(host.paths.broker_allocation()) << R"({"prefix": "2001:)";
+    CHECK_THROWS_WITH(network.unplace(vm, "br-test", placement.ip, placement.ipv6),
+                      Catch::Contains("broker-allocation.json"));
+    CHECK(fs::exists(entry));
+    CHECK(network.place(vm, placement).size() == 1); // no reason to keep a VM off
+    std::ofstream(host.paths.broker_allocation()) << R"({"prefix": "2001:db8::200/120"})";
+    CHECK(network.unplace(vm, "br-test", placement.ip, placement.ipv6).empty());
+    CHECK_FALSE(fs::exists(entry));
+}
+
+TEST_CASE("addresses outside of pool and prefix, the host's own and a gateway's are none for VMs") {
+    Namespace own;
+    if (!own.entered) return;
+    make_bridge();
+    Host host;
+    host::KernelNetwork network{host.paths, pool};
+    CHECK(network.unfit(*placement.ip) == std::nullopt);
+    CHECK(network.unfit(*placement.ipv6) == std::nullopt);
+    for (const char* address : {"10.9.8.1", "10.9.8.0", "10.9.8.9", "10.9.8.10", "10.9.8.255", "192.0.2.1"})
+        CHECK_THAT(network.unfit(*Ipv4::try_parse(address)).value_or("fit"),
+                   Catch::Contains(std::string(address) + " is not an address for VMs"));
+    for (const char* address : {"2001:db8::200", "2001:db8::201", "2001:db8::300", "fe80::1", "ff02::1"})
+        CHECK_THAT(network.unfit(*Ipv6::try_parse(address)).value_or("fit"),
+                   Catch::Contains(std::string(address) + " is not an address for VMs"));
+    CHECK(host::KernelNetwork(host.paths, std::nullopt).unfit(*placement.ip));
+    fs::remove(host.paths.broker_allocation());
+    CHECK(network.unfit(*placement.ipv6));
+}
+
+TEST_CASE("what is none for VMs is neither set nor removed, and does not keep the other address from it") {
+    Namespace own;
+    if (!own.entered) return;
+    make_bridge();
+    Host host;
+    host::KernelNetwork network{host.paths, pool};
+    const auto lan = *Ipv4::try_parse("10.9.8.200");
+    ip({"neigh", "replace", lan.str(), "lladdr", "02:00:00:00:00:01", "dev", "br-test", "nud", "permanent"});
+    auto wanted = placement;
+    wanted.ip = lan;
+    auto problems = network.place(vm, wanted);
+    REQUIRE(problems.size() == 1);
+    CHECK_THAT(problems[0], Catch::Contains("10.9.8.200 is not an address for VMs (ip_pool in db.yaml)"));
+    CHECK_THAT(neighbours(), Catch::Contains("10.9.8.200 lladdr 02:00:00:00:00:01 PERMANENT") &&
+                                 Catch::Contains("2001:db8::202 lladdr 52:54:00:12:34:56 PERMANENT"));
+    problems = network.unplace(vm, "br-test", lan, placement.ipv6);
+    REQUIRE(problems.size() == 1);
+    CHECK_THAT(problems[0], Catch::Contains("its neighbour entry on br-test is kept"));
+    CHECK_THAT(neighbours(), Catch::Contains("10.9.8.200 lladdr 02:00:00:00:00:01 PERMANENT") &&
+                                 !Catch::Contains("2001:db8::202"));
+    CHECK(network.unplace(vm, "br-test", Ipv4::try_parse("10.9.8.201"), std::nullopt).empty());
 }

@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: MIT
 // Downloads by http::download, or prints by http::get or http::post_json, as tests/http asks; exits as the
 // error table says. Progress, size and errors are lines of JSON on stdout; stderr stays empty, so that a word
 // there is libcurl's.
 #include "base/error.hpp"
 #include "base/interrupt.hpp"
-#include "base/json.hpp"
+#include "base/text/json.hpp"
 #include "http/client.hpp"
 
 #include <cstdio>
@@ -78,7 +79,7 @@ void fetch(std::map<std::string, std::string>& options) {
         say({{"text", http::post_json(options["--url"], body->second, manner, 1000, watch.check)}});
         return;
     }
-    auto folder = Folder::open(options["--folder"]);
+    auto folder = Folder::open(std::filesystem::path(options["--folder"]));
     if (!folder) throw Error(Code::not_found, "no such folder");
     say({{"downloaded", http::download(options["--url"], *folder, options["--name"], manner, watch)}});
 }

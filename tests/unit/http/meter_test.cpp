@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Progress and stalls on a clock of the test's own.
 #include "http/meter.hpp"
 

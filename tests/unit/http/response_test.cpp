@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Heads of responses, and whether their bodies go on where we stopped.
 #include "http/response.hpp"
 

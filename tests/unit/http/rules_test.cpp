@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // URLs, retries and sentences.
 #include "http/rules.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The partial file and its note.
 #include "http/store.hpp"
 

@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: MIT
 // Requests and the definitions made of them; definitions and what is read from them.
 
-#include "hypervisor/domain_xml.hpp"
+#include "hypervisor/xml/domain.hpp"
 
 #include "base/error.hpp"
 #include "support.hpp"
@@ -82,7 +83,7 @@ TEST_CASE("what is special in XML is escaped and read back as it was") {
     auto xml = render_domain(spec);
     auto facts = read_domain(xml);
     CHECK(facts.disks == std::vector{spec.disk_path});
-    CHECK(facts.mark->network_mode == spec.network_mode);
+    CHECK(facts.claim.unproven()->network_mode == spec.network_mode);
     check_valid(xml, "domain");
 }
 
@@ -96,16 +97,16 @@ TEST_CASE("everything that was rendered is read back") {
     auto spec = example_spec();
     spec.ipv6 = Ipv6::try_parse("2a11:6c7:f04:276::5");
     auto facts = read_domain(render_domain(spec));
-    REQUIRE(facts.mark);
-    CHECK(facts.mark->instance == spec.instance.str());
-    CHECK(facts.mark->operation == spec.operation.str());
-    CHECK(facts.mark->ip == spec.ip);
-    CHECK(facts.mark->ipv6 == spec.ipv6);
-    CHECK(facts.mark->wallet == spec.wallet);
-    CHECK(facts.mark->username == "admin");
-    CHECK(facts.mark->network_mode == "broker");
-    CHECK(facts.mark->expires_at == spec.expires_at);
-    CHECK(facts.mark->created_at == spec.created_at);
+    REQUIRE(facts.claim.unproven());
+    CHECK(facts.claim.unproven()->instance == spec.instance.str());
+    CHECK(facts.claim.unproven()->operation == spec.operation.str());
+    CHECK(facts.claim.unproven()->ip == spec.ip);
+    CHECK(facts.claim.unproven()->ipv6 == spec.ipv6);
+    CHECK(facts.claim.unproven()->wallet == spec.wallet);
+    CHECK(facts.claim.unproven()->username == "admin");
+    CHECK(facts.claim.unproven()->network_mode == "broker");
+    CHECK(facts.claim.unproven()->expires_at == spec.expires_at);
+    CHECK(facts.claim.unproven()->created_at == spec.created_at);
     CHECK_FALSE(facts.other_metadata);
     CHECK(facts.disks == std::vector{spec.disk_path});
     CHECK(facts.seeds == std::vector{spec.seed_path});
@@ -118,41 +119,41 @@ TEST_CASE("everything that was rendered is read back") {
 TEST_CASE("our metadata is recognised by its namespace, whatever its prefix") {
     auto facts = read_domain("<domain><metadata><q:vm xmlns:q='" + std::string(metadata_namespace) +
                              "' instance='i' operation='o'><q:ip>10.0.0.1</q:ip></q:vm></metadata></domain>");
-    REQUIRE(facts.mark);
-    CHECK(facts.mark->instance == "i");
-    CHECK(facts.mark->ip == Ipv4::try_parse("10.0.0.1"));
+    REQUIRE(facts.claim.unproven());
+    CHECK(facts.claim.unproven()->instance == "i");
+    CHECK(facts.claim.unproven()->ip == Ipv4::try_parse("10.0.0.1"));
     CHECK_FALSE(facts.other_metadata);
     CHECK(read_domain("<domain><metadata><vm xmlns='" + std::string(metadata_namespace) +
                       "' instance='i'/></metadata></domain>")
-              .mark);
+              .claim.unproven());
 }
 
 TEST_CASE("our prefix in somebody else's namespace proves nothing") {
     auto facts = read_domain("<domain><metadata><blockhost:vm xmlns:blockhost='https://example.org/' "
                              "instance='i'/></metadata></domain>");
-    CHECK_FALSE(facts.mark);
+    CHECK_FALSE(facts.claim.unproven());
     CHECK(facts.other_metadata);
 }
 
 TEST_CASE("somebody else's metadata beside ours is seen") {
     auto facts = read_domain("<domain><metadata><o:os xmlns:o='http://libosinfo.org/'/><b:vm xmlns:b='" +
                              std::string(metadata_namespace) + "' instance='i'/></metadata></domain>");
-    CHECK(facts.mark);
+    CHECK(facts.claim.unproven());
     CHECK(facts.other_metadata);
 }
 
 TEST_CASE("a domain without metadata has neither mark nor other metadata") {
     auto facts = read_domain("<domain><name>x</name><!-- y --></domain>");
-    CHECK_FALSE(facts.mark);
+    CHECK_FALSE(facts.claim.unproven());
     CHECK_FALSE(facts.other_metadata);
 }
 
 TEST_CASE("an address in the metadata that is none is left out") {
     auto facts = read_domain("<domain><metadata><b:vm xmlns:b='" + std::string(metadata_namespace) +
                              "'><b:ip>300.1.1.1</b:ip><b:ipv6>nonsense</b:ipv6></b:vm></metadata></domain>");
-    REQUIRE(facts.mark);
-    CHECK_FALSE(facts.mark->ip);
-    CHECK_FALSE(facts.mark->ipv6);
+    REQUIRE(facts.claim.unproven());
+    CHECK_FALSE(facts.claim.unproven()->ip);
+    CHECK_FALSE(facts.claim.unproven()->ipv6);
 }
 
 TEST_CASE("disks are told from CD-ROMs, and what cannot be written is no disk") {
@@ -196,8 +197,8 @@ TEST_CASE("a definition that is none is the hypervisor's error") {
 }
 
 TEST_CASE("a volume is a qcow2 overlay with compat 1.1") {
-    auto xml = render_volume("blockhost-001.0123456789abcdef.qcow2", 21474836480,
-                             "/var/lib/blockhost/templates/blockhost-base-0123456789ab.qcow2");
+    auto xml = render_volume({"blockhost-001.0123456789abcdef.qcow2", 21474836480,
+                              "/var/lib/blockhost/templates/blockhost-base-0123456789ab.qcow2"});
     check_golden("volume.xml", xml);
     check_valid(xml, "storagevol");
 }

@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: MIT
 // Opening libvirt where it isn't, or doesn't answer. No daemon takes part.
 
-#include "hypervisor/load.hpp"
+#include "hypervisor/open.hpp"
 
-#include "base/files.hpp"
+#include "base/files/files.hpp"
 #include "support.hpp"
 
 #include <catch2/catch.hpp>

@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: MIT
 // The head of a qcow2 image.
 
-#include "hypervisor/qcow2.hpp"
+#include "hypervisor/files/qcow2.hpp"
 
 #include "base/error.hpp"
 #include "base/process.hpp"
@@ -63,6 +64,80 @@ TEST_CASE("what an image stands on is read link by link, relative names from whe
     std::ofstream(folder.path() / "raw") << std::string(4096, 'x');
     CHECK(backing_chain(folder.path() / "raw").empty());
     CHECK(!read_qcow2_head(folder.path() / "raw"));
+}
+
+namespace {
+
+std::string big_endian(std::uint64_t value, int bytes) {
+    std::string out;
+    for (int shift = 8 * (bytes - 1); shift >= 0; shift -= 8) out += static_cast<char>(value >> shift & 255);
+    return out;
+}
+
+std::string extension(std::uint32_t kind, const std::string& text) {
+    return big_endian(kind, 4) + big_endian(text.size(), 4) + text +
+           std::string((8 - text.size() % 8) % 8, '\0');
+}
+
+constexpr std::uint32_t format_kind = 0xe2792aca, data_kind = 0x44415441;
+
+/// An image of version 3 with those features and header extensions.
+void write_image(const std::filesystem::path& path, std::uint64_t features, const std::string& extensions,
+                 const std::string& backing = "") {
+    const std::uint64_t backing_at = backing.empty() ? 0 : 104 + extensions.size() + 8;
+    std::ofstream(path) << "QFI\xfb" << big_endian(3, 4) << big_endian(backing_at, 8)
+                        << big_endian(backing.size(), 4) << big_endian(16, 4) << big_endian(1 << 20, 8)
+                        << std::string(40, '\0') << big_endian(features, 8) << std::string(16, '\0')
+                        << big_endian(4, 4) << big_endian(104, 4) << extensions << std::string(8, '\0')
+                        << backing << std::string(1024, '\0');
+}
+
+} // namespace
+
+TEST_CASE("what a head says of other files, and what must be understood of it, is read") {
+    TemporaryFolder folder;
+    const auto image = folder.path() / "image";
+    write_image(image, 1 | 1 << 2 | 1ull << 40,
+                extension(0x6803f857, "names of features") + extension(format_kind, "qcow2") +
+                    extension(data_kind, "data"),
+                "base");
+    const auto head = read_qcow2_head(image);
+    REQUIRE(head);
+    CHECK(head->backing == "base");
+    CHECK(head->backing_format == "qcow2");
+    CHECK(head->external_data);
+    CHECK(head->data_file == "data");
+    CHECK((head->incompatible & ~Qcow2Head::dirty) == (1 << 2 | 1ull << 40));
+    simulated::make_qcow2(folder.path() / "overlay", 1 << 20, "base");
+    CHECK(read_qcow2_head(folder.path() / "overlay")->backing_format == "qcow2");
+}
+
+TEST_CASE("a head that two readers may read differently is not understood") {
+    TemporaryFolder folder;
+    const auto image = folder.path() / "image";
+    const auto extensions =
+        GENERATE(extension(format_kind, "raw") + extension(format_kind, "qcow2"),
+                 big_endian(format_kind, 4) + big_endian(1 << 20, 4), extension(data_kind, ""),
+                 extension(format_kind, std::string(1024, 'x')), [] {
+                     std::string many;
+                     for (int i = 0; i < 300; ++i) many += extension(0x12345678, "");
+                     return many;
+                 }());
+    write_image(image, 0, extensions, "base");
+    CHECK(code_for(image) == Code::config);
+}
+
+TEST_CASE(
+    "an image's content in another file belongs to what it stands on, with a backing file and without") {
+    TemporaryFolder folder;
+    const auto real = std::filesystem::canonical(folder.path());
+    std::ofstream(real / "data") << "content";
+    write_image(real / "alone", 1 << 2, extension(data_kind, "data"));
+    CHECK(backing_chain(real / "alone") == std::vector{real / "data"});
+    write_image(real / "above", 1 << 2, extension(data_kind, "data"), "alone");
+    CHECK(backing_chain(real / "above") == std::vector{real / "data", real / "alone", real / "data"});
+    write_image(real / "untold", 1 << 2, "");
+    CHECK_THROWS_AS(backing_chain(real / "untold"), Error);
 }
 
 TEST_CASE("a chain that cannot be followed to its end is not called short") {

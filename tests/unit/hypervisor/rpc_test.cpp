@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: MIT
 // libvirt's protocol: what is written, what is read, and every length that lies.
 
 #include "base/time.hpp"
-#include "hypervisor/daemon.hpp"
-#include "hypervisor/meanings.hpp"
+#include "hypervisor/common/daemon_socket.hpp"
+#include "hypervisor/common/states.hpp"
 #include "hypervisor/rpc/answers.hpp"
 #include "hypervisor/rpc/message.hpp"
 #include "hypervisor/rpc/socket.hpp"

@@ -1,11 +1,13 @@
+// SPDX-License-Identifier: MIT
 // The simulated guest's shell and agent: as much of them as tests of other floors lean on.
 
-#include "base/base64.hpp"
 #include "base/error.hpp"
-#include "hypervisor/load.hpp"
+#include "base/text/base64.hpp"
+#include "hypervisor/open.hpp"
 #include "hypervisor/simulated/shell.hpp"
 #include "hypervisor/simulated/store.hpp"
 #include "support.hpp"
+#include "tests/unit/defined_by_others.hpp"
 
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
@@ -32,9 +34,9 @@ struct Playground {
     std::unique_ptr<Hypervisor> open() const { return open_simulated(world); }
     Playground() {
         behave(R"({"boot_ms": 0})");
-        hypervisor->define(
-            "<domain type='qemu'><name>a</name><devices><channel type='unix'><target type='virtio' "
-            "name='org.qemu.guest_agent.0'/></channel></devices></domain>");
+        define_as_others(
+            world, "<domain type='qemu'><name>a</name><devices><channel type='unix'><target type='virtio' "
+                   "name='org.qemu.guest_agent.0'/></channel></devices></domain>");
         hypervisor->start("a");
     }
     void behave(const std::string& json) const { std::ofstream(world / "behaviour.json") << json; }

@@ -1,11 +1,12 @@
+// SPDX-License-Identifier: MIT
 // What the simulated world does beyond the conformance suite: faults, late arrivals, misbehaviour, sharing.
 
 #include "base/error.hpp"
-#include "base/files.hpp"
-#include "hypervisor/load.hpp"
-#include "hypervisor/qcow2.hpp"
-#include "hypervisor/simulated/store.hpp"
+#include "base/files/files.hpp"
+#include "hypervisor/files/qcow2.hpp"
+#include "hypervisor/open.hpp"
 #include "support.hpp"
+#include "tests/unit/defined_by_others.hpp"
 
 #include <catch2/catch.hpp>
 #include <cstdlib>
@@ -30,6 +31,16 @@ std::string xml_of(const std::string& name) {
            "</devices></domain>";
 }
 
+/// The same as a spec, with the files that its start wants.
+DomainSpec spec_of(const fs::path& world, const std::string& name) {
+    auto spec = example_spec();
+    spec.name = VmName(name);
+    spec.uuid = Uuid::random();
+    spec.filter = "";
+    spec.disk_path = spec.seed_path = (world / "templates/blockhost-base.qcow2").string();
+    return spec;
+}
+
 struct Playground {
     TemporaryFolder folder;
     fs::path world = folder.path() / "world";
@@ -37,7 +48,7 @@ struct Playground {
 
     void behave(const std::string& json) const { std::ofstream(world / "behaviour.json") << json; }
     std::string running(const std::string& name) const {
-        hypervisor->define(xml_of(name));
+        define_as_others(world, xml_of(name));
         hypervisor->start(name);
         return name;
     }
@@ -98,7 +109,7 @@ TEST_CASE("a new world brings a template that reads as a qcow2 image") {
 
 TEST_CASE("what one process left in the world the next one finds") {
     Playground play;
-    auto status = in_child("", false, [&] { open_simulated(play.world)->define(xml_of("a")); });
+    auto status = in_child("", false, [&] { open_simulated(play.world)->define(spec_of(play.world, "a")); });
     CHECK(status == 0);
     CHECK(play.hypervisor->state("a") == PowerState::off);
 }
@@ -114,7 +125,7 @@ TEST_CASE("a world that is down cannot be reached, neither at opening nor later"
 
 TEST_CASE("the agent connects some time after the start, and whoever watches hears of it") {
     Playground play;
-    play.hypervisor->define(xml_of("a"));
+    define_as_others(play.world, xml_of("a"));
     play.hypervisor->watch("a");
     play.hypervisor->start("a");
     CHECK(play.hypervisor->wait(20s) == Wake::lifecycle);
@@ -187,6 +198,30 @@ TEST_CASE("a paused domain is resumed, not started") {
     CHECK(play.hypervisor->state(name) == PowerState::running);
 }
 
+TEST_CASE("what is paused hears of no shutdown, and a full disk pauses what runs on") {
+    Playground play;
+    const auto name = play.running("a");
+    play.behave(R"({"disk": "full"})");
+    CHECK(play.hypervisor->power(name) == Power{PowerState::paused, "I/O error"});
+    CHECK(play.hypervisor->disk_trouble(name, 1s) == "no space left for vda");
+    CHECK(code_of([&] { play.hypervisor->shutdown(name); }) == Code::wrong_state);
+    play.hypervisor->unpause(name);
+    CHECK(play.hypervisor->power(name) == Power{PowerState::paused, "I/O error"});
+    play.behave("{}");
+    play.hypervisor->unpause(name);
+    CHECK(play.hypervisor->power(name) == Power{PowerState::running, "unpaused"});
+}
+
+TEST_CASE("a guest that goes down has no agent any more") {
+    Playground play;
+    play.behave(R"({"boot_ms": 0, "shutdown_ms": 60000})");
+    const auto name = play.running("a");
+    play.hypervisor->agent(name, ping, 1);
+    play.hypervisor->shutdown(name);
+    CHECK(play.hypervisor->state(name) == PowerState::running);
+    CHECK(code_of([&] { play.hypervisor->agent(name, ping, 1); }) == Code::guest);
+}
+
 TEST_CASE("a domain whose disk or filter is missing does not start") {
     Playground play;
     auto without_disk =
@@ -194,8 +229,8 @@ TEST_CASE("a domain whose disk or filter is missing does not start") {
     auto without_filter =
         "<domain><name>b</name><devices><interface><filterref filter='none'/></interface></devices>"
         "</domain>";
-    play.hypervisor->define(without_disk);
-    play.hypervisor->define(without_filter);
+    define_as_others(play.world, without_disk);
+    define_as_others(play.world, without_filter);
     CHECK(code_of([&] { play.hypervisor->start("a"); }) == Code::hypervisor);
     CHECK(code_of([&] { play.hypervisor->start("b"); }) == Code::hypervisor);
 }
@@ -218,14 +253,16 @@ TEST_CASE("host and pool show what behaviour.json says") {
 
 TEST_CASE("a name that would leave the world is refused") {
     Playground play;
-    CHECK(code_of([&] { play.hypervisor->define(xml_of("../a")); }) == Code::invalid);
+    CHECK(code_of([&] { define_as_others(play.world, xml_of("../a")); }) == Code::invalid);
+    TrialSpec outside{.name = "../a", .uuid = Uuid::random(), .disk_path = "", .console_path = ""};
+    CHECK(code_of([&] { play.hypervisor->start_transient(outside); }) == Code::invalid);
     CHECK(code_of([&] { play.hypervisor->find(".."); }) == Code::invalid);
 }
 
 TEST_CASE("a fault before a call keeps its effect away, one after it doesn't") {
     Playground play;
     auto define = [&](const std::string& name) {
-        return [&play, name] { open_simulated(play.world)->define(xml_of(name)); };
+        return [&play, name] { open_simulated(play.world)->define(spec_of(play.world, name)); };
     };
     CHECK(WEXITSTATUS(in_child("fail@1", false, define("before"))) == 3);
     CHECK_FALSE(play.hypervisor->state("before"));
@@ -237,20 +274,23 @@ TEST_CASE("a fault before a call keeps its effect away, one after it doesn't") {
 
 TEST_CASE("a killed process's last call arrives late where late arrivals are played") {
     Playground play;
-    CHECK(was_killed(in_child("kill@1", true, [&] { open_simulated(play.world)->define(xml_of("a")); })));
+    CHECK(was_killed(
+        in_child("kill@1", true, [&] { open_simulated(play.world)->define(spec_of(play.world, "a")); })));
     CHECK(eventually([&] { return play.hypervisor->state("a").has_value(); }));
     CHECK(was_killed(in_child("kill@1", true, [&] { open_simulated(play.world)->start("a"); })));
     CHECK(eventually([&] { return play.hypervisor->state("a") == PowerState::running; }));
     play.hypervisor->ensure_pool("p", (play.world / "vms").string());
-    auto xml = render_volume("v.qcow2", 1 << 20, "");
-    CHECK(was_killed(in_child("kill@1", true, [&] { open_simulated(play.world)->create_volume("p", xml); })));
+    const VolumeSpec volume{"v.qcow2", 1 << 20, ""};
+    CHECK(was_killed(
+        in_child("kill@1", true, [&] { open_simulated(play.world)->create_volume("p", volume); })));
     CHECK(eventually(
         [&] { return play.hypervisor->find_volume((play.world / "vms/v.qcow2").string()).has_value(); }));
 }
 
 TEST_CASE("a killed process's last call is not there at once where late arrivals are played") {
     Playground play;
-    CHECK(was_killed(in_child("kill@1", true, [&] { open_simulated(play.world)->define(xml_of("a")); })));
+    CHECK(was_killed(
+        in_child("kill@1", true, [&] { open_simulated(play.world)->define(spec_of(play.world, "a")); })));
     CHECK(fs::exists(play.world / "pending"));
     CHECK_FALSE(fs::is_empty(play.world / "pending"));
     CHECK_FALSE(fs::exists(play.world / "domains/a.xml"));
@@ -258,7 +298,7 @@ TEST_CASE("a killed process's last call is not there at once where late arrivals
 
 TEST_CASE("a call that merely failed does not arrive late") {
     Playground play;
-    CHECK(WEXITSTATUS(in_child("fail@1", true, [&] { open_simulated(play.world)->define(xml_of("a")); })) ==
-          3);
+    CHECK(WEXITSTATUS(in_child("fail@1", true,
+                               [&] { open_simulated(play.world)->define(spec_of(play.world, "a")); })) == 3);
     CHECK(fs::is_empty(play.world / "pending"));
 }

@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: MIT
 // Reading back what our renderer wrote, and nothing else; limits as they travel.
 
 #include "base/error.hpp"
-#include "hypervisor/domain_xml.hpp"
 #include "hypervisor/tuning_json.hpp"
+#include "hypervisor/xml/domain.hpp"
 #include "support.hpp"
 
 #include <boost/json/parse.hpp>
@@ -66,19 +67,6 @@ TEST_CASE("a definition with anything else in it is none of ours") {
     CHECK_FALSE(spec_of(changed));
 }
 
-TEST_CASE("a volume that we rendered is read back, and no other") {
-    const std::string xml =
-        render_volume("web-1.0123456789abcdef.qcow2", 42ull << 30, "/templates/base.qcow2");
-    const auto read = volume_spec_of(xml);
-    REQUIRE(read);
-    CHECK(read->name == "web-1.0123456789abcdef.qcow2");
-    CHECK(read->capacity_bytes == 42ull << 30);
-    CHECK(read->backing == "/templates/base.qcow2");
-    CHECK_FALSE(volume_spec_of(replaced(xml, "<target>", "<target>\n    <path>/etc/shadow</path>")));
-    CHECK_FALSE(volume_spec_of(replaced(xml, "unit=\"bytes\"", "unit=\"GiB\"")));
-    CHECK_FALSE(volume_spec_of(""));
-}
-
 TEST_CASE("limits travel as they are, given or not") {
     Tuning all;
     all.cpu_shares = 512;
@@ -94,4 +82,17 @@ TEST_CASE("limits travel as they are, given or not") {
     const auto wrong = GENERATE(R"({"cpu_shares": "1"})", R"({"cpu_shares": -1})", R"({"inbound": 1})",
                                 R"({"inbound": {"average": 4294967296}})", R"({"cpu_quota": 1.5})");
     CHECK_THROWS_AS(tuning_from(boost::json::parse(wrong).as_object()), Error);
+}
+
+TEST_CASE("an unusual MTU is in the definition, and read back from it") {
+    DomainSpec spec = full_spec();
+    CHECK(render_domain(spec).find("<mtu") == std::string::npos);
+    spec.mtu = 9000;
+    const std::string xml = render_domain(spec);
+    CHECK(xml.find("<mtu size=\"9000\" />") != std::string::npos);
+    const auto read = spec_of(xml);
+    REQUIRE(read);
+    CHECK(read->mtu == 9000);
+    CHECK_FALSE(spec_of(replaced(xml, "9000", "09000")));
+    CHECK_FALSE(spec_of(replaced(xml, "9000", "x")));
 }

@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: MIT
 /// The file that keeps a suspended VM off: both sides agree about it, and nothing else counts as one.
 
-#include "hypervisor/start_veto.hpp"
+#include "hypervisor/files/start_veto.hpp"
 
 #include "config/paths.hpp"
 
@@ -40,5 +41,5 @@ TEST_CASE("only what comes before a start may be refused") {
 }
 
 TEST_CASE("both sides look in the same folder") {
-    CHECK(paths_from_environment().suspended.filename() == suspended_folder);
+    CHECK(std::filesystem::path(paths_from_environment().suspended.string()).filename() == suspended_folder);
 }

@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: MIT
 // See support.hpp.
 
 #include "support.hpp"
 
-#include "base/files.hpp"
+#include "base/files/files.hpp"
 #include "base/process.hpp"
 
 #include <catch2/catch.hpp>

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 /// What the tests of this floor share: a folder that goes away, a spec with every field set, golden files.
 
-#include "hypervisor/domain_xml.hpp"
+#include "hypervisor/xml/domain.hpp"
 
 #include <filesystem>
 #include <string>

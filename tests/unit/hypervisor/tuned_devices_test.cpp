@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: MIT
 // Which of a domain's devices limits are about.
 #include "base/error.hpp"
-#include "hypervisor/domain_xml.hpp"
+#include "hypervisor/xml/domain.hpp"
 
 #include <catch2/catch.hpp>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Lists of digests as sha512sum prints them.
 #include "image/fetch.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What the script that runs inside the image reports.
 #include "image/customise.hpp"
 
@@ -25,10 +26,12 @@ TemplatePackage package(const std::string& name, const std::string& version) {
 
 } // namespace
 
-TEST_CASE("a whole report names packages and versions") {
+TEST_CASE("a whole report names packages, versions and accounts") {
     const auto inside =
-        read_report("package sudo 1.9.13p3-1\npackage libc6 2.36-9\ndone\nwhat was there before");
-    CHECK(inside == std::map<std::string, std::string>{{"libc6", "2.36-9"}, {"sudo", "1.9.13p3-1"}});
+        read_report("package sudo 1.9.13p3-1\npackage libc6 2.36-9\naccount root\naccount _ssh\ndone\n"
+                    "account before\nwhat was there before");
+    CHECK(inside.packages == std::map<std::string, std::string>{{"libc6", "2.36-9"}, {"sudo", "1.9.13p3-1"}});
+    CHECK(inside.accounts == std::set<std::string>{"_ssh", "root"});
 }
 
 TEST_CASE("a report that was cut off, or never written, is no success") {

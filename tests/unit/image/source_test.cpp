@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What --source may be.
 #include "image/source.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The templates folder: versions, links, what killed writers left.
 #include "image/store.hpp"
 
@@ -29,7 +30,7 @@ struct Play {
         fs::create_directory(scratch / "bench");
     }
     Store store() const { return Store::open_or_make(paths); }
-    fs::path in(const std::string& name) const { return paths.templates / name; }
+    fs::path in(const std::string& name) const { return paths.templates.string(name); }
 
     void publish(const std::string& id, int seconds = 0) const {
         put(scratch.path() / "bench/image", "content of " + id);
@@ -38,7 +39,7 @@ struct Play {
                                 .made_by = "a test",
                                 .origin = "nowhere",
                                 .inputs = {{"key", "value"}},
-                                .packages = {{"sudo", "1.9"}},
+                                .inside = {.packages = {{"sudo", "1.9"}}, .accounts = {"root", "sshd"}},
                                 .virtual_bytes = 1ull << 40,
                                 .bytes = 23,
                                 .sha256 = "0123"};
@@ -61,7 +62,9 @@ TEST_CASE("a published version is read-only, complete, and told as it was") {
     const auto manifest = play.store().version(a);
     REQUIRE(manifest);
     CHECK(manifest->inputs == boost::json::object{{"key", "value"}});
-    CHECK(manifest->packages == std::map<std::string, std::string>{{"sudo", "1.9"}});
+    CHECK(manifest->inside.packages == std::map<std::string, std::string>{{"sudo", "1.9"}});
+    CHECK(manifest->inside.accounts == std::set<std::string>{"root", "sshd"});
+    CHECK(template_accounts(play.paths, play.store().image(a)) == manifest->inside.accounts);
     CHECK(manifest->virtual_bytes == 1ull << 40);
     CHECK(manifest->made_at == Instant(std::chrono::seconds(1'700'000'000)));
     CHECK_FALSE(manifest->booted);
@@ -146,7 +149,7 @@ TEST_CASE("leftovers of killed writers go, and nothing else") {
     fs::create_symlink("nowhere", play.in(".blockhost-base.current.ffffffffffff"));
     play.store().clear_leftovers();
     std::vector<std::string> names;
-    for (const auto& entry : fs::directory_iterator(play.paths.templates))
+    for (const auto& entry : fs::directory_iterator(play.paths.templates.string()))
         names.push_back(entry.path().filename());
     std::sort(names.begin(), names.end());
     CHECK(names == std::vector<std::string>{".blockhost-base.staging.qcow2", "blockhost-base-" + a + ".json",
@@ -240,6 +243,18 @@ TEST_CASE("an image that a guest holds a lock on is not removed") {
     CHECK_FALSE(fs::exists(image));
     CHECK_FALSE(play.store().version(a));
     CHECK_FALSE(is_in_use(image));
+}
+
+TEST_CASE("what was put in an image's place is neither waited for nor followed") {
+    Play play;
+    play.publish(a);
+    REQUIRE(mkfifo(play.in("fifo").c_str(), 0600) == 0);
+    CHECK_THROWS_WITH(is_in_use(play.in("fifo")), Catch::Contains("is not a regular file"));
+    fs::create_symlink(image::Store::open(play.paths)->image(a), play.in("link"));
+    CHECK_FALSE(is_in_use(play.in("link")));
+    if (geteuid() != 0) return;
+    REQUIRE(lchown(play.in("link").c_str(), 61523, 61523) == 0);
+    CHECK_THROWS_AS(is_in_use(play.in("link")), Error);
 }
 
 TEST_CASE("only what is not current and has no user goes") {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Addresses: what is read, what is refused, and the one spelling that comes out.
 #include "model/address.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The words that others read.
 #include "model/vm.hpp"
 
@@ -27,6 +28,7 @@ TEST_CASE("consumers read four words") {
     CHECK(contract_status(PowerState::off) == "suspended");
     CHECK(contract_status(PowerState::crashed) == "suspended");
     CHECK(contract_status(PowerState::unknown) == "unknown");
+    CHECK(contract_status(std::nullopt) == "destroyed");
 }
 
 TEST_CASE("every power state has a word of its own") {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /// Database and choose_addresses: records, address lists, and what other programs keep in the file.
 
 #include "base/error.hpp"

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: MIT
 /// JsonTree: what it reads, refuses, keeps and writes, with Python's json as the judge.
 
 #include "base/error.hpp"
-#include "base/text.hpp"
+#include "base/text/text.hpp"
 #include "registry/json_tree.hpp"
 #include "support.hpp"
 

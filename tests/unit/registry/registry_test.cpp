@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: MIT
 /// Registry: locking, patience, durable replacing, and living together with writers in Python.
 
 #include "base/error.hpp"
-#include "base/lock.hpp"
+#include "base/files/lock.hpp"
 #include "registry/registry.hpp"
 #include "support.hpp"
 
@@ -354,14 +355,40 @@ TEST_CASE("A symbolic link in the lock's place is refused, and its target keeps 
     CHECK(look(folder / "precious").st_uid == geteuid());
 }
 
-TEST_CASE("A link in the file's place is read through and replaced by a file, its target left alone") {
+TEST_CASE("A link of root's or ours in the file's place stays, and is written through") {
     test::Folder folder;
-    test::put(folder / "other.json", R"({"keep": 1})");
-    std::filesystem::create_symlink("other.json", folder / "vms.json");
+    std::filesystem::create_directory(folder / "elsewhere");
+    test::put(folder / "elsewhere/other.json", R"({"keep": 1})");
+    std::filesystem::create_symlink("elsewhere/other.json", folder / "vms.json");
     Registry(folder / "vms.json").change([](Database& db) { allocate(db, 1); });
-    CHECK(S_ISREG(look(folder / "vms.json").st_mode));
-    CHECK(test::content(folder / "vms.json").find("\"keep\": 1") != std::string::npos);
-    CHECK(test::content(folder / "other.json") == R"({"keep": 1})");
+    CHECK(S_ISLNK(look(folder / "vms.json").st_mode));
+    const auto text = test::content(folder / "elsewhere/other.json");
+    CHECK(text.find("\"keep\": 1") != std::string::npos);
+    CHECK(text.find("allocated_ips") != std::string::npos);
+    CHECK(Registry(folder / "vms.json").read().holds(Ipv4(1)));
+}
+
+TEST_CASE("What another user put in the file's place is neither read nor replaced") {
+    if (!is_root()) return;
+    test::Folder folder;
+    std::filesystem::create_directory(folder / "state");
+    test::put(folder / "secret", R"({"secret": 1})");
+    REQUIRE(chown((folder / "state").c_str(), 4242, 4343) == 0);
+    const auto file = folder / "state/vms.json";
+    const Registry registry(file, impatient, StateFolder(folder / "state"));
+    const auto refuses = [&] {
+        CHECK_THROWS_AS(registry.read(), Error);
+        CHECK_THROWS_AS(registry.change([](Database& db) { allocate(db, 1); }), Error);
+        CHECK(test::content(folder / "secret") == R"({"secret": 1})");
+    };
+    std::filesystem::create_symlink("../secret", file);
+    REQUIRE(lchown(file.c_str(), 4242, 4343) == 0);
+    refuses();
+    CHECK(S_ISLNK(look(file).st_mode));
+    std::filesystem::remove(file);
+    std::filesystem::create_hard_link(folder / "secret", file);
+    refuses();
+    CHECK(look(folder / "secret").st_nlink == 2);
 }
 
 TEST_CASE("A missing or closed folder is told before and at a change") {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 /// What the registry's tests share: a folder of their own and Debian's Python, the reference for what JSON is
 /// here.

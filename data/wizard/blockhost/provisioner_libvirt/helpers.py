@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Asks the program blockhost-libvirt, and brings what it answers into words for people.
 
 Nothing here knows Flask. Nothing here decides whether a setting is good: the program does, in one place, for the wizard's
@@ -207,7 +208,13 @@ MADE_LATER = {"configuration": "the settings", "storage pool": "the storage pool
               "template": "the template that machines are copied from"}
 LEFT_TO_THE_SETTINGS = ("bridge",)
 """What the judgement of the settings speaks of."""
-KNOWN = (*LIBVIRT, "virtualization", *MADE_LATER, *LEFT_TO_THE_SETTINGS, "start veto")
+DOUBTS = {"domains": "A machine here was renamed behind BlockHost's back.",
+          "definitions": "A machine here runs without a definition.",
+          "clock": "This computer's clock cannot tell yet who has paid.",
+          "start veto": "A machine that was suspended could be started by hand."}
+NOT_LOOKED_AT = "not looked at"
+"""What `detect` found of something that waits for another finding."""
+KNOWN = (*LIBVIRT, "virtualization", *MADE_LATER, *LEFT_TO_THE_SETTINGS, *DOUBTS)
 """Every finding of `detect --json`."""
 
 
@@ -217,7 +224,7 @@ def looks(answer):
         return [Look("bad", "What this computer can do could not be looked at.", answer.sentence)]
     found = {plain(each.get("finding")): each for each in _objects(answer.document.get("findings"))}
     return [*_virtualization(found.get("virtualization")), *_libvirt(found), *_made_later(found),
-            *_veto(found.get("start veto"))]
+            *_doubts(found)]
 
 
 def _objects(listed):
@@ -263,7 +270,8 @@ def _made_later(found):
     return [Look("note", f"The installation will make {listed}.")]
 
 
-def _veto(finding):
-    if finding is None or finding.get("ok") is True:
-        return []
-    return [Look("doubt", "A machine that was suspended could be started by hand.", _details(finding))]
+def _doubts(found):
+    lacking = [(words, found[name]) for name, words in DOUBTS.items()
+               if name in found and found[name].get("ok") is not True]
+    return [Look("doubt", words, _details(each)) for words, each in lacking
+            if plain(each.get("found")) != NOT_LOOKED_AT]

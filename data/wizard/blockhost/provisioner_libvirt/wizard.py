@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The installer's page for libvirt, its part of the summary, and its last steps; docs/contract.md, "Wizard plugin".
 
 The page hands what was typed to `blockhost-libvirt setup db-config --dry-run` and shows what that says beside the fields.

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+/// The table of operations; see operation.hpp.
+
+#include "operations/create.hpp"
+#include "operations/destroy.hpp"
+#include "operations/operation.hpp"
+#include "operations/power.hpp"
+#include "operations/resume.hpp"
+#include "operations/suspend.hpp"
+
+#include <array>
+
+namespace blockhost::operations {
+
+std::span<const OperationRow* const> operation_table() {
+    static constexpr std::array<const OperationRow*, 7> rows{
+        &create_operation, &destroy_operation, &start_operation,  &stop_operation,
+        &kill_operation,   &suspend_operation, &resume_operation,
+    };
+    return rows;
+}
+
+} // namespace blockhost::operations

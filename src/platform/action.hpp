@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+/// Every change of a guest or of its backups, as a value. What a platform does for each, its row in the
+/// table of capabilities says.
+
+#include "platform/guest.hpp"
+
+#include <chrono>
+#include <span>
+#include <variant>
+
+namespace blockhost::platform {
+
+struct Start {};
+/// Asks the guest to shut down.
+struct Stop {
+    std::chrono::seconds patience{180};
+    bool force = false; ///< switches it off when the patience is over, or at once without patience
+};
+struct Resume {};
+/// Changes what is given here and nothing else. The platform refuses when the configuration is no longer the
+/// one with `digest`.
+struct SetConfig {
+    std::string digest;
+    std::optional<std::string> name, description;
+    std::optional<int> cpus;
+    std::optional<std::int64_t> memory_mib;
+    std::optional<std::set<std::string>> tags;
+    std::optional<bool> start_on_boot, is_protected;
+};
+/// Makes the first disk larger; never smaller.
+struct Grow {
+    std::int64_t disk_mib = 0;
+};
+/// Makes a guest from a template or from a golden archive, under an id that nothing has.
+struct Create {
+    std::string source;
+    GuestConfig config;
+};
+struct TakeSnapshot {
+    std::string snapshot;
+    std::string description;
+};
+struct RollBack {
+    std::string snapshot;
+};
+struct DeleteSnapshot {
+    std::string snapshot;
+};
+struct Backup {
+    std::string repository;
+    std::string notes; ///< one that is found again by them alone has notes that no other one has
+    bool is_protected = false;
+};
+/// Makes a new guest of a backup. There is no restore over a guest: a platform destroys it first, and only
+/// then learns whether the backup is good.
+struct Restore {
+    std::string backup;
+};
+struct DeleteBackup {
+    std::string backup;
+};
+struct Destroy {};
+
+using Action = std::variant<Start, Stop, Resume, SetConfig, Grow, Create, TakeSnapshot, RollBack,
+                            DeleteSnapshot, Backup, Restore, DeleteBackup, Destroy>;
+
+/// In the order of the alternatives of Action.
+enum class ActionKind {
+    start,
+    stop,
+    resume,
+    set_config,
+    grow,
+    create,
+    snapshot,
+    rollback,
+    delete_snapshot,
+    backup,
+    restore,
+    delete_backup,
+    destroy,
+};
+ActionKind kind_of(const Action& action);
+/// "start", "set-config", "delete-snapshot": as in documents and messages.
+std::string_view to_string(ActionKind kind);
+std::optional<ActionKind> action_kind(std::string_view name);
+/// Each kind once, in order.
+std::span<const ActionKind> action_kinds();
+
+/// The guest that is meant: one id at one time. An empty incarnation means whichever guest has the id, which
+/// only a create, or a restore to a new id, may say. These may leave the id empty where the platform hands
+/// ids out: its note then holds a free one.
+struct Target {
+    GuestId guest;
+    Incarnation incarnation;
+    bool operator==(const Target&) const = default;
+};
+
+} // namespace blockhost::platform

@@ -1,0 +1,441 @@
+// SPDX-License-Identifier: MIT
+#include "platform/libvirt/libvirt.hpp"
+
+#include "base/exceptions.hpp"
+#include "base/text/digest.hpp"
+#include "base/text/text.hpp"
+#include "hypervisor/xml/metadata.hpp"
+#include "operations/create.hpp"
+#include "operations/destroy.hpp"
+#include "operations/power.hpp"
+#include "operations/recover.hpp"
+#include "operations/resume.hpp"
+#include "vm/observation.hpp"
+
+#include <algorithm>
+#include <sys/utsname.h>
+#include <system_error>
+
+namespace blockhost::platform {
+
+namespace {
+
+using Phase = ActionState::Phase;
+
+constexpr std::string_view of_uuid = "uuid:";
+
+Incarnation incarnation_of(const std::string& uuid) {
+    return uuid.empty() ? "" : std::string(of_uuid) + uuid;
+}
+
+std::string uuid_of(const Incarnation& incarnation) {
+    return incarnation.starts_with(of_uuid) ? incarnation.substr(of_uuid.size()) : "";
+}
+
+Power power_of(PowerState state) {
+    switch (state) {
+    case PowerState::running:
+    case PowerState::stopping:
+        return Power::running;
+    case PowerState::paused:
+        return Power::paused;
+    case PowerState::off:
+    case PowerState::crashed:
+        return Power::stopped;
+    case PowerState::unknown:
+        break;
+    }
+    return Power::unknown;
+}
+
+/// What a handle says.
+struct Ref {
+    ActionKind kind;
+    VmName name;
+    OperationId operation;
+};
+
+Handle handle_of(ActionKind kind, const VmName& name, const OperationId& operation) {
+    return std::string(to_string(kind)) + " " + name.str() + " " + operation.str();
+}
+
+Ref read_handle(const Handle& handle) {
+    const auto words = text::split(handle, ' ');
+    if (words.size() == 3) {
+        const auto kind = action_kind(words[0]);
+        const auto name = VmName::try_parse(words[1]);
+        const auto operation = OperationId::try_parse(words[2]);
+        if (kind && name && operation) return {*kind, *name, *operation};
+    }
+    throw Error(Code::invalid, text::printable(handle) + " is no handle of an operation",
+                "it is three words: the action, the VM's name, the operation's id");
+}
+
+/// Whether the guest of that name is what that create made: somebody else may have taken the name.
+bool was_made_by(World& world, const VmName& name, const OperationId& operation) {
+    const Observation seen = observe(world, name);
+    const auto mark = seen.domain ? read_mark(seen.domain->xml) : std::nullopt;
+    return mark && mark->operation == operation.str();
+}
+
+OperationId operation_in(const Note& note) {
+    const auto operation = OperationId::try_parse(note);
+    if (!operation) throw Error(Code::internal, "no note of an operation: " + text::printable(note));
+    return *operation;
+}
+
+bool is_built(ActionKind kind) {
+    switch (kind) {
+    case ActionKind::start:
+    case ActionKind::stop:
+    case ActionKind::resume:
+    case ActionKind::create:
+    case ActionKind::destroy:
+        return true;
+    default:
+        return false;
+    }
+}
+
+std::string detail(const GuestConfig& config, const std::string& key, std::string_view otherwise) {
+    const auto found = config.details.find(key);
+    return found == config.details.end() ? std::string(otherwise) : found->second;
+}
+
+operations::CreateRequest request_of(World& world, const VmName& name, const Create& create) {
+    const GuestConfig& config = create.config;
+    if (!create.source.empty())
+        throw Error(Code::invalid,
+                    "a new guest is made of the current template, not of " + text::printable(create.source),
+                    "leave the source out");
+    if (!config.description.empty() || !config.tags.empty() || config.start_on_boot || config.is_protected)
+        throw Error(Code::invalid,
+                    "libvirt's guests have no description, tags, start at boot or protection yet",
+                    "leave them out");
+    for (const auto& [key, value] : config.details)
+        if (key != "owner_wallet" && key != "username" && key != "ssh_key")
+            throw Error(Code::invalid, "a new guest cannot be given " + text::printable(key),
+                        "it takes owner_wallet, username and ssh_key");
+    const EngineManifest engine = read_engine_manifest(world.paths);
+    operations::CreateRequest request{
+        .vm = {.name = name,
+               .wallet = Wallet(detail(config, "owner_wallet", ""), engine.address_pattern),
+               .username = Username(detail(config, "username", "admin")),
+               .nft_token_id = {}},
+        .user_data = {},
+        .ssh_key = detail(config, "ssh_key", "")};
+    if (config.cpus) request.vm.cpus = *config.cpus;
+    if (config.memory_mib) request.vm.memory_mib = *config.memory_mib;
+    constexpr std::int64_t gib = 1024;
+    if (config.disk_mib) request.vm.disk_gib = (*config.disk_mib + gib - 1) / gib;
+    return request;
+}
+
+/// Carries an action out, to its end. Throws what it fails with.
+struct Do {
+    World& world;
+    const VmName& name;
+    const OperationId& operation;
+
+    void operator()(const Start&) const { operations::start(world, name); }
+    void operator()(const Stop& stop) const {
+        if (stop.patience.count() > 0 &&
+            operations::stop(world, name, stop.patience) != operations::Stopped::still_running)
+            return;
+        if (!stop.force && stop.patience.count() == 0)
+            throw Error(Code::invalid, "a stop needs time, or force", "give it some seconds of patience");
+        if (!stop.force)
+            throw Error(Code::guest, name.str() + " did not shut down within its time", "force it off");
+        world.chosen_operation = operation; // the stop's is over: who looks finds the kill
+        operations::kill(world, name);
+    }
+    void operator()(const Resume&) const {
+        const auto record = world.registry.read().find(name);
+        if (record && record->status == RecordStatus::suspended)
+            operations::resume(world, {.name = name, .extend_days = {}});
+        else
+            operations::start(world, name);
+    }
+    void operator()(const Create& create) const {
+        operations::create(world, request_of(world, name, create), [](const operations::CreateResult&) {});
+    }
+    void operator()(const Destroy&) const { operations::destroy(world, name); }
+    template<class Other>
+    void operator()(const Other&) const {
+        throw Error(Code::internal, "an action that is not built for libvirt");
+    }
+};
+
+/// Whether the guest is in the power state that such an action ends in.
+bool has_power_of(const Guest& guest, ActionKind kind) {
+    if (kind == ActionKind::stop) return guest.power == Power::stopped;
+    return (kind == ActionKind::start || kind == ActionKind::resume) && guest.power == Power::running;
+}
+
+ActionState failed(const Error& error) {
+    ActionState state;
+    state.phase = Phase::failed;
+    state.error = error;
+    return state;
+}
+
+} // namespace
+
+Libvirt::Libvirt(Paths paths, Reality reality) : paths_(std::move(paths)), reality_(reality) {}
+
+Libvirt::~Libvirt() {
+    for (auto& [handle, running] : running_)
+        if (running.thread.joinable()) running.thread.join();
+}
+
+Host Libvirt::host() {
+    World world(paths_, reality_, Intent::look, silence_);
+    const HostView view = world.hypervisor().host();
+    Host host;
+    host.platform = "libvirt";
+    utsname names{};
+    if (uname(&names) == 0) {
+        host.name = names.nodename;
+        host.kernel = std::string(names.sysname) + " " + names.release;
+    }
+    host.memory_mib = static_cast<std::int64_t>(view.memory_mib);
+    host.cpus = static_cast<int>(view.cpus);
+    return host;
+}
+
+std::vector<Lack> Libvirt::preflight() {
+    return {};
+}
+
+Guests Libvirt::guests() {
+    World world(paths_, reality_, Intent::look, silence_);
+    std::vector<std::string> bad;
+    const Database database = world.registry.read();
+    const auto records = database.records(&bad);
+    const auto states = world.hypervisor().states();
+    const auto uses = world.hypervisor().uses();
+    Guests guests;
+    for (const VmRecord& record : records) {
+        if (record.status == RecordStatus::destroyed) continue;
+        Guest guest;
+        guest.id = guest.name = record.name.str();
+        const auto state = std::ranges::find(states, guest.id, &DomainState::name);
+        if (state == states.end())
+            guest.unreadable = "its record has no domain of that name";
+        else
+            guest.power = power_of(state->state);
+        if (const auto use = std::ranges::find(uses, guest.id, &DomainUse::name); use != uses.end()) {
+            guest.incarnation = incarnation_of(use->uuid);
+            guest.config.emplace();
+            guest.is_partial = true;
+            guest.config->name = guest.id;
+            guest.config->memory_mib = static_cast<std::int64_t>(use->memory_mib);
+        }
+        if (record.status == RecordStatus::suspended) guest.lock = "suspended";
+        guests.seen.push_back(std::move(guest));
+    }
+    if (!bad.empty()) guests.doubt = "records that cannot be read: " + text::join(bad, ", ");
+    return guests;
+}
+
+Guest Libvirt::seen_guest(World& world, const VmName& name) {
+    const auto entry = world.journal.peek(name);
+    const Observation seen = observe(world, name, entry ? entry->seen() : EntrySeen::none);
+    Guest guest;
+    guest.id = guest.name = name.str();
+    if (seen.state == VmState::absent || seen.state == VmState::destroyed) return Guest{};
+    if (seen.state == VmState::foreign)
+        throw Error(Code::foreign, name.str() + " is " + seen.stranger, "it is no guest of this instance's");
+    if (seen.domain) {
+        guest.power = power_of(seen.domain->state);
+        guest.incarnation = incarnation_of(seen.domain->uuid);
+        GuestConfig config;
+        config.name = name.str();
+        config.cpus = static_cast<int>(seen.facts.cpus);
+        config.memory_mib = static_cast<std::int64_t>(seen.facts.memory_mib);
+        constexpr std::uint64_t mib = 1 << 20;
+        if (!seen.facts.disks.empty())
+            if (const auto volume = world.hypervisor().find_volume(seen.facts.disks.front()))
+                config.disk_mib = static_cast<std::int64_t>(volume->capacity_bytes / mib);
+        if (seen.record && !seen.record->owner.empty()) config.details["owner_wallet"] = seen.record->owner;
+        guest.config = std::move(config);
+        guest.digest = sha256(seen.domain->xml);
+    }
+    if (entry && world.journal.held(name)) guest.lock = entry->verb;
+    if (guest.lock.empty() && seen.record && seen.record->status == RecordStatus::suspended)
+        guest.lock = "suspended";
+    return guest;
+}
+
+std::optional<Guest> Libvirt::guest(const GuestId& id) {
+    World world(paths_, reality_, Intent::look, silence_);
+    Guest guest = seen_guest(world, VmName(id));
+    if (guest.id.empty()) return std::nullopt;
+    return guest;
+}
+
+Note Libvirt::note(const Target& target, const Action& action) {
+    if (!is_built(kind_of(action)))
+        throw Error(Code::invalid,
+                    "libvirt's guests have no action " + std::string(to_string(kind_of(action))) + " yet",
+                    "the platform can start, stop, resume, create and destroy");
+    static_cast<void>(VmName(target.guest));
+    const World world(paths_, reality_, Intent::change, silence_);
+    return OperationId::make(world.instance).str();
+}
+
+void Libvirt::begin(const Permit& permit, const Target& target, const Action& action, const Note& note,
+                    const std::function<void(const Handle&)>& accepted) {
+    if (!permit.is_for(target, action)) throw Error(Code::internal, "this permit is not for that action");
+    const OperationId operation = operation_in(note);
+    const VmName name(target.guest);
+    const auto guest = this->guest(target.guest);
+    if (!std::holds_alternative<Create>(action)) {
+        if (!guest) throw Error(Code::not_found, "there is no guest " + name.str());
+        if (target.incarnation.empty() || guest->incarnation != target.incarnation)
+            throw Error(Code::wrong_state,
+                        "guest " + name.str() + " is not the one that is meant: it was made anew since",
+                        "look at it, and decide again");
+    } else if (guest) {
+        throw Error(Code::exists, "there is a guest " + name.str() + " already", "choose another name");
+    }
+    if (std::holds_alternative<Destroy>(action) && guest->power != Power::stopped)
+        throw Error(Code::wrong_state, "the guest runs", "stop it first");
+    const Handle handle = handle_of(kind_of(action), name, operation);
+    {
+        const std::lock_guard lock(mutex_);
+        let_go();
+        const auto [place, is_new] = running_.try_emplace(handle);
+        if (!is_new) throw Error(Code::internal, "a note serves one action");
+    }
+    std::exception_ptr thrown;
+    try {
+        accepted(handle);
+    } catch (...) {
+        thrown = std::current_exception(); // the action goes on all the same
+    }
+    start_thread(target, action, operation, handle);
+    if (thrown) std::rethrow_exception(thrown);
+}
+
+void Libvirt::start_thread(const Target& target, const Action& action, const OperationId& operation,
+                           const Handle& handle) {
+    const std::lock_guard lock(mutex_);
+    try {
+        running_[handle].thread = std::thread(
+            [this, target, action, operation, handle] { run(target, action, operation, handle); });
+    } catch (const std::system_error& error) {
+        running_[handle].end = failed(Error(Code::io, std::string("no thread can be made: ") + error.what(),
+                                            "nothing was begun: try again later"));
+    }
+}
+
+/// A thread that stored its end needs nothing any more. Of many ends some are kept.
+void Libvirt::let_go() {
+    constexpr std::size_t most = 256;
+    for (auto each = running_.begin(); each != running_.end();) {
+        if (each->second.end && each->second.thread.joinable()) each->second.thread.join();
+        const bool is_over = each->second.end && running_.size() > most;
+        each = is_over ? running_.erase(each) : std::next(each);
+    }
+}
+
+void Libvirt::run(const Target& target, const Action& action, const OperationId& operation,
+                  const Handle& handle) {
+    const VmName name(target.guest);
+    ActionState end;
+    end.phase = Phase::done;
+    try {
+        World world(paths_, reality_, Intent::change, silence_);
+        world.chosen_operation = operation;
+        world.meant_domain = uuid_of(target.incarnation); // looked at above, but somebody may be faster
+        std::visit(Do{world, name, operation}, action);
+    } catch (const std::exception& error) {
+        end = failed(as_error(error));
+    }
+    end.guest = name.str();
+    const std::lock_guard lock(mutex_);
+    running_[handle].end = std::move(end);
+}
+
+Trace Libvirt::trace(const Target& target, const Action& action, const Note& note) {
+    const OperationId operation = operation_in(note);
+    const VmName name(target.guest);
+    World world(paths_, reality_, Intent::look, silence_);
+    Trace trace;
+    trace.guest = name.str();
+    trace.handle = handle_of(kind_of(action), name, operation);
+    bool begun = false;
+    {
+        const std::lock_guard lock(mutex_);
+        begun = running_.contains(trace.handle);
+    }
+    if (const auto entry = world.journal.peek(name); entry && entry->operation == operation) begun = true;
+    if (begun || world.journal.was_rolled_back(operation)) {
+        trace.kind = Trace::Kind::begun;
+        return trace;
+    }
+    trace.handle.clear();
+    const Guest guest = seen_guest(world, name);
+    const bool same = !guest.id.empty() && guest.incarnation == target.incarnation;
+    const bool done = std::holds_alternative<Destroy>(action)  ? guest.id.empty()
+                      : std::holds_alternative<Create>(action) ? was_made_by(world, name, operation)
+                                                               : same && has_power_of(guest, kind_of(action));
+    if (done) trace.kind = Trace::Kind::done;
+    return trace;
+}
+
+ActionState Libvirt::look(const Handle& handle) {
+    const Ref ref = read_handle(handle);
+    ActionState state;
+    state.guest = ref.name.str();
+    {
+        const std::lock_guard lock(mutex_);
+        if (const auto found = running_.find(handle); found != running_.end())
+            return found->second.end.value_or(state);
+    }
+    World world(paths_, reality_, Intent::change, silence_);
+    const auto entry = world.journal.peek(ref.name);
+    const bool is_open = entry && entry->operation == ref.operation;
+    if (is_open && world.journal.held(ref.name)) return state;
+    const operations::Direction direction =
+        is_open ? operations::operation_of(entry->verb).direction : operations::Direction::abandon;
+    if (is_open)
+        for (const operations::Recovery& recovery :
+             operations::recover(world, ref.name, operations::Mode::act)) {
+            if (recovery.owner_alive) return state;
+            if (!recovery.failure.empty())
+                throw Error(Code::hypervisor_down,
+                            "what a dead process left cannot be finished now: " + recovery.failure,
+                            "look again later, or run 'blockhost-libvirt recover'");
+        }
+    if (world.journal.was_rolled_back(ref.operation))
+        return failed(Error(Code::interrupted, "its process died, and what it had made was removed"));
+    if (is_open && direction == operations::Direction::roll_forward) {
+        state.phase = Phase::done;
+        return state;
+    }
+    if (is_open && has_power_of(seen_guest(world, ref.name), ref.kind)) {
+        state.phase = Phase::done;
+        state.warnings.emplace_back("its process died: the guest is as it would be afterwards");
+        return state;
+    }
+    state.phase = Phase::unknown;
+    state.detail = is_open ? "its process died" : "nothing is left of it";
+    return state;
+}
+
+void Libvirt::interrupt(const Handle& handle) {
+    constexpr std::chrono::milliseconds asking(300);
+    const Ref ref = read_handle(handle);
+    const World world(paths_, reality_, Intent::change, silence_);
+    const auto entry = world.journal.peek(ref.name);
+    if (!entry || entry->operation != ref.operation) return;
+    try {
+        world.journal.take(ref.name, Journal::Manner::ask_to_give_up, Deadline::in(asking), Interruption());
+    } catch (const Error& error) {
+        if (error.code() != Code::busy) throw; // it was asked
+    }
+}
+
+} // namespace blockhost::platform

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+/// This host's libvirt as a platform: the VMs of this instance. Every change is one of this program's
+/// operations, so that its steps, its journal and its state machine do the work.
+
+#include "platform/platform.hpp"
+#include "vm/context.hpp"
+
+#include <map>
+#include <mutex>
+#include <thread>
+
+namespace blockhost::platform {
+
+/// A guest's id is its VM's name, its incarnation "uuid:" and its domain's uuid. A note is the id of the
+/// operation to come; a handle is the kind of action, the VM's name and that id, separated by blanks. Actions
+/// run in threads of this object, each with a connection of its own.
+class Libvirt final : public Platform {
+  public:
+    Libvirt(Paths paths, Reality reality);
+    /// Waits for the actions that run.
+    ~Libvirt() override;
+
+    Host host() override;
+    std::vector<Lack> preflight() override;
+    /// Configuration as far as one call for all domains tells it: no disk, no description.
+    Guests guests() override;
+    std::optional<Guest> guest(const GuestId& id) override;
+    /// Error{invalid} for a kind of action that is not built for libvirt: set-config, grow, snapshots,
+    /// backups.
+    Note note(const Target& target, const Action& action) override;
+    void begin(const Permit& permit, const Target& target, const Action& action, const Note& note,
+               const std::function<void(const Handle&)>& accepted) override;
+    Trace trace(const Target& target, const Action& action, const Note& note) override;
+    /// Finishes what a dead process left of the operation, in its direction.
+    ActionState look(const Handle& handle) override;
+    /// Asks the operation to give up, as destroy does.
+    void interrupt(const Handle& handle) override;
+
+  private:
+    struct Running {
+        std::thread thread;
+        std::optional<ActionState> end;
+    };
+    Guest seen_guest(World& world, const VmName& name);
+    void start_thread(const Target& target, const Action& action, const OperationId& operation,
+                      const Handle& handle);
+    void let_go();
+    void run(const Target& target, const Action& action, const OperationId& operation, const Handle& handle);
+
+    Paths paths_;
+    Reality reality_;
+    Silence silence_;
+    std::mutex mutex_; ///< of running_
+    std::map<Handle, Running> running_;
+};
+
+} // namespace blockhost::platform

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+/// Which platform this host is.
+
+#include "platform/platform.hpp"
+#include "vm/context.hpp"
+
+#include <memory>
+
+namespace blockhost::platform {
+
+/// Opens the platform that `<etc>/agent.json` names; this host's libvirt where there is no such file. `check`
+/// as in http::Session. Its member "platform" is an object:
+///   "kind"            "libvirt" (and nothing else), or "proxmox" with
+///   "origin"          "https://HOST:8006"
+///   "node"            the node's name in its cluster
+///   "token_file"      absolute; see proxmox::Access
+///   "pins"            texts as http::parse_pin reads them; or "ca_file", absolute
+///   "backup_storage", "disk_storage"   names of storages; may be left out
+/// Throws Error{config}, naming file and member, for anything else.
+std::unique_ptr<Platform> open_platform(const Paths& paths, Reality reality, std::function<void()> check);
+
+} // namespace blockhost::platform

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+/// The calls of one node that this program needs, each as it is: what is a task returns its handle, what is
+/// done at once returns nothing. All throw as Client does.
+
+#include "platform/proxmox/client.hpp"
+#include "platform/proxmox/guest_config.hpp"
+#include "platform/proxmox/role.hpp"
+#include "platform/proxmox/upid.hpp"
+
+namespace blockhost::platform::proxmox {
+
+/// A guest of the node: its number, and which family of calls is its own.
+struct GuestRef {
+    Kind kind = Kind::vm;
+    int id = 0;
+    bool operator==(const GuestRef&) const = default;
+};
+
+/// A configuration as it was read. What is written back carries the digest, so that nobody's change is lost.
+struct ReadConfig {
+    boost::json::object told; ///< as the node told it
+    std::string digest;
+    std::string lock; ///< "backup" …; empty: none
+};
+
+/// Throws Error{invalid} for anything but a guest's number, 100 to 999999999.
+int guest_number(const GuestId& id);
+
+struct Snapshot {
+    std::string name, description, parent;
+    std::optional<std::int64_t> taken; ///< Unix time
+};
+
+/// A backup in a storage's list.
+struct BackupVolume {
+    std::string id; ///< "local:backup/vzdump-lxc-210-….tar.zst"
+    std::int64_t made = 0, size = 0;
+    int guest = 0;
+    std::string notes;
+    bool is_protected = false;
+    std::optional<bool> verified; ///< only of a Backup Server that looked; absent is not failed
+    bool operator==(const BackupVolume&) const = default;
+};
+
+/// Which family of calls restores a backup: its volume's name tells (pve-storage, parse_volname). Throws
+/// Error{invalid} for a volume that is no guest's backup.
+Kind kind_of_backup(const std::string& volume);
+/// "local" of "local:backup/…".
+std::string storage_of(const std::string& volume);
+
+struct BackupOrder {
+    std::string storage, notes;
+    bool is_protected = false;
+};
+
+/// A task that runs on the node.
+struct RunningTask {
+    std::string type, user; ///< "vzdump", "user@realm!token"; outside text
+};
+
+/// The privileges that a token really has, by path; and whether each holds below that path, too.
+using Permissions = std::map<std::string, std::map<std::string, bool, std::less<>>, std::less<>>;
+/// Whether they hold one of `any` ("VM.Allocate|Pool.Allocate") on `path`. The nearest path that is told
+/// counts, and no other: what it lacks was taken away there.
+bool permits(const Permissions& permissions, std::string_view path, std::string_view any);
+/// The first path at or below `path` where they hold none of `any`, as far as is told; nothing: they hold it
+/// everywhere there.
+std::optional<std::string> hole_in(const Permissions& permissions, const std::string& path,
+                                   std::string_view any);
+
+// What the "data" of an answer says. `from`, the call's path, is for messages. They throw Error{hypervisor}
+// where it makes no sense.
+
+/// Rows of the list of one kind, without templates. A configuration is what a row tells: name, processors,
+/// memory, disk, tags.
+std::vector<Guest> guests_in(const boost::json::value& told, Kind kind, const std::string& from);
+/// Without "current", which is the guest itself.
+std::vector<Snapshot> snapshots_in(const boost::json::value& told, const std::string& from);
+std::vector<BackupVolume> backups_in(const boost::json::value& told, const std::string& from);
+Permissions permissions_in(const boost::json::value& told, const std::string& from);
+
+class Node {
+  public:
+    Node(Client& client, std::string name) : client_(client), name_(std::move(name)) {}
+    const std::string& name() const { return name_; }
+    Client& client() { return client_; }
+
+    /// Rows of both lists; two requests, however many guests there are.
+    std::vector<Guest> guests();
+
+    ReadConfig config(const GuestRef& guest);
+    /// What it has now, as far as a change waits for its next start.
+    ReadConfig running_config(const GuestRef& guest);
+    Power power(const GuestRef& guest);
+
+    Upid start(const GuestRef& guest);
+    /// Asks the guest; with `force`, it is switched off when `patience` is over.
+    Upid shut_down(const GuestRef& guest, std::chrono::seconds patience, bool force);
+    /// Switches it off at once, also while a shutdown is waited for.
+    Upid stop(const GuestRef& guest);
+    Upid resume(const GuestRef& guest);
+
+    /// Keys to set, and keys to take away. A task for a VM; done at once for a container.
+    std::optional<Upid> set_config(const GuestRef& guest, const std::string& digest, Parameters set,
+                                   const std::vector<std::string>& remove);
+    /// `disk`: "scsi0", "rootfs". A node lets a disk grow only.
+    Upid resize(const GuestRef& guest, const std::string& digest, const std::string& disk, std::int64_t mib);
+
+    std::vector<Snapshot> snapshots(const GuestRef& guest);
+    Upid take_snapshot(const GuestRef& guest, const std::string& snapshot, const std::string& description);
+    Upid roll_back(const GuestRef& guest, const std::string& snapshot);
+    Upid delete_snapshot(const GuestRef& guest, const std::string& snapshot);
+
+    std::vector<BackupVolume> backups(const std::string& storage);
+    /// Nothing is pruned by it.
+    Upid back_up(const GuestRef& guest, const BackupOrder& order);
+    /// To an id that nothing has: there is no restore over a guest. MAC addresses are made anew.
+    /// `instead`: configuration keys whose values are not to be those of the backup.
+    Upid restore(const GuestRef& guest, const std::string& backup, const std::string& storage,
+                 const Parameters& instead = {});
+    void protect(const std::string& volume, bool is_protected);
+    Upid delete_backup(const std::string& volume);
+
+    Upid destroy(const GuestRef& guest);
+
+    /// This token's own tasks of one type, newest first, at most 50; running ones are among them.
+    std::vector<Upid> own_tasks(std::string_view type);
+
+    /// The cluster's lowest free id. It is not reserved.
+    int next_id();
+    /// What the token has wherever it has anything at all.
+    Permissions permissions();
+    /// What the token really has on that path, whatever its entries there and above say.
+    Privileges privileges(const std::string& path);
+    boost::json::object version();
+    boost::json::object status();
+    /// Unix time, by the node's clock.
+    std::optional<std::int64_t> clock();
+    /// The node of the cluster that has a guest of that id, by the cluster's own list; empty: none that may
+    /// be seen.
+    std::string node_of(int guest);
+    /// What runs for that guest, as far as it may be seen.
+    std::vector<RunningTask> running_tasks(const GuestRef& guest);
+
+  private:
+    std::string path(const GuestRef& guest, std::string_view rest = {}) const;
+    std::string path(std::string_view rest) const { return "/nodes/" + name_ + std::string(rest); }
+    ReadConfig read(const GuestRef& guest, const Parameters& query);
+    /// The handle in an answer. Throws AnswerLost for anything else: the node accepted something.
+    Upid task(const char* method, const std::string& path, const Parameters& parameters = {});
+
+    Client& client_;
+    std::string name_;
+};
+
+} // namespace blockhost::platform::proxmox

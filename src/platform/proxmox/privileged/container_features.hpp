@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+/// The first fenced command: a new container's features. Nodes let nobody but root@pam itself change others
+/// than nesting (pve-container, src/PVE/LXC.pm, check_ct_modify_config_perm).
+
+#include "platform/proxmox/privileged/arguments.hpp"
+#include "platform/proxmox/privileged/fence.hpp"
+
+namespace blockhost::platform::proxmox::privileged {
+
+class ContainerFeatures {
+  public:
+    explicit ContainerFeatures(LocalNode node) : fence_(std::move(node)) {}
+    /// Gives the container exactly these features; a running one has them from its next start on. Throws as
+    /// Fence says.
+    void set(const ContainerId& container, const Features& features) const;
+
+  private:
+    Fence fence_;
+};
+
+} // namespace blockhost::platform::proxmox::privileged

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+/// A node of Proxmox VE as a platform.
+
+#include "platform/platform.hpp"
+#include "platform/proxmox/node.hpp"
+
+namespace blockhost::platform::proxmox {
+
+/// What is asked of a node besides its guests.
+struct Settings {
+    Access access;
+    std::string node;           ///< its name in the cluster
+    std::string backup_storage; ///< where backups go; empty: there are none
+    std::string disk_storage;   ///< where restored guests' disks go
+    /// How long a change waits for whoever works on its guest, before it is refused as busy or locked.
+    std::chrono::milliseconds lock_patience{60'000};
+};
+
+/// A task's UPID, behind it a blank and the guest's id; or "done" and the id where the node carries a call
+/// out at once.
+Handle handle_of(const std::optional<Upid>& upid, int guest);
+
+struct Before; ///< what a note holds
+
+class Proxmox final : public Platform {
+  public:
+    Proxmox(Settings settings, std::function<void()> check);
+
+    Host host() override;
+    std::vector<Lack> preflight() override;
+    Guests guests() override;
+    std::optional<Guest> guest(const GuestId& id) override;
+    Note note(const Target& target, const Action& action) override;
+    void begin(const Permit& permit, const Target& target, const Action& action, const Note& note,
+               const std::function<void(const Handle&)>& accepted) override;
+    Trace trace(const Target& target, const Action& action, const Note& note) override;
+    ActionState look(const Handle& handle) override;
+    void interrupt(const Handle& handle) override;
+
+    Client& client() { return client_; }
+
+  private:
+    /// A path below which the token may not see a guest, as far as the node tells; nothing: it sees all.
+    std::optional<std::string> unseen_guests();
+    /// This token's tasks that are such an action on that guest, newest first.
+    std::vector<Upid> tasks_of(const Target& target, const Action& action);
+    /// When the newest backup with those notes was made; 0: there is none, or there are no notes.
+    std::int64_t newest_backup(const Target& target, const Backup& backup);
+    /// Whether the guest is as this action alone would have left it.
+    bool is_as_after(const Target& target, const Action& action, const Before& before);
+    bool has_snapshot(const Guest& guest, const std::string& name);
+    /// Throws Error{wrong_state} when the cluster has that guest on another node.
+    void require_nowhere(int guest);
+    /// Empty where the note found no id.
+    static GuestId new_guest_in(const Note& note);
+    Handle begun(const Target& target, const Action& action, const Note& note);
+    /// Makes a guest of a backup.
+    Handle make(const GuestId& id, const std::string& backup, const GuestConfig& config);
+    struct Found {
+        GuestRef ref;
+        ReadConfig config;
+    };
+    Found find(const GuestId& id);
+    /// Throws Error{wrong_state} when it is another incarnation, or when nobody can tell and data might be
+    /// lost.
+    Found find_same(const Target& target, const Action& action);
+
+    Settings settings_;
+    std::function<void()> check_;
+    Client client_;
+    Node node_;
+};
+
+} // namespace blockhost::platform::proxmox

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+#include "platform/proxmox/task.hpp"
+
+#include "base/text/json.hpp"
+#include "base/text/text.hpp"
+
+#include <algorithm>
+
+namespace blockhost::platform::proxmox {
+
+namespace {
+
+using Phase = TaskState::Phase;
+
+constexpr std::size_t most_lines = 10, longest_line = 400;
+/// Of a log that is longer, the last ones.
+constexpr std::size_t lines_read = 500;
+
+std::string path_of(const Upid& upid) {
+    return "/nodes/" + upid.node + "/tasks/" + percent_encoded(upid.text);
+}
+
+/// A task's log; no lines where it cannot be had, for it only adds to what is known. Throws Error{no_answer}
+/// when it may be had later.
+std::vector<std::string> log_of(Client& client, const Upid& upid) {
+    try {
+        return log_in(client.get(path_of(upid) + "/log", {{"limit", "0"}}));
+    } catch (const Refused&) {
+        return {};
+    } catch (const http::NoResponse& error) {
+        if (error.failed().why != http::Why::oversized) throw;
+        return {};
+    }
+}
+
+bool is_warning(const std::string& line) {
+    return line.starts_with("WARN") || line.find("WARN:") != line.npos || line.starts_with("warning");
+}
+
+/// "WARNINGS: n": only the log has their text.
+bool has_warnings(const TaskState& state) {
+    return state.phase == Phase::good && !state.warnings.empty();
+}
+
+/// "job errors" is all that a backup's end tells; why a guest was not saved is in its log alone.
+std::optional<Refusal> refusal_of_job(const std::vector<std::string>& lines) {
+    constexpr std::string_view start = "ERROR: Backup of VM ", before = " failed - ";
+    for (const std::string& line : lines)
+        if (const std::size_t at = line.find(before); line.starts_with(start) && at != line.npos)
+            return refusal_in(line.substr(at + before.size()));
+    return std::nullopt;
+}
+
+void read_log(TaskState& state, Client& client, const Upid& upid) {
+    if (has_warnings(state) || state.phase == Phase::failed) add_log(state, log_of(client, upid));
+}
+
+bool is_number(std::string_view text) {
+    return !text.empty() && text.find_first_not_of("0123456789") == text.npos;
+}
+
+bool is_queued(Client& client, const Upid& upid) {
+    if (upid.type != "vzdump") return false;
+    const auto lines = log_of(client, upid);
+    return !lines.empty() && lines.back().find("trying to get global lock") != std::string::npos;
+}
+
+/// "no such task": the only 400 that a well-formed handle gets.
+bool is_vanished(const Refusal& refusal) {
+    const auto told = refusal.parameters.find("upid");
+    return refusal.kind == RefusalKind::invalid && told != refusal.parameters.end() &&
+           told->second.find("no such task") != std::string::npos;
+}
+
+} // namespace
+
+TaskState end_of(std::string_view exit_status) {
+    constexpr std::string_view warnings = "WARNINGS: ";
+    TaskState state;
+    const std::string words = text::printable(text::trim(exit_status), longest_line);
+    if (words == "OK") {
+        state.phase = Phase::good;
+    } else if (words.starts_with(warnings) && is_number(words.substr(warnings.size()))) {
+        state.phase = Phase::good;
+        state.warnings = {words};
+    } else if (words == "unexpected status" || words.empty()) {
+        state.phase = Phase::lost;
+    } else if (words.find("received interrupt") != words.npos || words == "interrupted by signal") {
+        state.phase = Phase::interrupted;
+    } else {
+        state.phase = Phase::failed;
+        state.refusal = refusal_in(words);
+    }
+    return state;
+}
+
+std::vector<std::string> log_in(const boost::json::value& told) {
+    std::vector<std::string> lines;
+    if (!told.is_array()) return lines;
+    for (const boost::json::value& row : told.as_array())
+        if (row.is_object()) lines.push_back(text::printable(json::string_or(row, "t", ""), longest_line));
+    if (lines.size() > lines_read) lines.erase(lines.begin(), lines.end() - std::ptrdiff_t{lines_read});
+    return lines;
+}
+
+void add_log(TaskState& state, std::vector<std::string> lines) {
+    if (has_warnings(state)) {
+        std::erase_if(lines,
+                      [](const std::string& line) { return !is_warning(line) || line.starts_with("TASK "); });
+        if (!lines.empty()) state.warnings = std::move(lines);
+    } else if (state.phase == Phase::failed) {
+        if (state.refusal.words == "job errors")
+            state.refusal = refusal_of_job(lines).value_or(state.refusal);
+        if (lines.size() > most_lines) lines.erase(lines.begin(), lines.end() - std::ptrdiff_t{most_lines});
+        state.log = std::move(lines);
+    }
+}
+
+TaskState look(Client& client, const Upid& upid) {
+    boost::json::value told;
+    try {
+        told = client.get(path_of(upid) + "/status");
+    } catch (const Refused& refused) {
+        if (!is_vanished(refused.refusal())) throw;
+        TaskState state;
+        state.phase = Phase::vanished;
+        return state;
+    }
+    const std::string status = json::string_or(told, "status", "");
+    if (status != "stopped" && status != "running")
+        throw Error(Code::hypervisor,
+                    path_of(upid) + ": the node's answer makes no sense: it tells no status",
+                    "is this version of Proxmox VE supported?");
+    if (status == "running") {
+        TaskState state;
+        state.queued = is_queued(client, upid);
+        return state;
+    }
+    TaskState state = end_of(json::string_or(told, "exitstatus", ""));
+    read_log(state, client, upid);
+    return state;
+}
+
+void interrupt(Client& client, const Upid& upid) {
+    try {
+        client.change("DELETE", path_of(upid));
+    } catch (const Refused& refused) {
+        if (!is_vanished(refused.refusal())) throw;
+    }
+}
+
+} // namespace blockhost::platform::proxmox

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MIT
+// A change whose answer got lost, found again: by the tasks that the node began since the note was made, else
+// by the guest itself.
+#include "base/text/json.hpp"
+#include "base/text/text.hpp"
+#include "platform/proxmox/proxmox.hpp"
+
+#include <algorithm>
+#include <boost/json/array.hpp>
+
+namespace blockhost::platform::proxmox {
+
+/// What a note holds.
+struct Before {
+    std::int64_t newest_task = 0;   ///< when the newest of our tasks began; Unix time of the node
+    std::vector<std::string> tasks; ///< those that began in that second
+    std::int64_t newest_backup = 0; ///< of backups alone
+    std::string new_guest;          ///< the free id that was found for a new guest
+    bool had_snapshot = false;      ///< whether a snapshot of that name was there
+};
+
+namespace {
+
+namespace bj = boost::json;
+
+/// The types of task that a node begins for an action, by its own names (pve-manager, Utils.js).
+struct TaskTypes {
+    ActionKind action;
+    std::vector<std::string_view> of_vms, of_containers;
+};
+
+const std::vector<std::string_view>& task_types(ActionKind action, Kind kind) {
+    static const std::vector<TaskTypes> table{
+        {ActionKind::start, {"qmstart"}, {"vzstart"}},
+        {ActionKind::stop, {"qmshutdown", "qmstop"}, {"vzshutdown", "vzstop"}},
+        {ActionKind::resume, {"qmresume"}, {"vzresume"}},
+        {ActionKind::set_config, {"qmconfig"}, {}}, // a container's is done at once
+        {ActionKind::grow, {"resize"}, {"resize"}},
+        {ActionKind::create, {"qmrestore"}, {"vzrestore"}},
+        {ActionKind::snapshot, {"qmsnapshot"}, {"vzsnapshot"}},
+        {ActionKind::rollback, {"qmrollback"}, {"vzrollback"}},
+        {ActionKind::delete_snapshot, {"qmdelsnapshot"}, {"vzdelsnapshot"}},
+        {ActionKind::backup, {"vzdump"}, {"vzdump"}},
+        {ActionKind::restore, {"qmrestore"}, {"vzrestore"}},
+        {ActionKind::delete_backup, {"imgdel"}, {"imgdel"}},
+        {ActionKind::destroy, {"qmdestroy"}, {"vzdestroy"}},
+    };
+    const auto row = std::ranges::find(table, action, &TaskTypes::action);
+    if (row == table.end()) throw Error(Code::internal, "an action without types of tasks");
+    return kind == Kind::vm ? row->of_vms : row->of_containers;
+}
+
+Note written(const Before& before) {
+    return json::python_line(bj::object{{"newest_task", before.newest_task},
+                                        {"tasks", bj::array(before.tasks.begin(), before.tasks.end())},
+                                        {"newest_backup", before.newest_backup},
+                                        {"new_guest", before.new_guest},
+                                        {"had_snapshot", before.had_snapshot}});
+}
+
+Before read(const Note& note) {
+    const bj::value told = json::parse(note, "an action's note");
+    if (!told.is_object()) throw Error(Code::internal, "an action's note is no object");
+    const bj::object& object = told.get_object();
+    return {number(object, "newest_task").value_or(0), json::strings_in(object, "tasks"),
+            number(object, "newest_backup").value_or(0), json::string_or(object, "new_guest", ""),
+            flag(object, "had_snapshot")};
+}
+
+bool is_new(const Upid& task, const Before& before) {
+    if (task.started != before.newest_task) return task.started > before.newest_task;
+    return std::ranges::find(before.tasks, task.text) == before.tasks.end();
+}
+
+/// Whether everything that was to be changed is, in normal form.
+bool has(const GuestConfig& config, const SetConfig& change) {
+    const auto is = [](const auto& wanted, const auto& found) { return !wanted || *wanted == found; };
+    bj::object texts;
+    if (change.description) texts["description"] = *change.description;
+    if (change.tags) texts["tags"] = text::join({change.tags->begin(), change.tags->end()}, ";");
+    const GuestConfig wanted = config_of(texts, Kind::vm);
+    return is(change.name, config.name) && is(change.cpus, config.cpus) &&
+           is(change.memory_mib, config.memory_mib) && is(change.start_on_boot, config.start_on_boot) &&
+           is(change.is_protected, config.is_protected) &&
+           (!change.description || wanted.description == config.description) &&
+           (!change.tags || wanted.tags == config.tags);
+}
+
+bool makes_guest(const Action& action) {
+    return std::holds_alternative<Create>(action) || std::holds_alternative<Restore>(action);
+}
+
+/// The target with the id that a note found for it, where it names none.
+Target meant(const Target& wanted, const GuestId& new_guest) {
+    return {wanted.guest.empty() ? new_guest : wanted.guest, wanted.incarnation};
+}
+
+} // namespace
+
+std::vector<Upid> Proxmox::tasks_of(const Target& target, const Action& action) {
+    std::string subject = target.guest;
+    std::set<Kind> kinds{Kind::vm, Kind::container}; // both, where the guest is gone
+    if (const auto* restore = std::get_if<Restore>(&action)) {
+        kinds = {kind_of_backup(restore->backup)};
+    } else if (const auto* create = std::get_if<Create>(&action)) {
+        kinds = {kind_of_backup(create->source)};
+    } else if (const auto* backup = std::get_if<DeleteBackup>(&action)) {
+        subject += "@" + storage_of(backup->backup);
+    } else if (const auto guest = this->guest(target.guest)) {
+        kinds = {guest->kind};
+    }
+    std::set<std::string_view> types;
+    for (const Kind kind : kinds)
+        for (const std::string_view type : task_types(kind_of(action), kind)) types.insert(type);
+    std::vector<Upid> found;
+    for (const std::string_view type : types)
+        for (Upid& task : node_.own_tasks(type))
+            if (task.subject == subject) found.push_back(std::move(task));
+    std::ranges::stable_sort(found, std::ranges::greater{}, &Upid::started);
+    return found;
+}
+
+std::int64_t Proxmox::newest_backup(const Target& target, const Backup& backup) {
+    // Another hand's backup is none of ours: the notes tell. A list has their first line.
+    const std::string first_line = backup.notes.substr(0, backup.notes.find('\n'));
+    std::int64_t newest = 0;
+    for (const BackupVolume& volume : node_.backups(backup.repository))
+        if (std::to_string(volume.guest) == target.guest && !first_line.empty() && volume.notes == first_line)
+            newest = std::max(newest, volume.made);
+    return newest;
+}
+
+bool Proxmox::has_snapshot(const Guest& guest, const std::string& name) {
+    const auto all = node_.snapshots({guest.kind, guest_number(guest.id)});
+    return std::ranges::find(all, name, &Snapshot::name) != all.end();
+}
+
+Note Proxmox::note(const Target& wanted, const Action& action) {
+    Before before;
+    if (wanted.guest.empty() && makes_guest(action)) before.new_guest = std::to_string(node_.next_id());
+    const Target target = meant(wanted, before.new_guest);
+    for (const Upid& task : tasks_of(target, action)) {
+        if (before.newest_task == 0) before.newest_task = task.started;
+        if (task.started == before.newest_task) before.tasks.push_back(task.text);
+    }
+    if (const auto* backup = std::get_if<Backup>(&action))
+        before.newest_backup = newest_backup(target, *backup);
+    if (const auto* take = std::get_if<TakeSnapshot>(&action))
+        if (const auto guest = this->guest(target.guest))
+            before.had_snapshot = has_snapshot(*guest, take->snapshot);
+    return written(before);
+}
+
+bool Proxmox::is_as_after(const Target& target, const Action& action, const Before& before) {
+    if (const auto* backup = std::get_if<Backup>(&action))
+        return newest_backup(target, *backup) > before.newest_backup;
+    const ActionKind kind = kind_of(action);
+    // A guest under that id may be somebody else's; a list of backups leaves out what the token may not see.
+    if (kind == ActionKind::create || kind == ActionKind::restore || kind == ActionKind::delete_backup)
+        return false;
+    const auto guest = this->guest(target.guest);
+    if (kind == ActionKind::destroy) return !guest;
+    if (!guest || guest->incarnation != target.incarnation) return false;
+    const auto has_snapshot = [&](const std::string& name) { return this->has_snapshot(*guest, name); };
+    switch (kind) {
+    case ActionKind::start:
+    case ActionKind::resume:
+        return guest->power == Power::running;
+    case ActionKind::stop:
+        return guest->power == Power::stopped;
+    case ActionKind::set_config:
+        return has(*guest->config, std::get<SetConfig>(action));
+    case ActionKind::grow:
+        return guest->config->disk_mib == std::get<Grow>(action).disk_mib;
+    case ActionKind::snapshot:
+        return !before.had_snapshot && has_snapshot(std::get<TakeSnapshot>(action).snapshot);
+    case ActionKind::delete_snapshot:
+        return !has_snapshot(std::get<DeleteSnapshot>(action).snapshot);
+    default: // a rollback leaves nothing to see
+        return false;
+    }
+}
+
+GuestId Proxmox::new_guest_in(const Note& note) {
+    return read(note).new_guest;
+}
+
+Trace Proxmox::trace(const Target& wanted, const Action& action, const Note& note) {
+    const Before before = read(note);
+    const Target target = meant(wanted, before.new_guest);
+    Trace trace;
+    trace.guest = target.guest;
+    // One action at a time on one guest: the first of them since is this one.
+    for (const Upid& task : tasks_of(target, action))
+        if (is_new(task, before)) {
+            trace.kind = Trace::Kind::begun;
+            trace.handle = handle_of(task, guest_number(target.guest));
+        }
+    if (trace.kind == Trace::Kind::nothing && is_as_after(target, action, before))
+        trace.kind = Trace::Kind::done;
+    return trace;
+}
+
+} // namespace blockhost::platform::proxmox

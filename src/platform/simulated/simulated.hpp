@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+/// A platform for tests and for trying things out: guests that are a JSON document in a folder. It refuses
+/// what the real ones refuse, and fails on demand.
+
+#include "platform/platform.hpp"
+
+#include <filesystem>
+
+namespace blockhost::platform {
+
+/// `<folder>/platform.json` holds guests and actions; `<folder>/faults.json`, where it is there, what goes
+/// wrong:
+///   {"lose_before": N, "lose_after": N}   the next N actions' answers are lost, before or after they were
+///   taken
+///   {"fail": {"start": "words"}}          every action of that kind fails in the end
+///   {"takes_ms": N}                       how long an action takes
+///   {"unreadable": ["id"], "hidden": true}   guests that cannot be read; a list that may lack some
+///   {"down": true}                        nothing answers
+/// Several processes may use one folder, one call at a time.
+class Simulated final : public Platform {
+  public:
+    explicit Simulated(std::filesystem::path folder) : folder_(std::move(folder)) {}
+
+    Host host() override;
+    std::vector<Lack> preflight() override;
+    Guests guests() override;
+    std::optional<Guest> guest(const GuestId& id) override;
+    Note note(const Target& target, const Action& action) override;
+    void begin(const Permit& permit, const Target& target, const Action& action, const Note& note,
+               const std::function<void(const Handle&)>& accepted) override;
+    Trace trace(const Target& target, const Action& action, const Note& note) override;
+    ActionState look(const Handle& handle) override;
+    void interrupt(const Handle& handle) override;
+
+  private:
+    std::filesystem::path folder_;
+};
+
+} // namespace blockhost::platform

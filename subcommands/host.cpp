@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+/// host: facts of the platform that this host is, and what its features lack.
+
+#include "base/interrupt.hpp"
+#include "base/text/json.hpp"
+#include "base/text/text.hpp"
+#include "base/time.hpp"
+#include "cli/printer.hpp"
+#include "platform/open.hpp"
+#include "platform/proxmox/role.hpp"
+#include "subcommands/platform_verbs.hpp"
+#include "subcommands/verbs.hpp"
+
+#include <boost/json/array.hpp>
+#include <fmt/format.h>
+
+namespace blockhost::subcommands {
+
+std::unique_ptr<platform::Platform> open_platform(const cli::Call& call) {
+    return platform::open_platform(call.paths, call.mock ? Reality::simulated : Reality::real,
+                                   [] { Interruption().check(); });
+}
+
+namespace {
+
+template<class Value>
+boost::json::value or_null(const std::optional<Value>& value) {
+    return value ? boost::json::value(*value) : boost::json::value(nullptr);
+}
+
+void print_json(cli::Printer& printer, const platform::Host& host, const std::vector<platform::Lack>& lacks) {
+    boost::json::array all;
+    for (const auto& lack : lacks)
+        all.push_back(
+            boost::json::object{{"feature", lack.feature}, {"what", lack.what}, {"remedy", lack.remedy}});
+    printer.answer(json::python_line(boost::json::object{
+        {"platform", host.platform},
+        {"name", host.name},
+        {"version", host.version},
+        {"kernel", host.kernel},
+        {"uptime_seconds", or_null(host.uptime_s)},
+        {"clock", or_null(host.clock)},
+        {"cpus", or_null(host.cpus)},
+        {"memory_mib", or_null(host.memory_mib)},
+        {"memory_free_mib", or_null(host.memory_free_mib)},
+        {"load", or_null(host.load)},
+        {"certificate_expiry", or_null(host.certificate_expiry)},
+        {"lacks", std::move(all)},
+    }));
+}
+
+void print_lines(cli::Printer& printer, const platform::Host& host,
+                 const std::vector<platform::Lack>& lacks) {
+    const auto line = [&](std::string_view what, const std::string& text) {
+        if (!text.empty()) printer.answer(fmt::format("{:<13}{}", what, text::printable(text)));
+    };
+    const auto instant = [](std::int64_t seconds) {
+        return format_instant(Instant(std::chrono::seconds(seconds)));
+    };
+    line("platform", host.platform + (host.version.empty() ? "" : " " + host.version));
+    line("name", host.name);
+    line("kernel", host.kernel);
+    if (host.cpus) line("cpus", std::to_string(*host.cpus));
+    if (host.memory_mib)
+        line("memory",
+             std::to_string(*host.memory_mib) + " MiB" +
+                 (host.memory_free_mib ? ", " + std::to_string(*host.memory_free_mib) + " free" : ""));
+    if (host.load) line("load", fmt::format("{:.2f}", *host.load));
+    if (host.certificate_expiry) line("certificate", "valid until " + instant(*host.certificate_expiry));
+    for (const auto& lack : platform::by_cause(lacks))
+        line("lacks", lack.what + ", for " + lack.feature + "; " + lack.remedy);
+}
+
+int run(cli::Call& call) {
+    if (const auto major = call.arguments.text("role")) {
+        call.printer.answer_raw(platform::proxmox::role_commands(static_cast<int>(*text::parse_int(*major))));
+        call.printer.flush_answer();
+        return 0;
+    }
+    const auto platform = open_platform(call);
+    const auto host = platform->host();
+    const auto lacks = platform->preflight();
+    (call.arguments.has("json") ? print_json : print_lines)(call.printer, host, lacks);
+    call.printer.flush_answer();
+    return 0;
+}
+
+constexpr std::string_view details =
+    "The platform is this host's libvirt, or the node of Proxmox VE that agent.json names. What its features "
+    "lack (privileges of the API token, above all) is told before anything is tried. Nothing is changed.\n\n"
+    "--role prints the commands that make role, user and token on a node. Nothing runs them but you.";
+
+} // namespace
+
+cli::Row host_row() {
+    return {
+        .verb = "host",
+        .summary = "tell facts of the platform, and what its features lack",
+        .details = details,
+        .options = {{.name = "json", .help = "print one JSON document"},
+                    {.name = "role",
+                     .kind = cli::Option::Kind::choice,
+                     .value = "MAJOR",
+                     .help = "print the commands that make an API token for that version of Proxmox VE",
+                     .choices = {"8", "9"}}},
+        .output = {.text = "a line for each fact, and one for each thing that lacks",
+                   .json_keys = {"platform", "name", "version", "kernel", "uptime_seconds", "clock", "cpus",
+                                 "memory_mib", "memory_free_mib", "load", "certificate_expiry", "lacks"},
+                   .json_call = "--json"},
+        .examples = {{"", "look"},
+                     {"--json", "for a program"},
+                     {"--role 9", "what to run as root on a node, once"}},
+        .needs = cli::Needs::config,
+        .run = run};
+}
+
+} // namespace blockhost::subcommands

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: MIT
+"""What every platform promises (src/platform/platform.hpp): tests for a fixture `world`.
+
+A world has one guest, `id`, which is off, with 1 processor and 512 MiB; `other` is an id that nothing has; `platform` is the
+program. `lacks` are the kinds of action that this platform does not have: those refuse, and say so.
+"""
+
+import functools
+
+import pytest
+from platform_process import Failed
+
+
+def needs(kind, **action):
+    """For a test of that kind of action: on a platform that lacks it, the refusal is tested instead."""
+    def decorate(test):
+        @functools.wraps(test)
+        def decorated(world):
+            if kind not in world.lacks:
+                return test(world)
+            with pytest.raises(Failed, match=f"no action {kind} yet") as failed:
+                world.platform.begin(world.id, kind, **action)
+            assert failed.value.code == "invalid"
+        return decorated
+    return decorate
+
+
+def power(world):
+    return world.platform.guest(world.id)["power"]
+
+
+def config(world):
+    return world.platform.guest(world.id)["config"]
+
+
+def test_a_guest_is_seen_in_the_list_and_by_itself(world):
+    told = world.platform.do("guests")
+    assert [guest["id"] for guest in told["seen"]] == [str(world.id)] and told["doubt"] == ""
+    guest = world.platform.guest(world.id)
+    assert (guest["kind"], guest["power"], guest["config"]["memory_mib"]) == ("vm", "stopped", 512)
+    assert guest["incarnation"] and guest["digest"]
+    assert world.platform.guest(world.other) is None
+
+
+def test_an_action_is_done_when_its_end_was_seen(world):
+    assert world.platform.carry_out(world.id, "start")["phase"] == "done"
+    assert power(world) == "running"
+    assert world.platform.carry_out(world.id, "stop", patience=0, force=True)["phase"] == "done"
+    assert power(world) == "stopped"
+
+
+@needs("set-config", cpus=2)
+def test_what_is_said_is_changed_and_nothing_else(world):
+    before = config(world)
+    end = world.platform.carry_out(world.id, "set-config", digest=world.platform.guest(world.id)["digest"], cpus=2, description="text\n\n")
+    assert end["phase"] == "done"
+    after = config(world)
+    assert (after["cpus"], after["description"]) == (2, "text")
+    assert {**after, "cpus": 1, "description": ""} == before
+
+
+@needs("set-config", memory_mib=256)
+def test_a_configuration_that_changed_meanwhile_is_not_overwritten(world):
+    digest = world.platform.guest(world.id)["digest"]
+    world.edit(world.id)
+    try:
+        end = world.platform.carry_out(world.id, "set-config", digest=digest, memory_mib=256)
+        assert end["phase"] == "failed" and end["error"]["code"] == "busy"
+    except Failed as failed:
+        assert failed.code == "busy"
+    assert config(world)["memory_mib"] == 333
+
+
+@needs("grow", disk_mib=2048)
+def test_a_disk_grows_and_never_shrinks(world):
+    assert world.platform.carry_out(world.id, "grow", disk_mib=2048)["phase"] == "done"
+    assert config(world)["disk_mib"] == 2048
+    try:
+        assert world.platform.carry_out(world.id, "grow", disk_mib=1024)["phase"] == "failed"
+    except Failed as failed:
+        assert failed.code == "invalid"
+    assert config(world)["disk_mib"] == 2048
+
+
+def test_a_later_guest_of_the_same_id_is_left_alone(world):
+    before = world.platform.guest(world.id)["incarnation"]
+    world.replace(world.id)
+    for kind in {"start", "destroy", "grow"} - world.lacks:
+        with pytest.raises(Failed, match="made anew") as failed:
+            world.platform.begin(world.id, kind, incarnation=before, disk_mib=4096)
+        assert failed.value.code == "wrong_state"
+    with pytest.raises(Failed):
+        world.platform.begin(world.id, "destroy", incarnation="")
+    assert power(world) == "stopped"
+
+
+def test_a_locked_guest_is_told_and_not_changed(world):
+    why = world.lock(world.id)
+    assert world.platform.guest(world.id)["lock"] == why
+    try:
+        end = world.platform.carry_out(world.id, "start")
+        assert end["phase"] == "failed" and end["error"]["code"] == "wrong_state" and why in end["error"]["message"]
+    except Failed as failed:
+        assert failed.code == "wrong_state" and why in failed.message
+    assert power(world) == "stopped"
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before it was done", "after it was done"])
+def test_an_action_whose_answer_got_lost_is_found_again_if_it_was_begun(world, after):
+    wanted = world.platform.wanted(world.id, "start")
+    note = world.platform.do("note", **wanted)
+    world.lose(wanted, note, after)
+    end = world.platform.do("recover", **wanted, note=note, ms=20_000 if after else 300)
+    assert (end["phase"], power(world)) == (("done", "running") if after else ("unknown", "stopped"))
+
+
+def test_a_list_that_may_lack_guests_says_so(world):
+    world.hide()
+    told = world.platform.do("guests")
+    assert told["doubt"] != ""
+
+
+def test_an_action_that_the_platform_forgot_is_unknown_not_failed(world):
+    handle = world.platform.begin(world.id, "start")
+    assert world.platform.do("await", handle=handle)["phase"] == "done"
+    world.vanish(handle)
+    told = world.platform.do("look", handle=handle)
+    assert told["phase"] == "unknown" and told["detail"]
+
+
+def test_a_guest_is_destroyed_only_when_it_is_off(world):
+    world.platform.carry_out(world.id, "start")
+    try:
+        assert world.platform.carry_out(world.id, "destroy")["phase"] == "failed"
+    except Failed as failed:
+        assert failed.code == "wrong_state"
+    world.platform.carry_out(world.id, "stop", patience=0, force=True)
+    assert world.platform.carry_out(world.id, "destroy")["phase"] == "done"
+    assert world.platform.guest(world.id) is None
+
+
+@needs("backup", repository="local")
+def test_a_backup_is_restored_to_a_new_id_alone(world):
+    assert world.platform.carry_out(world.id, "backup", repository="local", notes="before")["phase"] == "done"

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: MIT
+"""agent --selftest on a node: what is good, what is doubtful, what is bad, and that it only looks."""
+
+import json
+
+import pytest
+from node import StandIn, certificates
+from node.access import AGENT_ROLE
+from test_verbs import Host
+
+
+@pytest.fixture()
+def world():
+    """Its clock is right."""
+    with StandIn() as made:
+        made.add_vm(100, name="web", cores=2, memory=512, disks={"scsi0": 4}, running=True)
+        made.add_container(200, network=True)
+        made.access.add_role("whole", {*AGENT_ROLE, "VM.GuestAgent.Audit", "VM.GuestAgent.FileSystemMgmt",
+                                       "VM.GuestAgent.Unrestricted"})
+        yield made
+
+
+@pytest.fixture()
+def host(world, tmp_path):
+    return Host(world, tmp_path, role="whole")
+
+
+def verdicts(host, status):
+    run = host.run("agent", "--selftest=read", "--json")
+    assert run.returncode == status, (run.stdout, run.stderr)
+    told = {}
+    for each in json.loads(run.stdout):
+        assert bool(each["remedy"]) == (each["verdict"] != "good"), each
+        told.setdefault(each["check"], []).append((each["verdict"], each["told"]))
+    return told
+
+
+def test_a_node_in_order_is_good(world, host):
+    told = verdicts(host, 0)
+    assert list(told) == ["platform", "clock", "certificate", "privileges", "guests"]
+    assert {verdict for rows in told.values() for verdict, _ in rows} == {"good"}
+    assert told["guests"] == [("good", "2 of 2 can be read")]
+    assert {method for method, _, _ in world.requests} == {"GET"}
+    lines = host.run("agent", "--selftest").stdout.splitlines()
+    assert lines[0].startswith("good      platform     proxmox 9.") and len(lines) == 5
+
+
+@pytest.mark.parametrize("seconds, verdict, status", [(30, "doubtful", 0), (-30, "doubtful", 0), (3600, "bad", 1)])
+def test_clocks_that_are_apart(world, host, seconds, verdict, status):
+    world.knobs.wrong_clock(seconds)
+    [(told, words)] = verdicts(host, status)["clock"]
+    assert told == verdict and ("ahead of" if seconds > 0 else "behind") in words
+
+
+def test_a_certificate_that_ends_soon(world, host):
+    world.knobs.renew_certificate(days=9)
+    world.knobs.reload_certificate()
+    host.configure(pins=["sha256:" + world.fingerprint.replace("SHA256:", "")])
+    [(told, words)] = verdicts(host, 0)["certificate"]
+    assert told == "doubtful" and words in ("is valid for 8 days more", "is valid for 9 days more")
+
+
+def test_what_the_role_lacks_is_doubtful_and_a_guest_that_cannot_be_read_is_bad(world, host):
+    world.access.add_role("power", {"VM.PowerMgmt"})
+    world.knobs.grant("agent@pve!main", "power", "/vms/100")
+    told = verdicts(host, 0)
+    assert any("VM.Audit on /vms/100" in words for _, words in told["privileges"])
+    assert [verdict for verdict, _ in told["guests"]] == ["doubtful", "good"]
+    world.knobs.next("status", "/qemu", status=500, reason="got timeout", times=9, method="GET")
+    assert [verdict for verdict, _ in verdicts(host, 1)["guests"]] == ["bad"]
+
+
+def test_a_node_that_does_not_answer_is_bad_everywhere(world, host):
+    world.close()
+    told = verdicts(host, 1)
+    assert {verdict for rows in told.values() for verdict, _ in rows} == {"bad"}
+    assert list(told) == ["platform", "privileges", "guests"]
+
+
+def test_the_part_is_named_behind_an_equals_sign_alone(host):
+    for words, status in ((["--selftest=nothing"], 3), (["--selftest", "read"], 2), ([], 2), (["--selftest="], 3)):
+        run = host.run("agent", *words)
+        assert run.returncode == status and run.stdout == "", (words, run.stderr)
+
+
+def test_a_certificate_that_an_authority_signed_is_looked_at_too(world, host, tmp_path):
+    [node] = world.nodes.values()
+    authority = tmp_path / "ca.pem"
+    authority.write_text(node.certificates.ca.text)
+    world.knobs.renew_certificate(days=9)
+    world.knobs.reload_certificate()
+    host.configure(pins=None, ca_file=str(authority))
+    [(told, words)] = verdicts(host, 0)["certificate"]
+    assert told == "doubtful" and words in ("is valid for 8 days more", "is valid for 9 days more")
+    authority.write_text(certificates.authority("ec", 1)[0])
+    assert verdicts(host, 1)["platform"][0][0] == "bad"

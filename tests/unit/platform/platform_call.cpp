@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: MIT
+// A platform, for tests/platform and tests/pve: commands are lines of JSON on stdin, each answered by one
+// on stdout.
+#include "base/interrupt.hpp"
+#include "base/text/json.hpp"
+#include "guest/identity.hpp"
+#include "platform/libvirt/libvirt.hpp"
+#include "platform/proxmox/agent_line.hpp"
+#include "platform/proxmox/proxmox.hpp"
+#include "platform/simulated/simulated.hpp"
+#include "tests/unit/platform/permit_for_tests.hpp"
+
+#include <boost/json/array.hpp>
+#include <cstdio>
+#include <iostream>
+#include <memory>
+#include <thread>
+
+using namespace blockhost;
+using namespace blockhost::platform;
+namespace bj = boost::json;
+
+namespace {
+
+std::string text(const bj::object& object, const char* key, std::string_view otherwise = "") {
+    return json::string_or(object, key, otherwise);
+}
+
+std::int64_t number(const bj::object& object, const char* key, std::int64_t otherwise = 0) {
+    return proxmox::number(object, key).value_or(otherwise);
+}
+
+proxmox::Settings settings_of(const bj::object& told) {
+    proxmox::Settings settings;
+    settings.access.origin = text(told, "origin");
+    settings.access.token_file = text(told, "token_file");
+    settings.access.trust.ca_file = text(told, "ca_file");
+    settings.access.patience = std::chrono::milliseconds(number(told, "patience_ms", 10'000));
+    settings.node = text(told, "node", "pve1");
+    settings.lock_patience = std::chrono::milliseconds(number(told, "lock_patience_ms"));
+    settings.backup_storage = text(told, "storage", "local");
+    settings.disk_storage = text(told, "disk_storage", settings.backup_storage);
+    if (const auto* pins = told.if_contains("pins"))
+        for (const auto& pin : pins->as_array())
+            settings.access.trust.pins.push_back(*http::parse_pin(pin.as_string()));
+    return settings;
+}
+
+proxmox::Parameters parameters_of(const bj::object& command) {
+    proxmox::Parameters parameters;
+    if (const auto* given = command.if_contains("parameters"))
+        for (const auto& [key, value] : given->as_object()) {
+            const bj::array several = value.is_array() ? value.get_array() : bj::array{value};
+            for (const auto& each : several) parameters.emplace_back(key, proxmox::scalar(each).value_or(""));
+        }
+    return parameters;
+}
+
+std::set<std::string> tags_of(const bj::value& list) {
+    std::set<std::string> tags;
+    for (const auto& tag : list.as_array()) tags.emplace(tag.as_string());
+    return tags;
+}
+
+Action action_of(const bj::object& told) {
+    switch (*action_kind(text(told, "kind"))) {
+    case ActionKind::start:
+        return Start{};
+    case ActionKind::stop:
+        return Stop{std::chrono::seconds(number(told, "patience", 180)), proxmox::flag(told, "force")};
+    case ActionKind::resume:
+        return Resume{};
+    case ActionKind::set_config: {
+        SetConfig change;
+        change.digest = text(told, "digest");
+        if (told.contains("name")) change.name = text(told, "name");
+        if (told.contains("description")) change.description = text(told, "description");
+        if (told.contains("cpus")) change.cpus = static_cast<int>(number(told, "cpus"));
+        if (told.contains("memory_mib")) change.memory_mib = number(told, "memory_mib");
+        if (told.contains("tags")) change.tags = tags_of(told.at("tags"));
+        if (told.contains("start_on_boot")) change.start_on_boot = proxmox::flag(told, "start_on_boot");
+        if (told.contains("is_protected")) change.is_protected = proxmox::flag(told, "is_protected");
+        return change;
+    }
+    case ActionKind::grow:
+        return Grow{number(told, "disk_mib")};
+    case ActionKind::create: {
+        bj::object config = told;
+        config.erase("kind");
+        config.erase("source");
+        return Create{text(told, "source"), proxmox::config_of(config, Kind::vm)};
+    }
+    case ActionKind::snapshot:
+        return TakeSnapshot{text(told, "snapshot"), text(told, "description")};
+    case ActionKind::rollback:
+        return RollBack{text(told, "snapshot")};
+    case ActionKind::delete_snapshot:
+        return DeleteSnapshot{text(told, "snapshot")};
+    case ActionKind::backup:
+        return Backup{text(told, "repository", "local"), text(told, "notes"),
+                      proxmox::flag(told, "is_protected")};
+    case ActionKind::restore:
+        return Restore{text(told, "backup")};
+    case ActionKind::delete_backup:
+        return DeleteBackup{text(told, "backup")};
+    case ActionKind::destroy:
+        break;
+    }
+    return Destroy{};
+}
+
+bj::value shown(const std::optional<GuestConfig>& config) {
+    if (!config) return nullptr;
+    bj::object out{{"name", config->name},
+                   {"description", config->description},
+                   {"start_on_boot", config->start_on_boot},
+                   {"is_protected", config->is_protected},
+                   {"tags", bj::array(config->tags.begin(), config->tags.end())}};
+    if (config->cpus) out["cpus"] = *config->cpus;
+    if (config->memory_mib) out["memory_mib"] = *config->memory_mib;
+    if (config->disk_mib) out["disk_mib"] = *config->disk_mib;
+    bj::object details;
+    for (const auto& [key, value] : config->details) details[key] = value;
+    out["details"] = details;
+    return out;
+}
+
+bj::object shown(const Guest& guest) {
+    return {{"id", guest.id},
+            {"kind", to_string(guest.kind)},
+            {"power", to_string(guest.power)},
+            {"name", guest.name},
+            {"incarnation", guest.incarnation},
+            {"config", shown(guest.config)},
+            {"running", shown(guest.running)},
+            {"digest", guest.digest},
+            {"lock", guest.lock}};
+}
+
+bj::object shown(const Error& error) {
+    return {{"code", row_of(error.code()).name}, {"message", error.message()}, {"hint", error.hint()}};
+}
+
+bj::object shown(const proxmox::Refusal& refusal) {
+    constexpr std::string_view kinds[] = {
+        "unauthenticated", "forbidden",   "root_only",    "invalid", "unknown_call", "no_guest",
+        "no_node",         "exists",      "busy",         "locked",  "changed",      "wrong_state",
+        "no_agent",        "no_reaction", "not_executed", "unknown", "unreadable",   "other"};
+    bj::object parameters;
+    for (const auto& [name, what] : refusal.parameters) parameters[name] = what;
+    return {{"kind", kinds[static_cast<std::size_t>(refusal.kind)]},
+            {"words", refusal.words},
+            {"path", refusal.path},
+            {"privileges", refusal.privileges},
+            {"lock", refusal.lock},
+            {"parameters", parameters}};
+}
+
+bj::object shown(const proxmox::ReadConfig& read, Kind kind) {
+    return {{"config", shown(proxmox::config_of(read.told, kind))},
+            {"incarnation", proxmox::incarnation_of(read.told, kind)},
+            {"digest", read.digest},
+            {"lock", read.lock}};
+}
+
+bj::object shown(const ActionState& state) {
+    constexpr std::string_view phases[] = {"waiting", "running", "done", "failed", "unknown"};
+    bj::object out{{"phase", phases[static_cast<std::size_t>(state.phase)]},
+                   {"detail", state.detail},
+                   {"warnings", bj::array(state.warnings.begin(), state.warnings.end())},
+                   {"guest", state.guest}};
+    if (state.error) out["error"] = shown(*state.error);
+    return out;
+}
+
+void pause(std::chrono::milliseconds span) {
+    std::this_thread::sleep_for(span);
+}
+
+proxmox::Client& client_of(Platform& platform) {
+    auto* node = dynamic_cast<proxmox::Proxmox*>(&platform);
+    if (node == nullptr) throw Error(Code::usage, "only a node of Proxmox VE has calls");
+    return node->client();
+}
+
+Kind kind_in(const bj::object& command) {
+    return text(command, "kind") == "container" ? Kind::container : Kind::vm;
+}
+
+/// One call of a node, and what was read from its answer; nothing for other wishes.
+std::optional<bj::value> call(proxmox::Node node, const std::string& wish, const bj::object& command) {
+    const proxmox::GuestRef guest{kind_in(command), static_cast<int>(number(command, "guest"))};
+    if (wish == "config") return shown(node.config(guest), guest.kind);
+    if (wish == "running-config") return shown(node.running_config(guest), guest.kind);
+    if (wish == "power") return bj::value(to_string(node.power(guest)));
+    if (wish == "next-id") return bj::value(node.next_id());
+    if (wish == "take-snapshot")
+        return bj::value(
+            node.take_snapshot(guest, text(command, "snapshot"), text(command, "description")).text);
+    if (wish == "back-up")
+        return bj::value(node.back_up(guest, {text(command, "storage", "local"), text(command, "notes"),
+                                              proxmox::flag(command, "is_protected")})
+                             .text);
+    if (wish == "renew-identity") {
+        guest::renew_identity(proxmox::agent_line(node.client(), "pve1", guest), std::chrono::seconds(20));
+        return bj::value(nullptr);
+    }
+    if (wish == "delete-backup") return bj::value(node.delete_backup(text(command, "volume")).text);
+    if (wish == "destroy") return bj::value(node.destroy(guest).text);
+    if (wish == "protect") {
+        node.protect(text(command, "volume"), proxmox::flag(command, "is_protected"));
+        return bj::value(nullptr);
+    }
+    bj::array rows;
+    if (wish == "snapshots")
+        for (const auto& each : node.snapshots(guest))
+            rows.push_back(bj::object{{"name", each.name},
+                                      {"description", each.description},
+                                      {"parent", each.parent},
+                                      {"taken", each.taken.value_or(0)}});
+    else if (wish == "backups")
+        for (const auto& each : node.backups(text(command, "storage", "local")))
+            rows.push_back(
+                bj::object{{"id", each.id},
+                           {"made", each.made},
+                           {"size", each.size},
+                           {"guest", each.guest},
+                           {"notes", each.notes},
+                           {"is_protected", each.is_protected},
+                           {"verified", each.verified ? bj::value(*each.verified) : bj::value(nullptr)}});
+    else
+        return std::nullopt;
+    return rows;
+}
+
+bj::value carry_out(Platform& platform, const bj::object& command) {
+    const std::string wish = text(command, "do");
+    if (wish == "read") {
+        const proxmox::ReadConfig told{command.at("told").as_object(), "", ""};
+        return shown(told, kind_in(command));
+    }
+    if (wish == "same") {
+        const Kind kind = kind_in(command);
+        return proxmox::config_of(command.at("one").as_object(), kind) ==
+               proxmox::config_of(command.at("other").as_object(), kind);
+    }
+    if (wish == "get") return client_of(platform).get(text(command, "path"), parameters_of(command));
+    if (wish == "change") {
+        static std::string method;
+        method = text(command, "method");
+        return client_of(platform).change(method.c_str(), text(command, "path"), parameters_of(command));
+    }
+    if (wish == "host") {
+        const Host host = platform.host();
+        return bj::object{{"platform", host.platform},
+                          {"name", host.name},
+                          {"version", host.version},
+                          {"kernel", host.kernel},
+                          {"clock", host.clock.value_or(-1)},
+                          {"memory_mib", host.memory_mib.value_or(0)},
+                          {"memory_free_mib", host.memory_free_mib.value_or(0)},
+                          {"uptime_s", host.uptime_s.value_or(0)},
+                          {"load", host.load.value_or(-1)},
+                          {"cpus", host.cpus.value_or(0)},
+                          {"certificate_expiry", host.certificate_expiry.value_or(0)}};
+    }
+    if (wish == "preflight") {
+        bj::array lacks;
+        for (const Lack& lack : platform.preflight())
+            lacks.push_back(
+                bj::object{{"feature", lack.feature}, {"what", lack.what}, {"remedy", lack.remedy}});
+        return lacks;
+    }
+    if (wish == "role_commands")
+        return bj::value(proxmox::role_commands(static_cast<int>(number(command, "major"))));
+    if (wish == "guests") {
+        const Guests guests = platform.guests();
+        bj::array seen;
+        for (const Guest& guest : guests.seen) seen.push_back(shown(guest));
+        return bj::object{{"seen", seen}, {"doubt", guests.doubt}};
+    }
+    if (wish == "guest") {
+        const auto guest = platform.guest(text(command, "guest"));
+        return guest ? bj::value(shown(*guest)) : bj::value(nullptr);
+    }
+    if (wish == "begin") {
+        const Target target{text(command, "guest"), text(command, "incarnation")};
+        const Action action = action_of(command.at("action").as_object());
+        Handle handle;
+        platform.begin(PermitForTests::make(target, kind_of(action)), target, action, text(command, "note"),
+                       [&](const Handle& told) { handle = told; });
+        return bj::value(handle);
+    }
+    if (wish == "note")
+        return bj::value(platform.note({text(command, "guest"), text(command, "incarnation")},
+                                       action_of(command.at("action").as_object())));
+    if (wish == "recover")
+        return shown(recover_end(
+            platform, {text(command, "guest"), text(command, "incarnation")},
+            action_of(command.at("action").as_object()), text(command, "note"),
+            Deadline::in(std::chrono::milliseconds(number(command, "ms", 20'000))), [](const Handle&) {},
+            pause));
+    if (wish == "look") return shown(platform.look(text(command, "handle")));
+    if (wish == "await")
+        return shown(await_end(platform, text(command, "handle"),
+                               Deadline::in(std::chrono::milliseconds(number(command, "ms", 20'000))),
+                               pause));
+    if (wish == "interrupt") {
+        platform.interrupt(text(command, "handle"));
+        return nullptr;
+    }
+    if (auto answer = call({client_of(platform), text(command, "node", "pve1")}, wish, command))
+        return std::move(*answer);
+    throw Error(Code::usage, "no such command: " + wish);
+}
+
+bj::object answered(Platform& platform, const bj::object& command) {
+    try {
+        return {{"answer", carry_out(platform, command)}};
+    } catch (const proxmox::AnswerLost& lost) {
+        bj::object error = shown(static_cast<const Error&>(lost));
+        error["lost"] = true;
+        return {{"error", error}};
+    } catch (const proxmox::Refused& refused) {
+        bj::object error = shown(static_cast<const Error&>(refused));
+        error["refusal"] = shown(refused.refusal());
+        return {{"error", error}};
+    } catch (const Error& error) {
+        return {{"error", shown(error)}};
+    }
+}
+
+std::unique_ptr<Platform> opened(const bj::object& settings) {
+    if (text(settings, "platform", "proxmox") == "simulated")
+        return std::make_unique<Simulated>(std::filesystem::path(text(settings, "folder")));
+    if (text(settings, "platform") == "libvirt")
+        return std::make_unique<Libvirt>(paths_from_environment(), Reality::real);
+    if (text(settings, "platform") == "mock")
+        return std::make_unique<Libvirt>(
+            mock_paths(paths_from_environment(), std::filesystem::current_path()), Reality::simulated);
+    return std::make_unique<proxmox::Proxmox>(settings_of(settings), [] { Interruption().check(); });
+}
+
+} // namespace
+
+int main() {
+    install_signal_notes();
+    std::string line;
+    std::getline(std::cin, line);
+    std::unique_ptr<Platform> platform;
+    try {
+        const bj::value settings = json::parse(line, "settings");
+        platform = opened(settings.as_object());
+    } catch (const Error& error) {
+        std::puts(json::python_line(bj::object{{"error", shown(error)}}).c_str());
+        return 1;
+    }
+    while (std::getline(std::cin, line)) {
+        std::puts(json::python_line(answered(*platform, json::parse(line, "command").as_object())).c_str());
+        std::fflush(stdout);
+    }
+}
