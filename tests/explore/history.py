@@ -23,15 +23,18 @@ from simulated import WALLET, Mock, ago  # noqa: E402
 NAMES = ("a", "b", "c")
 OF_A_SEED = 50
 """Histories."""
+EXTENSION = 5
+"""Days that an extend gives. No history is long enough to make up so for what `age` takes."""
 
 
 @dataclasses.dataclass(frozen=True)
 class State:
-    """One VM: what its record says, its domain, whether its time is up, and whether its grace is over. `pressed`: its
-    power button was, by one that did not live to see it go off; it may at any time."""
+    """One VM: what its record says, its domain, whether its time is up, for longer than an extend gives, and whether its grace
+    is over. `pressed`: its power button was, by one that did not live to see it go off; it may at any time."""
     record: str = "none"      # none, active, suspended, destroyed
     domain: str = "none"      # none, running, off
     expired: bool = False
+    long_expired: bool = False
     overdue: bool = False
     pressed: bool = dataclasses.field(default=False, compare=False)
 
@@ -57,12 +60,14 @@ def after(verb, state):
             return True, dataclasses.replace(state, domain="off")
         return unchanged if state.live or verb == "kill" else refused
     if verb == "extend":
+        if state.long_expired:
+            return unchanged
         return (True, dataclasses.replace(state, expired=False, overdue=False)) if state.live else refused
     if verb == "resume":
         return (True, State("active", "running")) if state.record == "suspended" else refused
     if verb == "gc":
         if state.record == "active" and state.expired:
-            return True, State("suspended", "off", True)
+            return True, dataclasses.replace(state, record="suspended", domain="off")
         return (True, GONE) if state.record == "suspended" and state.overdue else unchanged
     return unchanged  # recover, list
 
@@ -97,7 +102,7 @@ def words(verb, name):
     if verb == "create":
         return ("create", name, "--owner-wallet", WALLET, "--apply", "--memory", "128", "--disk", "4")
     if verb == "extend":
-        return ("extend", name, "--days", "5")
+        return ("extend", name, "--days", str(EXTENSION))
     if verb == "gc":
         return ("gc", "--execute", "--jobs", "1")
     if verb == "recover":
@@ -157,7 +162,7 @@ def seen(world, name):
     status = record["status"]
     if status == "destroyed":
         return State(status, domain)
-    return State(status, domain, record["expires_at"] < ago(0),
+    return State(status, domain, record["expires_at"] < ago(0), record["expires_at"] < ago(EXTENSION),
                  status == "suspended" and record["suspended_at"] < ago(8) and record["expires_at"] < ago(0))
 
 
