@@ -2,6 +2,7 @@
 """Bad days of libvirtd: stopped, dead, back again. It is a libvirtd of our own, in namespaces of its own."""
 
 import concurrent.futures
+import contextlib
 import json
 import signal
 import time
@@ -64,6 +65,32 @@ def each_verb_refuses(machine, seconds, words):
     assert state_of(machine) == before
 
 
+EBTABLES = """#!/bin/bash
+left=$(cat {left})
+if [[ " $* " == *" -A libvirt-J-"* ]] && [ "$left" -gt 0 ]; then
+    echo $((left - 1)) >{left}
+    echo "ebtables v1.8.9 (nf_tables):  RULE_DELETE failed (No such file or directory): rule in chain libvirt-J-vnet0" >&2
+    exit 4
+fi
+exec -a "${{0##*/}}" {real} "$@"
+"""
+
+
+@contextlib.contextmanager
+def colliding_ebtables(daemon, machine, times):
+    """What ebtables over nftables does while another program changes the host's rules, so many times. Yields how many are left."""
+    left, wrapper, real = (machine.root / name for name in ("left", "ebtables", "real-ebtables"))
+    left.write_text(str(times))
+    daemon.run("cp", "-L", "/usr/sbin/ebtables", real)
+    wrapper.write_text(EBTABLES.format(left=left, real=real))
+    wrapper.chmod(0o755)
+    daemon.run("mount", "--bind", wrapper, "/usr/sbin/ebtables")
+    try:
+        yield lambda: int(left.read_text())
+    finally:
+        daemon.run("umount", "/usr/sbin/ebtables")
+
+
 def test_a_stopped_daemon_is_given_up_by_every_verb_within_ten_seconds(daemon, machine):
     daemon.send(signal.SIGSTOP)
     try:
@@ -81,6 +108,23 @@ def test_a_dead_daemon_is_said_at_once_and_nothing_is_concluded(daemon, machine)
     finally:
         daemon.restart()
     wait_until("the restarted daemon", 20, lambda: machine.run("status", "bad-days").stdout == "active\n")
+
+
+def test_a_start_outlives_another_programs_changes_of_the_hosts_rules(daemon, machine):
+    machine.run("kill", "bad-days")
+    with colliding_ebtables(daemon, machine, 3) as left:
+        run = machine.run("start", "bad-days")
+        assert (run.returncode, left()) == (0, 0), run.stderr
+    assert machine.run("status", "bad-days").stdout == "active\n"
+
+
+def test_rules_that_cannot_be_made_refuse_a_start_in_libvirts_words(daemon, machine):
+    machine.run("kill", "bad-days")
+    with colliding_ebtables(daemon, machine, 1000):
+        run = machine.run("start", "bad-days")
+        assert run.returncode == 1 and "Failed to apply firewall rules" in run.stderr, run.stderr
+        assert machine.run("status", "bad-days").stdout == "suspended\n"
+    assert machine.run("start", "bad-days").returncode == 0
 
 
 def test_a_create_whose_daemon_dies_is_undone_later(daemon, machine):

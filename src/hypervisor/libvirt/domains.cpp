@@ -3,10 +3,10 @@
 
 #include "hypervisor/libvirt/domains.hpp"
 
-#include "hypervisor/xml/domain.hpp"
-
+#include "base/patience.hpp"
 #include "hypervisor/libvirt/errors.hpp"
 #include "hypervisor/libvirt/handles.hpp"
+#include "hypervisor/xml/domain.hpp"
 
 #include <algorithm>
 #include <array>
@@ -52,6 +52,20 @@ void settle(PowerState wished, PowerState needed, virConnectPtr connection, cons
     if (why.libvirt_code == VIR_ERR_OPERATION_FAILED && why.failure.code == Code::hypervisor)
         why.failure.code = Code::exists;
     throw why;
+}
+
+/// Makes a libvirt call that writes a VM's filter rules, again while that fails; the last error is the last
+/// call's. ebtables over nftables (1.8.9) cannot append to a chain with a policy while another program
+/// changes any rule of the host, and libvirt takes back what it wrote. `call` tells whether it went well.
+template<class Call>
+bool write_rules(const Call& call) {
+    constexpr int most = 5;
+    constexpr std::chrono::milliseconds pause(200);
+    for (int calls = 1; !call(); ++calls) {
+        if (last_domain() != VIR_FROM_FIREWALL || calls == most) return false;
+        pause_for(pause);
+    }
+    return true;
 }
 
 /// Of all domains, those that the flags ask for.
@@ -221,7 +235,7 @@ void redefine(virConnectPtr connection, const std::string& name) {
 
 void start(virConnectPtr connection, const std::string& name) {
     auto domain = must_find(connection, name);
-    if (virDomainCreate(domain.get()) == 0) return;
+    if (write_rules([&] { return virDomainCreate(domain.get()) == 0; })) return;
     settle(PowerState::running, PowerState::off, connection, name, domain.get(),
            last_failure(connection, "start " + name));
 }
@@ -285,7 +299,7 @@ void set_interface(virConnectPtr connection, const std::string& name, const std:
     require_side(domain.get(), name, which);
     const unsigned scope =
         which == TuningOf::running ? VIR_DOMAIN_DEVICE_MODIFY_LIVE : VIR_DOMAIN_DEVICE_MODIFY_CONFIG;
-    if (virDomainUpdateDeviceFlags(domain.get(), xml.c_str(), scope) < 0)
+    if (!write_rules([&] { return virDomainUpdateDeviceFlags(domain.get(), xml.c_str(), scope) == 0; }))
         throw last_failure(connection, "change the network interface of " + name);
 }
 
@@ -294,7 +308,7 @@ void bind_filter(virConnectPtr connection, const std::string& name, const std::s
     const Binding there(virNWFilterBindingLookupByPortDev(connection, tap.c_str()));
     if (there && virNWFilterBindingDelete(there.get()) < 0)
         throw last_failure(connection, "take the old network filter from " + name);
-    if (!Binding(virNWFilterBindingCreateXML(connection, xml.c_str(), 0)))
+    if (!write_rules([&] { return !!Binding(virNWFilterBindingCreateXML(connection, xml.c_str(), 0)); }))
         throw last_failure(connection, "bind the network filter of " + name);
 }
 
@@ -308,7 +322,7 @@ void set_metadata(virConnectPtr connection, const std::string& name, const std::
 }
 
 void ensure_filter(virConnectPtr connection, const std::string& name, const std::string& xml) {
-    if (Filter(virNWFilterDefineXML(connection, xml.c_str()))) return;
+    if (write_rules([&] { return !!Filter(virNWFilterDefineXML(connection, xml.c_str())); })) return;
     throw_as_exists_if_refused(last_failure(connection, "define network filter " + name));
 }
 
