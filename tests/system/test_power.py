@@ -27,8 +27,6 @@ def vm(whole_module):
         (machine.root / "definition.xml").write_text(machine.virsh("dumpxml", "--inactive", NAME))
         (machine.root / "record.json").write_text(json.dumps(machine.registry()))
     yield machine
-    for folder in ("suspended", "kept-off"):
-        (machine.state / folder / NAME).unlink(missing_ok=True)
     put(machine, "active", "running")
 
 
@@ -68,6 +66,8 @@ def domain(machine, kind, change=lambda xml: xml):
 
 
 def put(machine, status, kind, **more):
+    for folder in ("suspended", "kept-off"):  # left by the state before; the host's own start veto may read them
+        (machine.state / folder / NAME).unlink(missing_ok=True)
     record(machine, status)
     domain(machine, kind, **more)
 
