@@ -28,6 +28,12 @@ boost::json::value or_null(const std::optional<Value>& value) {
     return value ? boost::json::value(*value) : boost::json::value(nullptr);
 }
 
+boost::json::value as_json(const std::optional<platform::NextCertificate>& next) {
+    if (!next) return nullptr;
+    return boost::json::object{
+        {"fingerprint", next->fingerprint}, {"expiry", next->expiry}, {"pinned", or_null(next->is_pinned)}};
+}
+
 void print_json(cli::Printer& printer, const platform::Host& host, const std::vector<platform::Lack>& lacks) {
     boost::json::array all;
     for (const auto& lack : lacks)
@@ -45,6 +51,7 @@ void print_json(cli::Printer& printer, const platform::Host& host, const std::ve
         {"memory_free_mib", or_null(host.memory_free_mib)},
         {"load", or_null(host.load)},
         {"certificate_expiry", or_null(host.certificate_expiry)},
+        {"next_certificate", as_json(host.next_certificate)},
         {"lacks", std::move(all)},
     }));
 }
@@ -67,6 +74,11 @@ void print_lines(cli::Printer& printer, const platform::Host& host,
                  (host.memory_free_mib ? ", " + std::to_string(*host.memory_free_mib) + " free" : ""));
     if (host.load) line("load", fmt::format("{:.2f}", *host.load));
     if (host.certificate_expiry) line("certificate", "valid until " + instant(*host.certificate_expiry));
+    if (const auto& next = host.next_certificate) {
+        const bool is_stranger = next->is_pinned == false;
+        line("certificate", "the next: " + next->fingerprint + ", valid until " + instant(next->expiry) +
+                                (is_stranger ? "; no pin fits it: add it to those in agent.json" : ""));
+    }
     for (const auto& lack : platform::by_cause(lacks))
         line("lacks", lack.what + ", for " + lack.feature + "; " + lack.remedy);
 }
@@ -93,25 +105,25 @@ constexpr std::string_view details =
 } // namespace
 
 cli::Row host_row() {
-    return {
-        .verb = "host",
-        .summary = "tell facts of the platform, and what its features lack",
-        .details = details,
-        .options = {{.name = "json", .help = "print one JSON document"},
-                    {.name = "role",
-                     .kind = cli::Option::Kind::choice,
-                     .value = "MAJOR",
-                     .help = "print the commands that make an API token for that version of Proxmox VE",
-                     .choices = {"8", "9"}}},
-        .output = {.text = "a line for each fact, and one for each thing that lacks",
-                   .json_keys = {"platform", "name", "version", "kernel", "uptime_seconds", "clock", "cpus",
-                                 "memory_mib", "memory_free_mib", "load", "certificate_expiry", "lacks"},
-                   .json_call = "--json"},
-        .examples = {{"", "look"},
-                     {"--json", "for a program"},
-                     {"--role 9", "what to run as root on a node, once"}},
-        .needs = cli::Needs::config,
-        .run = run};
+    return {.verb = "host",
+            .summary = "tell facts of the platform, and what its features lack",
+            .details = details,
+            .options = {{.name = "json", .help = "print one JSON document"},
+                        {.name = "role",
+                         .kind = cli::Option::Kind::choice,
+                         .value = "MAJOR",
+                         .help = "print the commands that make an API token for that version of Proxmox VE",
+                         .choices = {"8", "9"}}},
+            .output = {.text = "a line for each fact, and one for each thing that lacks",
+                       .json_keys = {"platform", "name", "version", "kernel", "uptime_seconds", "clock",
+                                     "cpus", "memory_mib", "memory_free_mib", "load", "certificate_expiry",
+                                     "next_certificate", "lacks"},
+                       .json_call = "--json"},
+            .examples = {{"", "look"},
+                         {"--json", "for a program"},
+                         {"--role 9", "what to run as root on a node, once"}},
+            .needs = cli::Needs::config,
+            .run = run};
 }
 
 } // namespace blockhost::subcommands

@@ -64,6 +64,7 @@ class Selftest {
                 (host.name.empty() ? "" : " on " + host.name));
         if (host.clock) clock(apart(*host.clock, asked, seconds_now()));
         if (host.certificate_expiry) certificate(*host.certificate_expiry - asked);
+        if (host.next_certificate) next_certificate(*host.next_certificate);
     }
 
     void clock(std::int64_t ahead) {
@@ -82,6 +83,13 @@ class Selftest {
         const std::string told = fmt::format("is valid for {} days more", left / day_s);
         if (left > certificate_doubtful_s) return add("certificate", Verdict::good, told);
         add("certificate", Verdict::doubtful, told, "renew it, and pin the next one before that");
+    }
+
+    void next_certificate(const platform::NextCertificate& next) {
+        const std::string told = next.fingerprint + " follows";
+        if (next.is_pinned != false) return add("next certificate", Verdict::good, told);
+        add("next certificate", Verdict::doubtful, told + ", and no pin fits it",
+            "add it to the pins in agent.json, before the node's pveproxy is started anew");
     }
 
     void privileges() {

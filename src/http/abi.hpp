@@ -74,4 +74,8 @@ using blockhost_http_attempt_function = void(const blockhost_http_request* reque
 using blockhost_http_open_function = blockhost_http_session*();
 /// Closes the session's connections.
 using blockhost_http_close_function = void(blockhost_http_session* session);
+
+/// Reads the first certificate of a text in PEM. Returns other than 0 where there is none.
+using blockhost_http_read_function = int(const char* pem, std::size_t size,
+                                         blockhost_http_certificate* certificate);
 }

@@ -45,14 +45,19 @@ int on_tick(void* context, int connected) {
     return guarded(context, [&](Receiver& receiver) { return receiver.on_tick(connected != 0); });
 }
 
+Certificate certificate_of(const blockhost_http_certificate& raw) {
+    Certificate certificate;
+    std::ranges::copy(raw.leaf, certificate.leaf.begin());
+    std::ranges::copy(raw.key, certificate.key.begin());
+    certificate.not_before = raw.not_before;
+    certificate.not_after = raw.not_after;
+    return certificate;
+}
+
 int on_certificate(void* context, const blockhost_http_certificate* raw) noexcept {
     auto* callee = static_cast<Callee*>(context);
     try {
-        Certificate certificate;
-        std::ranges::copy(raw->leaf, certificate.leaf.begin());
-        std::ranges::copy(raw->key, certificate.key.begin());
-        certificate.not_before = raw->not_before;
-        certificate.not_after = raw->not_after;
+        const Certificate certificate = certificate_of(*raw);
         if (callee->request.accepts) return callee->request.accepts(certificate) ? 0 : 1;
         callee->request.sees(certificate);
         return 0;
@@ -88,6 +93,14 @@ std::optional<Failed> failure_of(const blockhost_http_outcome& raw) {
 }
 
 } // namespace
+
+std::optional<Certificate> read_certificate(std::string_view pem) {
+    auto* read =
+        reinterpret_cast<blockhost_http_read_function*>(load_symbol("http.so", "blockhost_http_read"));
+    blockhost_http_certificate raw{};
+    if (read(pem.data(), pem.size(), &raw) != 0) return std::nullopt;
+    return certificate_of(raw);
+}
 
 Connections::Connections() : session_(nullptr, close_session) {
     auto* open =

@@ -40,6 +40,9 @@ struct Certificate {
     bool operator==(const Certificate&) const = default;
 };
 
+/// The first certificate of a text in PEM; nothing where there is none.
+std::optional<Certificate> read_certificate(std::string_view pem);
+
 /// Connections that are kept between requests. One thread at a time.
 class Connections {
   public:

@@ -6,8 +6,11 @@
 #include <cstring>
 #include <ctime>
 #include <curl/curl.h>
+#include <limits>
 #include <memory>
 #include <new>
+#include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
@@ -32,6 +35,8 @@ using Multi = std::unique_ptr<CURLM, Finish<curl_multi_cleanup>>;
 using Url = std::unique_ptr<CURLU, Finish<curl_url_cleanup>>;
 using List = std::unique_ptr<curl_slist, Finish<curl_slist_free_all>>;
 using Text = std::unique_ptr<char, Finish<curl_free>>;
+using Bio = std::unique_ptr<BIO, Finish<BIO_free>>;
+using Leaf = std::unique_ptr<X509, Finish<X509_free>>;
 
 struct Exchange {
     const blockhost_http_request& request;
@@ -69,6 +74,11 @@ bool describe(X509* leaf, blockhost_http_certificate& certificate) {
     certificate.not_before = seconds_of(X509_get0_notBefore(leaf));
     certificate.not_after = seconds_of(X509_get0_notAfter(leaf));
     return made && X509_digest(leaf, EVP_sha256(), certificate.leaf, nullptr) == 1;
+}
+
+/// For a text that is encrypted: without this, OpenSSL would ask the terminal.
+int no_password(char*, int, int, void*) {
+    return -1;
 }
 
 /// In place of OpenSSL's check of the chain, or before it. What it refuses ends the handshake.
@@ -276,6 +286,7 @@ extern "C" {
 __attribute__((visibility("default"))) blockhost_http_attempt_function blockhost_http_attempt;
 __attribute__((visibility("default"))) blockhost_http_open_function blockhost_http_open;
 __attribute__((visibility("default"))) blockhost_http_close_function blockhost_http_close;
+__attribute__((visibility("default"))) blockhost_http_read_function blockhost_http_read;
 }
 
 blockhost_http_session* blockhost_http_open() {
@@ -289,6 +300,16 @@ void blockhost_http_close(blockhost_http_session* session) {
     if (session == nullptr) return;
     curl_multi_cleanup(session->multi);
     delete session;
+}
+
+int blockhost_http_read(const char* pem, std::size_t size, blockhost_http_certificate* certificate) {
+    *certificate = {};
+    if (size > std::numeric_limits<int>::max()) return 1;
+    const Bio text(BIO_new_mem_buf(pem, static_cast<int>(size)));
+    const Leaf leaf(text ? PEM_read_bio_X509(text.get(), nullptr, no_password, nullptr) : nullptr);
+    const bool is_read = leaf && describe(leaf.get(), *certificate);
+    ERR_clear_error(); // a later handshake of this thread would take what is left for its own
+    return is_read ? 0 : 1;
 }
 
 void blockhost_http_attempt(const blockhost_http_request* request, blockhost_http_outcome* outcome) {

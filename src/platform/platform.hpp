@@ -12,6 +12,14 @@
 
 namespace blockhost::platform {
 
+/// What the platform will show in place of its present certificate, once its front end is started anew.
+struct NextCertificate {
+    std::string fingerprint; ///< "sha256:" and 64 hex digits, as a pin is written
+    std::int64_t expiry = 0; ///< Unix time
+    /// Whether a pin fits it; nothing where no pin is asked.
+    std::optional<bool> is_pinned;
+};
+
 /// Facts of the host.
 struct Host {
     std::string platform; ///< "libvirt", "proxmox", "simulated"
@@ -23,6 +31,7 @@ struct Host {
     std::optional<int> cpus;
     std::optional<double> load;                     ///< of the last minute
     std::optional<std::int64_t> certificate_expiry; ///< Unix time, where the platform is reached by TLS
+    std::optional<NextCertificate> next_certificate;
 };
 
 /// Something that a feature needs and that is not there, found before anything is tried.

@@ -414,8 +414,11 @@ def lists_and_rights(s):
 
 @story
 def nodes_and_storage(s):
-    host = s.do("host", ("version-and-auth", 0), 2, 4)
+    host = s.do("host", ("version-and-auth", 0), 2, 4, ("certificates", 0))
     assert host.pop("certificate_expiry") > 1_700_000_000
+    next_one = host.pop("next_certificate")
+    assert next_one["fingerprint"] == "sha256:7695a0cd06932a2579eb85fe747d8f68e36b9191450658b9d8c761294cb10a2a"
+    assert (next_one["expiry"], next_one["pinned"]) == (1858865023, False), "the recorded node shows another one here"
     assert host == {"platform": "proxmox", "name": "pve1", "version": "9.2.11", "uptime_s": 5232, "cpus": 2, "load": 1.7,
                     "kernel": "Linux 7.0.2-1-pve #1 SMP PREEMPT_DYNAMIC @0", "memory_mib": 24152, "memory_free_mib": 14157,
                     "clock": 1795881306}

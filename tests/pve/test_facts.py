@@ -11,6 +11,7 @@ import pathlib
 import re
 import ssl
 import subprocess
+import types
 
 import pytest
 from platform_process import TREE, Failed, Platform
@@ -364,6 +365,50 @@ def test_the_next_pin_is_told_over_a_connection_that_fits_the_old_one(standin, o
         assert both.get("/version")["release"] == "9.2"
         standin.knobs.cut_connections()
     assert (served_before, served.old_for) == (1, 0), "one connection met an old worker"
+
+
+def test_the_next_certificate_is_told_with_its_end_and_whether_a_pin_fits_it(standin, opened, served, tmp_path):
+    first, key = leaf_pin(served.leaf), key_pin(served.leaf)
+    by_leaf, by_key = opened(standin, pins=[first]), opened(standin, pins=[key])
+    (tmp_path / "ca.pem").write_text(served.ca.text)
+    by_authority = opened(standin, pins=[], ca_file=str(tmp_path / "ca.pem"))
+    for platform in (by_leaf, by_key, by_authority):
+        assert platform.do("host")["next_certificate"] is None
+    for same_key, fits_key in ((True, True), (False, False)):
+        standin.knobs.renew_certificate(same_key=same_key, days=700)
+        told = [platform.do("host")["next_certificate"] for platform in (by_leaf, by_key, by_authority)]
+        assert {each["fingerprint"] for each in told} == {leaf_pin(served.leaf).replace(":", "").lower().replace("256", "256:")}
+        assert {each["expiry"] for each in told} == {served.leaf.described()["notafter"]}
+        assert [each["pinned"] for each in told] == [False, fits_key, None]
+    standin.knobs.custom_certificate()
+    assert by_key.do("host")["next_certificate"]["fingerprint"] == "sha256:" + served.custom.fingerprint.replace(":", "").lower()
+
+
+@pytest.mark.parametrize("same_key", [True, False])
+def test_a_next_certificate_that_was_pinned_in_time_locks_nobody_out(standin, opened, served, same_key):
+    pins = [key_pin(served.leaf)]
+    standin.knobs.renew_certificate(same_key=same_key)
+    told = opened(standin, pins=pins).do("host")["next_certificate"]
+    standin.knobs.reload_certificate(old_for=1)
+    for _ in range(3):  # an old worker, then new ones
+        standin.knobs.cut_connections()
+        assert opened(standin, pins=[*pins, told["fingerprint"]]).do("host")["name"] == "pve1"
+    assert opened(standin, pins=[*pins, told["fingerprint"]]).do("host")["next_certificate"] is None
+    if same_key:
+        assert opened(standin, pins=pins).do("host")["name"] == "pve1"
+    else:
+        refused_for_its_certificate(opened(standin, pins=pins))
+
+
+@pytest.mark.parametrize("pem", ["", "x", "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n",
+                                 "-----BEGIN CERTIFICATE-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,"
+                                 "00112233445566778899AABBCCDDEEFF\n\nMAA=\n-----END CERTIFICATE-----\n"])
+def test_a_certificate_on_disk_that_cannot_be_read_makes_no_sense(standin, platform, served, monkeypatch, pem):
+    row = served.leaf.described() | {"pem": pem}
+    monkeypatch.setattr(served, "on_disk", lambda: [types.SimpleNamespace(described=lambda: row)])
+    with pytest.raises(Failed, match="makes no sense") as failed:
+        platform.do("host")
+    assert failed.value.code == "hypervisor"
 
 
 def test_an_old_worker_and_a_new_one_both_fit_a_set_of_two_pins(standin, opened, served, vm):

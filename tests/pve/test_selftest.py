@@ -60,6 +60,15 @@ def test_a_certificate_that_ends_soon(world, host):
     assert told == "doubtful" and words in ("is valid for 8 days more", "is valid for 9 days more")
 
 
+def test_a_next_certificate_that_no_pin_fits_is_doubtful(world, host):
+    world.knobs.renew_certificate(same_key=False)
+    [(told, words)] = verdicts(host, 0)["next certificate"]
+    following = "sha256:" + world.nodes["pve1"].certificates.leaf.fingerprint.replace(":", "").lower()
+    assert told == "doubtful" and words == following + " follows, and no pin fits it"
+    host.configure(pins=[*host.platform["pins"], following])
+    assert verdicts(host, 0)["next certificate"] == [("good", following + " follows")]
+
+
 def test_what_the_role_lacks_is_doubtful_and_a_guest_that_cannot_be_read_is_bad(world, host):
     world.access.add_role("power", {"VM.PowerMgmt"})
     world.knobs.grant("agent@pve!main", "power", "/vms/100")

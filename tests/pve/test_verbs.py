@@ -56,6 +56,17 @@ def test_the_node_is_told_and_what_the_role_lacks_is_told_once(standin, host, tm
     assert run.returncode != 0 and "Sys.Audit on /nodes/pve1" in run.stderr
 
 
+def test_the_next_certificate_is_told(standin, host):
+    assert host.told("host")["next_certificate"] is None
+    standin.knobs.renew_certificate(same_key=False)
+    told = host.told("host")["next_certificate"]
+    leaf = standin.nodes["pve1"].certificates.leaf
+    assert told == {"fingerprint": "sha256:" + leaf.fingerprint.replace(":", "").lower(),
+                    "expiry": leaf.described()["notafter"], "pinned": False}
+    [line] = [line for line in host.run("host").stdout.splitlines() if "the next: " + told["fingerprint"] in line]
+    assert line.endswith("+00:00; no pin fits it: add it to those in agent.json")
+
+
 def test_the_commands_of_a_role_are_printed_without_a_node(host):
     host.configure(kind="xen")
     for major in ("8", "9"):

@@ -373,6 +373,26 @@ boost::json::object Node::version() {
     return object_of(client_.get(from), from);
 }
 
+std::string front_certificate_in(const bj::value& told, const std::string& from) {
+    std::string found;
+    for (const bj::value& each : list_of(told, from)) {
+        const bj::object& row = row_of(each, from);
+        const std::string file = scalar(row, "filename").value_or("");
+        const bool is_custom = file == "pveproxy-ssl.pem";
+        if (is_custom || (file == "pve-ssl.pem" && found.empty())) found = scalar(row, "pem").value_or("");
+        if (is_custom) break;
+    }
+    if (found.empty()) throw senseless(from, "it does not tell the node's certificate");
+    return found;
+}
+
+http::Certificate Node::front_certificate() {
+    const std::string from = path("/certificates/info");
+    const auto certificate = http::read_certificate(front_certificate_in(client_.get(from), from));
+    if (!certificate) throw senseless(from, "its certificate cannot be read");
+    return *certificate;
+}
+
 std::optional<std::int64_t> Node::clock() {
     const std::string from = path("/time");
     return number(object_of(client_.get(from), from), "time");

@@ -79,6 +79,9 @@ std::vector<Guest> guests_in(const boost::json::value& told, Kind kind, const st
 std::vector<Snapshot> snapshots_in(const boost::json::value& told, const std::string& from);
 std::vector<BackupVolume> backups_in(const boost::json::value& told, const std::string& from);
 Permissions permissions_in(const boost::json::value& told, const std::string& from);
+/// Of the certificates on the node's disk, in PEM, the one that its front end shows: pveproxy-ssl.pem where
+/// there is one, else pve-ssl.pem (pve-manager, src/PVE/Service/pveproxy.pm).
+std::string front_certificate_in(const boost::json::value& told, const std::string& from);
 
 class Node {
   public:
@@ -135,6 +138,8 @@ class Node {
     Privileges privileges(const std::string& path);
     boost::json::object version();
     boost::json::object status();
+    /// What new connections will be shown once the node's front end is started anew: it lies on the disk.
+    http::Certificate front_certificate();
     /// Unix time, by the node's clock.
     std::optional<std::int64_t> clock();
     /// The node of the cluster that has a guest of that id, by the cluster's own list; empty: none that may

@@ -223,6 +223,7 @@ Host Proxmox::host() {
     host.platform = "proxmox";
     host.name = settings_.node;
     host.version = scalar(node_.version(), "version").value_or("");
+    host.next_certificate = next_certificate();
     if (client_.certificate()) host.certificate_expiry = client_.certificate()->not_after;
     const bj::object told = node_.status();
     host.kernel = scalar(told, "kversion").value_or("");
@@ -239,6 +240,15 @@ Host Proxmox::host() {
     if (const bj::value* cpu = told.if_contains("cpuinfo"); cpu != nullptr && cpu->is_object())
         if (const auto cpus = number(cpu->get_object(), "cpus")) host.cpus = static_cast<int>(*cpus);
     return host;
+}
+
+std::optional<NextCertificate> Proxmox::next_certificate() {
+    const http::Certificate next = node_.front_certificate();
+    if (client_.certificate() && client_.certificate()->leaf == next.leaf) return std::nullopt;
+    NextCertificate told{http::to_string(http::Pin{http::Pin::Of::leaf, next.leaf}), next.not_after, {}};
+    const auto& pins = client_.access().trust.pins;
+    if (!pins.empty()) told.is_pinned = http::fits(pins, next);
+    return told;
 }
 
 std::vector<Lack> Proxmox::preflight() {

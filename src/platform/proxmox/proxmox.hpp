@@ -41,6 +41,8 @@ class Proxmox final : public Platform {
     Client& client() { return client_; }
 
   private:
+    /// Read over a connection that was trusted; nothing: what lies on the node's disk is what it shows.
+    std::optional<NextCertificate> next_certificate();
     /// A path below which the token may not see a guest, as far as the node tells; nothing: it sees all.
     std::optional<std::string> unseen_guests();
     /// This token's tasks that are such an action on that guest, newest first.

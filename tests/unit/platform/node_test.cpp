@@ -32,6 +32,24 @@ TEST_CASE("a row that cannot be read makes the list one: a shorter list would lo
     CHECK_THROWS_AS(permissions_in(parse("[]"), "/access/permissions"), Error);
 }
 
+TEST_CASE("of the certificates on a node's disk, its front end shows the custom one, else its own") {
+    const std::string ours = R"({"filename":"pve-ssl.pem","pem":"ours"})",
+                      ca = R"({"filename":"pve-root-ca.pem",)"
+                           R"("pem":"ca"})",
+                      custom = R"({"filename":"pveproxy-ssl.pem","pem":"custom"})";
+    const auto shown = [](const std::string& rows) {
+        return front_certificate_in(parse("[" + rows + "]"), "/certificates/info");
+    };
+    CHECK(shown(ca + "," + ours) == "ours");
+    CHECK(shown(ours + "," + custom) == "custom");
+    CHECK(shown(custom + "," + ours + "," + ca) == "custom");
+    for (const std::string& rows :
+         {std::string(), ca, std::string("1"), std::string(R"({"filename":"pve-ssl.pem"})"),
+          ours + R"(,{"filename":"pveproxy-ssl.pem"})"})
+        CHECK_THROWS_AS(shown(rows), Error);
+    CHECK_THROWS_AS(front_certificate_in(parse("{}"), "/certificates/info"), Error);
+}
+
 TEST_CASE("a privilege holds on its path, and below it where it is passed on") {
     const Permissions held = permissions_in(
         parse(R"({"/":{"Sys.Audit":1},"/vms":{"VM.Audit":1,"VM.Backup":0},"/vms/100":1})"), "/permissions");

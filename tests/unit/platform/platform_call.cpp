@@ -252,6 +252,12 @@ bj::value carry_out(Platform& platform, const bj::object& command) {
     }
     if (wish == "host") {
         const Host host = platform.host();
+        bj::value next;
+        if (host.next_certificate)
+            next = {{"fingerprint", host.next_certificate->fingerprint},
+                    {"expiry", host.next_certificate->expiry},
+                    {"pinned", host.next_certificate->is_pinned ? bj::value(*host.next_certificate->is_pinned)
+                                                                : bj::value(nullptr)}};
         return bj::object{{"platform", host.platform},
                           {"name", host.name},
                           {"version", host.version},
@@ -262,7 +268,8 @@ bj::value carry_out(Platform& platform, const bj::object& command) {
                           {"uptime_s", host.uptime_s.value_or(0)},
                           {"load", host.load.value_or(-1)},
                           {"cpus", host.cpus.value_or(0)},
-                          {"certificate_expiry", host.certificate_expiry.value_or(0)}};
+                          {"certificate_expiry", host.certificate_expiry.value_or(0)},
+                          {"next_certificate", next}};
     }
     if (wish == "preflight") {
         bj::array lacks;
