@@ -222,6 +222,33 @@ def test_a_long_log_is_told_by_its_end(standin, platform, container):
     assert "TASK ERROR: job errors" in end["detail"] and "line 4990" not in end["detail"]
 
 
+def logs_asked(standin):
+    return [target for _, target, _ in standin.requests if "/log?" in target]
+
+
+def test_however_long_a_log_is_a_look_reads_so_much_of_it_and_no_more(standin, platform, container):
+    standin.knobs.set_lock(200, "disk")
+    handle = platform.begin(200, "backup", repository="local")
+    task = standin.tasks.by_upid[upid_of(handle)]
+    until(lambda: task.status)
+    task.lines += [f"INFO: line {number}" for number in range(20_000)]
+    end = platform.do("await", handle=handle)
+    assert end["phase"] == "failed" and end["error"]["message"] and len(end["detail"]) < 10_000
+    asked = logs_asked(standin)
+    assert len(asked) == 20 and all("limit=500" in target for target in asked)
+
+
+def test_a_look_at_a_backup_that_runs_reads_its_first_lines(standin, platform, vm):
+    standin.knobs.next_task_takes(100_000)
+    handle = platform.begin(100, "backup", repository="local")
+    task = standin.tasks.by_upid[upid_of(handle)]
+    until(lambda: platform.guest(100)["lock"] == "backup")
+    task.lines += [f"INFO: {number}%" for number in range(100)] + ["INFO: trying to get global lock - waiting..."]
+    assert platform.do("look", handle=handle)["phase"] == "running"
+    [asked] = logs_asked(standin)
+    assert asked.endswith("limit=10")
+
+
 def test_a_log_that_cannot_be_had_does_not_hide_the_end(standin, platform, vm):
     standin.knobs.set_lock(100, "backup")
     handle = platform.begin(100, "start")

@@ -13,24 +13,37 @@ namespace {
 using Phase = TaskState::Phase;
 
 constexpr std::size_t most_lines = 10, longest_line = 400;
-/// Of a log that is longer, the last ones.
-constexpr std::size_t lines_read = 500;
+/// Of a log that is longer, the last ones; of one that has more pages than these, the last of them.
+constexpr std::size_t lines_read = 500, most_pages = 20;
 
 std::string path_of(const Upid& upid) {
     return "/nodes/" + upid.node + "/tasks/" + percent_encoded(upid.text);
 }
 
-/// A task's log; no lines where it cannot be had, for it only adds to what is known. Throws Error{no_answer}
-/// when it may be had later.
-std::vector<std::string> log_of(Client& client, const Upid& upid) {
+std::vector<std::string> lines_from(Client& client, const Upid& upid, std::size_t start, std::size_t most) {
+    Parameters query{{"limit", std::to_string(most)}};
+    if (start > 0) query.emplace_back("start", std::to_string(start));
     try {
-        return log_in(client.get(path_of(upid) + "/log", {{"limit", "0"}}));
-    } catch (const Refused&) {
+        return log_in(client.get(path_of(upid) + "/log", query));
+    } catch (const Refused&) { // it only adds to what is known
         return {};
     } catch (const http::NoResponse& error) {
         if (error.failed().why != http::Why::oversized) throw;
         return {};
     }
+}
+
+/// The log of a task that ended, in pages.
+std::vector<std::string> log_of(Client& client, const Upid& upid) {
+    std::vector<std::string> lines;
+    for (std::size_t page = 0; page < most_pages; ++page) {
+        auto more = lines_from(client, upid, page * lines_read, lines_read);
+        const bool is_last = more.size() < lines_read;
+        std::ranges::move(more, std::back_inserter(lines));
+        if (lines.size() > lines_read) lines.erase(lines.begin(), lines.end() - std::ptrdiff_t{lines_read});
+        if (is_last) break;
+    }
+    return lines;
 }
 
 bool is_warning(const std::string& line) {
@@ -61,8 +74,10 @@ bool is_number(std::string_view text) {
 
 bool is_queued(Client& client, const Upid& upid) {
     if (upid.type != "vzdump") return false;
-    const auto lines = log_of(client, upid);
-    return !lines.empty() && lines.back().find("trying to get global lock") != std::string::npos;
+    constexpr std::size_t few = 10; // it is the first that such a task has to tell
+    const auto lines = first_lines(client, upid, few);
+    return !lines.empty() && lines.size() < few &&
+           lines.back().find("trying to get global lock") != std::string::npos;
 }
 
 /// "no such task": the only 400 that a well-formed handle gets.
@@ -114,6 +129,10 @@ void add_log(TaskState& state, std::vector<std::string> lines) {
         if (lines.size() > most_lines) lines.erase(lines.begin(), lines.end() - std::ptrdiff_t{most_lines});
         state.log = std::move(lines);
     }
+}
+
+std::vector<std::string> first_lines(Client& client, const Upid& upid, std::size_t most) {
+    return lines_from(client, upid, 0, most);
 }
 
 TaskState look(Client& client, const Upid& upid) {

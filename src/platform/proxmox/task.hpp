@@ -36,6 +36,10 @@ void add_log(TaskState& state, std::vector<std::string> lines);
 /// Looks once. Throws as Client::get.
 TaskState look(Client& client, const Upid& upid);
 
+/// The first lines of its log, `most` at most, printable; none where it cannot be had. Throws
+/// Error{no_answer} when it may be had later.
+std::vector<std::string> first_lines(Client& client, const Upid& upid, std::size_t most);
+
 /// Asks the node to stop it, which ends it as `interrupted` a moment later. Nothing happens to one that ended
 /// or is not known.
 void interrupt(Client& client, const Upid& upid);
