@@ -57,6 +57,7 @@ struct Backup {
 struct Restore {
     std::string backup;
 };
+/// Its target is the guest whose backup it is.
 struct DeleteBackup {
     std::string backup;
 };
@@ -88,9 +89,9 @@ std::optional<ActionKind> action_kind(std::string_view name);
 /// Each kind once, in order.
 std::span<const ActionKind> action_kinds();
 
-/// The guest that is meant: one id at one time. An empty incarnation means whichever guest has the id, which
-/// only a create, or a restore to a new id, may say. These may leave the id empty where the platform hands
-/// ids out: its note then holds a free one.
+/// The guest that is meant: one id at one time. An empty incarnation says that no guest has the id, which
+/// only a create, a restore to a new id, and a delete-backup may say: a backup outlives its guest. The first
+/// two may leave the id empty where the platform hands ids out: its note then holds a free one.
 struct Target {
     GuestId guest;
     Incarnation incarnation;

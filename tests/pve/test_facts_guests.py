@@ -563,6 +563,33 @@ def test_a_protected_backup_stays_until_its_protection_is_taken_off(standin, pla
 
 
 @pytest.mark.parametrize("number", [100, 200])
+def test_a_backup_whose_guest_is_gone_is_deleted_by_who_says_that_it_is_gone(standin, platform, vm, container, number):
+    volume, before = saved(platform, number), platform.guest(number)["incarnation"]
+    with pytest.raises(Failed, match="is not the one that is meant"):
+        platform.begin(number, "delete-backup", incarnation="", backup=volume)
+    assert platform.carry_out(number, "destroy")["phase"] == "done"
+    with pytest.raises(Failed, match=f"guest {number} is gone since") as failed:
+        platform.begin(number, "delete-backup", incarnation=before, backup=volume)
+    assert failed.value.code == "wrong_state" and backups(platform, number)
+    assert platform.carry_out(number, "delete-backup", incarnation="", backup=volume)["phase"] == "done"
+    assert not backups(platform, number)
+
+
+def test_that_a_guest_is_gone_is_not_concluded_by_who_may_not_see_it(standin, platform, container):
+    volume = saved(platform, 200)
+    standin.access.add_role("blind", {"Datastore.Allocate", "Datastore.AllocateSpace", "Datastore.Audit", "Sys.Audit"})
+    for who in ("agent@pve", "agent@pve!main"):
+        standin.knobs.withdraw(who)
+        standin.knobs.grant(who, "blind")
+    with pytest.raises(Failed) as failed:
+        platform.begin(200, "delete-backup", incarnation="", backup=volume)
+    assert failed.value.code == "denied" and volume in standin.storages["local"].volumes
+
+
+def test_a_backup_of_another_guest_is_not_deleted(standin, platform, vm, container):
+    volume = saved(platform, 200)
+    with pytest.raises(Failed, match="is no backup of guest 100") as failed:
+@pytest.mark.parametrize("number", [100, 200])
 def test_a_backup_becomes_a_guest_of_a_new_id_with_an_address_of_its_own(standin, platform, vm, container, number):
     standin.knobs.edit(number, net0="virtio=BC:24:11:00:00:01,bridge=vmbr0" if number == 100 else
                        "name=eth0,bridge=vmbr0,hwaddr=BC:24:11:00:00:01,type=veth", onboot=1, tags="a;b")

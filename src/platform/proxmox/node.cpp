@@ -118,6 +118,22 @@ Kind kind_of_backup(const std::string& volume) {
                 "name a volume of the backups' list");
 }
 
+std::optional<int> guest_of_backup(std::string_view volume) {
+    for (const std::string_view mark : {"/vzdump-lxc-", "/vzdump-qemu-", "/ct/", "/vm/"}) {
+        const std::size_t at = volume.find(mark);
+        if (at == volume.npos) continue;
+        const std::string_view rest = volume.substr(at + mark.size());
+        const auto number = text::parse_int(rest.substr(0, rest.find(mark.back())));
+        if (number && *number >= lowest_id && *number <= highest_id) return static_cast<int>(*number);
+    }
+    return std::nullopt;
+}
+
+std::optional<int> template_in(std::string_view source) {
+    if (source.empty() || source.find_first_not_of("0123456789") != source.npos) return std::nullopt;
+    return guest_number(std::string(source));
+}
+
 std::string storage_of(const std::string& volume) {
     return volume.substr(0, volume.find(':'));
 }

@@ -46,6 +46,10 @@ struct BackupVolume {
 /// Which family of calls restores a backup: its volume's name tells (pve-storage, parse_volname). Throws
 /// Error{invalid} for a volume that is no guest's backup.
 Kind kind_of_backup(const std::string& volume);
+/// The guest whose backup it is, by its volume's name, too; nothing: it is none's.
+std::optional<int> guest_of_backup(std::string_view volume);
+/// The number of the template that a new guest's source is; nothing: it is a backup's volume.
+std::optional<int> template_in(std::string_view source);
 /// "local" of "local:backup/…".
 std::string storage_of(const std::string& volume);
 

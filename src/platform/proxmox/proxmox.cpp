@@ -111,15 +111,13 @@ struct Begin {
     std::optional<Upid> operator()(const Backup& backup) const {
         return node.back_up(guest, {backup.repository, backup.notes, backup.is_protected});
     }
-    std::optional<Upid> operator()(const DeleteBackup& backup) const {
-        return node.delete_backup(backup.backup);
-    }
     std::optional<Upid> operator()(const Destroy&) const { return node.destroy(guest); }
-    std::optional<Upid> operator()(const Create&) const { return made_elsewhere(); }
-    std::optional<Upid> operator()(const Restore&) const { return made_elsewhere(); }
+    std::optional<Upid> operator()(const Create&) const { return needs_no_guest(); }
+    std::optional<Upid> operator()(const Restore&) const { return needs_no_guest(); }
+    std::optional<Upid> operator()(const DeleteBackup&) const { return needs_no_guest(); }
 
-    [[noreturn]] static std::optional<Upid> made_elsewhere() {
-        throw Error(Code::internal, "a new guest is not made over one that is there");
+    [[noreturn]] static std::optional<Upid> needs_no_guest() {
+        throw Error(Code::internal, "an action that is no change of a guest that is there");
     }
 };
 
@@ -189,9 +187,8 @@ Error held(Node& node, const GuestRef& guest, const Refused& refused) {
 }
 
 /// Whether a lock flag stands in an action's way. A suspended guest is started and resumed with its flag.
-bool is_held(const ReadConfig& config, const Action& action) {
-    return !config.lock.empty() && config.lock != "suspended" &&
-           !std::holds_alternative<DeleteBackup>(action);
+bool is_held(const ReadConfig& config) {
+    return !config.lock.empty() && config.lock != "suspended";
 }
 
 /// The cluster has no guest of that id, as far as the token may see.
@@ -352,13 +349,14 @@ void Proxmox::begin(const Permit& permit, const Target& target, const Action& ac
 Handle Proxmox::begun(const Target& target, const Action& action, const Note& note) {
     const auto id = [&] { return target.guest.empty() ? new_guest_in(note) : target.guest; };
     if (const auto* restore = std::get_if<Restore>(&action)) return make(id(), restore->backup, {});
+    if (const auto* backup = std::get_if<DeleteBackup>(&action)) return forget(target, *backup);
     if (const auto* create = std::get_if<Create>(&action)) return make(id(), create->source, create->config);
     constexpr std::chrono::milliseconds between(1000);
     Handle handle;
     for (const Deadline deadline = Deadline::in(settings_.lock_patience); handle.empty();) {
         const auto [guest, config] = find_same(target, action); // each time: it may be made anew meanwhile
         try {
-            if (!is_held(config, action) || deadline.passed())
+            if (!is_held(config) || deadline.passed())
                 handle = handle_of(std::visit(Begin{node_, settings_, guest, config}, action), guest.id);
         } catch (const Refused& refused) {
             const RefusalKind kind = refused.refusal().kind;
@@ -369,6 +367,21 @@ Handle Proxmox::begun(const Target& target, const Action& action, const Note& no
             pause_for(std::min(between, std::max(deadline.left(), std::chrono::milliseconds(1))), check_);
     }
     return handle;
+}
+
+Handle Proxmox::forget(const Target& target, const DeleteBackup& backup) {
+    try {
+        find_same(target, backup);
+    } catch (const NoGuest&) {
+        if (!target.incarnation.empty())
+            throw Error(Code::wrong_state, "guest " + target.guest + " is gone since",
+                        "its backups may be all that is left: decide again");
+    }
+    const int guest = guest_number(target.guest);
+    if (guest_of_backup(backup.backup) != guest)
+        throw Error(Code::invalid, text::printable(backup.backup) + " is no backup of guest " + target.guest,
+                    "name the guest whose backup it is");
+    return handle_of(node_.delete_backup(backup.backup), guest);
 }
 
 Handle Proxmox::make(const GuestId& id, const std::string& backup, const GuestConfig& config) {

@@ -57,6 +57,8 @@ class Proxmox final : public Platform {
     /// Empty where the note found no id.
     static GuestId new_guest_in(const Note& note);
     Handle begun(const Target& target, const Action& action, const Note& note);
+    /// Deletes a backup of that guest, or of one that is gone.
+    Handle forget(const Target& target, const DeleteBackup& backup);
     /// Makes a guest of a backup.
     Handle make(const GuestId& id, const std::string& backup, const GuestConfig& config);
     struct Found {

@@ -50,6 +50,22 @@ TEST_CASE("of the certificates on a node's disk, its front end shows the custom 
     CHECK_THROWS_AS(front_certificate_in(parse("{}"), "/certificates/info"), Error);
 }
 
+TEST_CASE("whose a backup is, its name tells; and a source is a template's number or a backup") {
+    CHECK(guest_of_backup("local:backup/vzdump-lxc-210-2026_11_28-16_04_10.tar.zst") == 210);
+    CHECK(guest_of_backup("local:backup/vzdump-qemu-100-2026_11_28-16_04_10.vma") == 100);
+    CHECK(guest_of_backup("pbs:backup/vm/100/2026-11-28T16:04:10Z") == 100);
+    CHECK(guest_of_backup("pbs:backup/ct/100/2026-11-28T16:04:10Z") == 100);
+    for (const char* none :
+         {"", "local:vztmpl/x.tar.zst", "local:backup/vzdump-lxc-.tar", "local:backup/vzdump-qemu-99-x",
+          "local:backup/vzdump-qemu-1000000000-x", "pbs:backup/host/100/x"})
+        CHECK_FALSE(guest_of_backup(none));
+    CHECK(template_in("9000") == 9000);
+    for (const char* none : {"", "local:backup/vzdump-qemu-100-x.vma", "9000x", "-100"})
+        CHECK_FALSE(template_in(none));
+    for (const char* wrong : {"99", "0100", "1000000000", "99999999999999999999"})
+        CHECK_THROWS_AS(template_in(wrong), Error);
+}
+
 TEST_CASE("a privilege holds on its path, and below it where it is passed on") {
     const Permissions held = permissions_in(
         parse(R"({"/":{"Sys.Audit":1},"/vms":{"VM.Audit":1,"VM.Backup":0},"/vms/100":1})"), "/permissions");
