@@ -589,6 +589,22 @@ def test_that_a_guest_is_gone_is_not_concluded_by_who_may_not_see_it(standin, pl
 def test_a_backup_of_another_guest_is_not_deleted(standin, platform, vm, container):
     volume = saved(platform, 200)
     with pytest.raises(Failed, match="is no backup of guest 100") as failed:
+        platform.begin(100, "delete-backup", backup=volume)
+    assert failed.value.code == "invalid" and backups(platform, 200)
+
+
+@pytest.mark.parametrize("notes", ["{{guestname}}", "of {{ x }}", "{{{a}}}", "a {{\n}} b"])
+def test_notes_that_a_node_would_fill_in_are_refused_before_it_is_asked(standin, platform, container, notes):
+    with pytest.raises(Failed, match="cannot have") as failed:
+        platform.begin(200, "backup", repository="local", notes=notes)
+    assert failed.value.code == "invalid" and not writes(standin)
+
+
+@pytest.mark.parametrize("notes", ["}} and {{", "{a} {b}", "{{a}"])
+def test_braces_that_mean_nothing_to_a_node_are_kept(standin, platform, container, notes):
+    assert standin.volume(saved(platform, 200, notes=notes)).notes == notes
+
+
 @pytest.mark.parametrize("number", [100, 200])
 def test_a_backup_becomes_a_guest_of_a_new_id_with_an_address_of_its_own(standin, platform, vm, container, number):
     standin.knobs.edit(number, net0="virtio=BC:24:11:00:00:01,bridge=vmbr0" if number == 100 else

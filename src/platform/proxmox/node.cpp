@@ -73,7 +73,11 @@ Guest guest_in(const bj::object& row, Kind kind, const std::string& path) {
 }
 
 /// A node reads notes as a template, in which a newline and a backslash are escaped (pve-manager, VZDump.pm).
+/// For its variables there is no escape. Throws Error{invalid}.
 std::string notes_template(std::string_view notes) {
+    if (const std::size_t open = notes.find("{{"); open != notes.npos && notes.find("}}", open) != notes.npos)
+        throw Error(Code::invalid, "a backup's notes cannot have {{…}}: the node would put a variable there",
+                    "write them without two braces side by side");
     std::string escaped;
     for (const char c : notes) {
         if (c == '\\')

@@ -120,7 +120,7 @@ class Node {
     Upid delete_snapshot(const GuestRef& guest, const std::string& snapshot);
 
     std::vector<BackupVolume> backups(const std::string& storage);
-    /// Nothing is pruned by it.
+    /// Nothing is pruned by it. Error{invalid} for notes with {{…}}.
     Upid back_up(const GuestRef& guest, const BackupOrder& order);
     /// To an id that nothing has: there is no restore over a guest. MAC addresses are made anew.
     /// `instead`: configuration keys whose values are not to be those of the backup.
