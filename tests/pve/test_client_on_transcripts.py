@@ -18,7 +18,8 @@ from platform_process import Failed, Platform
 from recorded_node import Exchange, RecordedNode, Story, ended
 
 GUEST_AGENT = {"guest agent: ask", "guest agent: freeze", "guest agent: run programs"}
-FEATURES = GUEST_AGENT | {
+NEW_RIGHTS = GUEST_AGENT | {"copy a template"}
+FEATURES = NEW_RIGHTS | {
     "see guests", "start and stop", "set config: processors", "set config: memory", "set config: options",
     "set config: a container's name", "grow", "snapshot", "roll back", "destroy", "SMART", "host facts", "backup",
     "delete a backup", "restore"}
@@ -521,7 +522,7 @@ def version_and_auth(s):
                20: ("forbidden", "needs Sys.Audit on /nodes/pve1"), 24: ("forbidden", "is not permitted"),
                25: ("forbidden", "is not permitted"), 28: ("other", "role 'nosuch' does not exist"),
                31: ("invalid", "invalid privilege 'VM.Monitor'")})
-    assert {each["feature"] for each in s.preflight(15)} == GUEST_AGENT, "version 9 has new privileges for that"
+    assert {each["feature"] for each in s.preflight(15)} == NEW_RIGHTS, "the recorded role has no right to these"
     assert {each["feature"] for each in s.preflight(16)} == FEATURES, "a token without rights of its own lacks everything"
     s.told(18)
 

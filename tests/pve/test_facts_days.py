@@ -217,7 +217,7 @@ GUEST_AGENT = {"VM.GuestAgent.Audit", "VM.GuestAgent.FileSystemMgmt", "VM.GuestA
 
 def small(world, opened, *lacking, **settings):
     """Everything but that; what the guest agent needs, too."""
-    world.access.add_role("small", (set(AGENT_ROLE) | GUEST_AGENT) - set(lacking))
+    world.access.add_role("small", (set(AGENT_ROLE) | GUEST_AGENT | {"VM.Clone"}) - set(lacking))
     return opened(world, token="small@pve!tok", role="small", **settings)
 
 

@@ -6,9 +6,10 @@ import threading
 import time
 
 import pytest
+from node.access import AGENT_ROLE
 from platform_process import Failed, Platform
 
-VM, CONTAINER, NEW = 100, 200, 300
+VM, CONTAINER, NEW, TEMPLATE = 100, 200, 300, 400
 
 
 class Case:
@@ -74,6 +75,12 @@ def is_stopped(world, number):
     return world.guest(number)["power"] == "stopped"
 
 
+def with_template(world):
+    world.standin.access.add_role("Agent16", {*AGENT_ROLE, "VM.Clone"})
+    world.standin.add_vm(TEMPLATE, disks={"scsi0": 1}, template=1)
+    return {}
+
+
 def cases():
     for number, family in ((VM, "qemu"), (CONTAINER, "lxc")):
         def of(function, number=number):
@@ -97,6 +104,8 @@ def cases():
                    lambda world: is_stopped(world, NEW) and world.guest(NEW)["config"]["name"] == "made", target=NEW,
                    **({"name": "made"} if number == VM else {"hostname": "made", "name": "made"}))
         yield Case("destroy", number, done=lambda world, number=number: world.guest(number) is None)
+    yield Case("create", VM, with_template, lambda world: is_stopped(world, NEW) and world.guest(NEW)["config"]["name"] == "made",
+               target=NEW, source=str(TEMPLATE), name="made")
     yield Case("grow", VM, done=lambda world: world.guest(VM)["config"]["disk_mib"] == 2048, disk_mib=2048)
 
 

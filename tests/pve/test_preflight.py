@@ -13,14 +13,15 @@ from platform_process import Failed, Platform
 
 ON_GUESTS = {"see guests", "start and stop", "set config: processors", "set config: memory", "set config: options",
              "set config: a container's name", "grow", "snapshot", "roll back", "destroy", "backup", "delete a backup"}
-FEATURES = ON_GUESTS | {"restore", "SMART", "host facts", "guest agent: ask", "guest agent: freeze", "guest agent: run programs"}
+FEATURES = ON_GUESTS | {"restore", "copy a template", "SMART", "host facts", "guest agent: ask", "guest agent: freeze", "guest agent: run programs"}
 LACKING = {
-    "VM.Allocate": {"restore", "destroy"}, "VM.Audit": ON_GUESTS, "VM.Config.Disk": {"grow"},
+    "VM.Allocate": {"restore", "destroy", "copy a template"}, "VM.Audit": ON_GUESTS | {"copy a template"},
+    "VM.Clone": {"copy a template"}, "VM.Config.Disk": {"grow"},
     "VM.Config.CPU": {"set config: processors"}, "VM.Config.Memory": {"set config: memory"},
     "VM.Config.Network": {"set config: a container's name"}, "VM.Config.Options": {"set config: options", "restore"},
     "VM.PowerMgmt": {"start and stop"}, "VM.Snapshot": {"snapshot"}, "VM.Snapshot.Rollback": set(), "VM.Backup": {"backup"},
-    "Datastore.Allocate": set(), "Datastore.AllocateSpace": {"backup", "restore", "grow"}, "Datastore.Audit": set(),
-    "Sys.Audit": {"SMART", "host facts"}, "SDN.Use": {"restore"},
+    "Datastore.Allocate": set(), "Datastore.AllocateSpace": {"backup", "restore", "grow", "copy a template"}, "Datastore.Audit": set(),
+    "Sys.Audit": {"SMART", "host facts"}, "SDN.Use": {"restore", "copy a template"},
     "VM.GuestAgent.Audit": set(), "VM.GuestAgent.FileSystemMgmt": set(),
     "VM.GuestAgent.Unrestricted": {"guest agent: run programs"},
 }
@@ -28,7 +29,7 @@ LACKING = {
 LACKING_BOTH = {
     ("VM.Snapshot", "VM.Snapshot.Rollback"): {"snapshot", "roll back"},
     ("Datastore.Allocate", "VM.Backup"): {"backup", "delete a backup", "restore"},
-    ("Datastore.Allocate", "Datastore.AllocateSpace"): {"backup", "delete a backup", "restore", "grow"},
+    ("Datastore.Allocate", "Datastore.AllocateSpace"): {"backup", "delete a backup", "restore", "grow", "copy a template"},
     ("VM.GuestAgent.Audit", "VM.GuestAgent.Unrestricted"): {"guest agent: ask", "guest agent: run programs"},
     ("VM.GuestAgent.FileSystemMgmt", "VM.GuestAgent.Unrestricted"): {"guest agent: freeze", "guest agent: run programs"},
 }
@@ -95,6 +96,12 @@ class Trial:
         handle = self.weak.do("begin", guest=str(next(self.ids)), incarnation="", action={"kind": "restore", "backup": backup})
         end_of(self.weak, handle)
 
+    def copy(self):
+        number = self.guest("vm")
+        self.world.guests.by_id[number].config["template"] = "1"
+        wanted = {"guest": str(next(self.ids)), "incarnation": "", "action": {"kind": "create", "source": str(number)}}
+        end_of(self.weak, self.weak.do("begin", **wanted, note=self.admin.do("note", **wanted)))
+
     def rolled_back(self, number):
         self.world.knobs.take_snapshot(number, "aa")
         self.act(number, "rollback", snapshot="aa")
@@ -122,6 +129,7 @@ class Trial:
         }
         if kind == "vm":
             return tries | {
+                "copy a template": self.copy,
                 "SMART": lambda: self.weak.get("/nodes/pve1/disks/smart", disk="/dev/sda"),
                 "host facts": lambda: self.weak.do("host"),
                 "guest agent: ask": lambda: self.weak.change("POST", f"{AGENT}/ping"),
@@ -195,7 +203,7 @@ def test_an_entry_nearer_to_the_guests_takes_what_one_above_gives(standin, trial
     for who in ("tried@pve", "tried@pve!tok"):
         standin.knobs.grant(who, "NoAccess", "/vms")
     assert {lack["feature"] for lack in narrow.weak.do("preflight")} == ON_GUESTS | {
-        "restore", "guest agent: ask", "guest agent: freeze", "guest agent: run programs"}
+        "restore", "copy a template", "guest agent: ask", "guest agent: freeze", "guest agent: run programs"}
     assert "VM.Audit on /vms" in narrow.weak.do("guests")["doubt"]
 
 

@@ -5,6 +5,7 @@ import pathlib
 import subprocess
 
 import pytest
+from node.access import AGENT_ROLE
 from platform_process import Failed
 
 KINDS = pytest.mark.parametrize("number", [100, 200], ids=["VM", "container"])
@@ -84,6 +85,72 @@ def test_what_comes_from_the_source_cannot_be_given(standin, platform, golden, k
     with pytest.raises(Failed, match=f"cannot be given {key}"):
         platform.do("begin", **wish, note=note)
     assert set(standin.guests.by_id) == {100, 200}
+
+
+# -- a copy of a template
+
+
+@pytest.fixture()
+def original(standin):
+    standin.access.add_role("Agent16", {*AGENT_ROLE, "VM.Clone"})
+    return standin.add_vm(400, name="golden", cores=2, disks={"scsi0": 2}, template=1, tags="web",
+                          net0="virtio=BC:24:11:00:00:01,bridge=vmbr0")
+
+
+def begun(platform, wish):
+    return platform.do("begin", **wish, note=platform.do("note", **wish))
+
+
+def test_a_template_is_copied_whole_to_an_id_that_the_node_hands_out(standin, platform, original):
+    end = platform.do("await", handle=begun(platform, wanted("400", name="web-1", description="of a template")))
+    assert (end["phase"], end["guest"]) == ("done", "100")
+    made, before = platform.guest(100), platform.guest(400)
+    assert (made["name"], made["config"]["description"], made["config"]["cpus"], made["config"]["disk_mib"],
+            made["config"]["tags"]) == ("web-1", "of a template", 2, 2048, ["web"])
+    assert made["incarnation"] not in ("", before["incarnation"]) and "template" not in made["config"]["details"]
+    for key in ("net0", "scsi0", "smbios1"):
+        assert made["config"]["details"][key] != before["config"]["details"][key]
+    assert platform.guest(400) == before
+
+
+def test_a_copy_under_an_id_that_was_taken_meanwhile_is_refused(standin, platform, original):
+    wish = wanted("400")
+    note = platform.do("note", **wish)
+    before = standin.add_vm(100).digest()
+    with pytest.raises(Failed, match="already exists") as failed:
+        platform.do("begin", **wish, note=note)
+    assert failed.value.code == "exists" and not failed.value.lost
+    assert standin.guests.by_id[100].digest() == before and not standin.tasks.by_upid
+
+
+@pytest.mark.parametrize("given, words", [({"source": "100"}, "VM 100 is no template"), ({"source": "999"}, "no such guest"),
+                                          ({"cores": 2}, "and nothing else"), ({"net0": "virtio,bridge=vmbr0"}, "and nothing else"),
+                                          ({"onboot": 1}, "and nothing else"), ({"source": "99"}, "no guest's number")])
+def test_what_a_copy_cannot_be_is_refused_before_it_is_sent(standin, platform, vm, original, given, words):
+    wish = wanted("400")
+    wish["action"] |= given
+    with pytest.raises(Failed, match=words):
+        begun(platform, wish)
+    assert {method for method, *_ in standin.requests} == {"GET"}
+
+
+def test_a_template_that_would_start_its_copies_is_refused(standin, platform, original):
+    standin.knobs.edit(400, onboot=1)
+    with pytest.raises(Failed, match="which its copies would have") as failed:
+        begun(platform, wanted("400"))
+    assert failed.value.code == "wrong_state" and "qm set 400 --delete onboot" in failed.value.hint
+
+
+def test_another_copy_of_the_same_template_is_not_taken_for_the_one_whose_answer_got_lost(standin, platform, original):
+    one, other = wanted("400") | {"guest": "301"}, wanted("400") | {"guest": "302"}
+    note = platform.do("note", **one)
+    standin.knobs.next("lose_before", "/clone$", method="POST")
+    with pytest.raises(Failed) as failed:
+        platform.do("begin", **one, note=note)
+    assert failed.value.lost
+    assert platform.do("await", handle=begun(platform, other))["phase"] == "done"
+    assert platform.do("recover", **one, note=note, ms=300)["phase"] == "unknown"
+    assert set(standin.guests.by_id) == {400, 302}
 
 
 def test_a_container_has_no_agent_that_could_change_it(platform, container):

@@ -15,7 +15,7 @@ def world():
     with StandIn() as made:
         made.add_vm(100, name="web", cores=2, memory=512, disks={"scsi0": 4}, running=True)
         made.add_container(200, network=True)
-        made.access.add_role("whole", {*AGENT_ROLE, "VM.GuestAgent.Audit", "VM.GuestAgent.FileSystemMgmt",
+        made.access.add_role("whole", {*AGENT_ROLE, "VM.Clone", "VM.GuestAgent.Audit", "VM.GuestAgent.FileSystemMgmt",
                                        "VM.GuestAgent.Unrestricted"})
         yield made
 

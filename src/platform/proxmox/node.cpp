@@ -325,6 +325,13 @@ Upid Node::restore(const GuestRef& guest, const std::string& backup, const std::
     return task("POST", path("/lxc"), parameters);
 }
 
+Upid Node::copy(int original, int made, const std::string& storage, const Parameters& given) {
+    Parameters parameters{{"newid", std::to_string(made)}, {"full", "1"}};
+    if (!storage.empty()) parameters.emplace_back("storage", storage);
+    parameters.insert(parameters.end(), given.begin(), given.end());
+    return task("POST", path({Kind::vm, original}, "/clone"), parameters);
+}
+
 void Node::protect(const std::string& volume, bool is_protected) {
     client_.change(
         "PUT",

@@ -126,6 +126,10 @@ class Node {
     /// `instead`: configuration keys whose values are not to be those of the backup.
     Upid restore(const GuestRef& guest, const std::string& backup, const std::string& storage,
                  const Parameters& instead = {});
+    /// Copies a VM with its disks, to an id that nothing has. MAC addresses and uuids are made anew; the rest
+    /// of its configuration is the copy's, too. The task is the original's by its handle (qemu-server,
+    /// src/PVE/API2/Qemu.pm, clone_vm).
+    Upid copy(int original, int made, const std::string& storage, const Parameters& given);
     void protect(const std::string& volume, bool is_protected);
     Upid delete_backup(const std::string& volume);
 

@@ -349,8 +349,11 @@ void Proxmox::begin(const Permit& permit, const Target& target, const Action& ac
 Handle Proxmox::begun(const Target& target, const Action& action, const Note& note) {
     const auto id = [&] { return target.guest.empty() ? new_guest_in(note) : target.guest; };
     if (const auto* restore = std::get_if<Restore>(&action)) return make(id(), restore->backup, {});
+    if (const auto* create = std::get_if<Create>(&action)) {
+        if (const auto original = template_in(create->source)) return copy(id(), *original, create->config);
+        return make(id(), create->source, create->config);
+    }
     if (const auto* backup = std::get_if<DeleteBackup>(&action)) return forget(target, *backup);
-    if (const auto* create = std::get_if<Create>(&action)) return make(id(), create->source, create->config);
     constexpr std::chrono::milliseconds between(1000);
     Handle handle;
     for (const Deadline deadline = Deadline::in(settings_.lock_patience); handle.empty();) {
@@ -382,6 +385,27 @@ Handle Proxmox::forget(const Target& target, const DeleteBackup& backup) {
         throw Error(Code::invalid, text::printable(backup.backup) + " is no backup of guest " + target.guest,
                     "name the guest whose backup it is");
     return handle_of(node_.delete_backup(backup.backup), guest);
+}
+
+Handle Proxmox::copy(const GuestId& id, int original, const GuestConfig& config) {
+    GuestConfig rest = config;
+    rest.name.clear(), rest.description.clear();
+    if (rest != GuestConfig())
+        throw Error(Code::invalid,
+                    "a copy of a template can be given a name and a description, and nothing else",
+                    "change it afterwards, or make it of a golden backup");
+    const std::string shown = "VM " + std::to_string(original);
+    const bj::object told = node_.config({Kind::vm, original}).told;
+    if (!flag(told, "template"))
+        throw Error(Code::invalid, shown + " is no template", "name one, or a golden backup");
+    if (config_of(told, Kind::vm).start_on_boot)
+        throw Error(Code::wrong_state, shown + " has onboot, which its copies would have, too",
+                    "take it off: qm set " + std::to_string(original) + " --delete onboot");
+    Parameters given;
+    if (!config.name.empty()) given.emplace_back("name", config.name);
+    if (!config.description.empty()) given.emplace_back("description", config.description);
+    const int made = guest_number(id);
+    return handle_of(node_.copy(original, made, settings_.disk_storage, given), made);
 }
 
 Handle Proxmox::make(const GuestId& id, const std::string& backup, const GuestConfig& config) {

@@ -23,6 +23,7 @@ Handle handle_of(const std::optional<Upid>& upid, int guest);
 
 struct Before; ///< what a note holds
 
+/// A create's source is the volume of a golden backup, or the number of a VM that is a template.
 class Proxmox final : public Platform {
   public:
     Proxmox(Settings settings, std::function<void()> check);
@@ -47,6 +48,8 @@ class Proxmox final : public Platform {
     std::optional<std::string> unseen_guests();
     /// This token's tasks that are such an action on that guest, newest first.
     std::vector<Upid> tasks_of(const Target& target, const Action& action);
+    /// Whether a task that is of that guest's action by its handle is about this guest.
+    bool is_about(const Upid& task, const GuestId& guest);
     /// When the newest backup with those notes was made; 0: there is none, or there are no notes.
     std::int64_t newest_backup(const Target& target, const Backup& backup);
     /// Whether the guest is as this action alone would have left it.
@@ -59,6 +62,8 @@ class Proxmox final : public Platform {
     Handle begun(const Target& target, const Action& action, const Note& note);
     /// Deletes a backup of that guest, or of one that is gone.
     Handle forget(const Target& target, const DeleteBackup& backup);
+    /// Makes a guest of a template.
+    Handle copy(const GuestId& id, int original, const GuestConfig& config);
     /// Makes a guest of a backup.
     Handle make(const GuestId& id, const std::string& backup, const GuestConfig& config);
     struct Found {

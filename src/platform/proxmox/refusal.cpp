@@ -65,6 +65,7 @@ constexpr Phrase phrases[] = {
     {"detected modified configuration", RefusalKind::changed},
     {".conf' does not exist", RefusalKind::no_guest},
     {"already exists on node", RefusalKind::exists},
+    {"config file already exists", RefusalKind::exists}, // of a clone
     {"hostname lookup '", RefusalKind::no_node},
     {"protection mode enabled", RefusalKind::wrong_state},
     {"cannot remove protected volume", RefusalKind::wrong_state},

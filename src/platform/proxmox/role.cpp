@@ -53,6 +53,12 @@ std::vector<Feature> features_of(int major, const RoleScope& scope) {
         {"snapshot", {read, on_guests("VM.Snapshot")}},
         {"roll back", {read, {{"VM.Snapshot.Rollback", Where::guests}, {"VM.Snapshot", Where::guests}}}},
         {"destroy", {read, on_guests("VM.Allocate")}},
+        {"copy a template",
+         {read,
+          on_guests("VM.Clone"),
+          on_guests("VM.Allocate"),
+          {{"Datastore.AllocateSpace", Where::disks}},
+          {{"SDN.Use", Where::bridges}}}},
         {"SMART", {{{"Sys.Audit", Where::cluster}}}},
         {"host facts", {{{"Sys.Audit", Where::node}}}},
     };
@@ -137,8 +143,8 @@ bool is_supported(int major) {
 
 constexpr std::string_view life_cycle =
     "VM.Allocate VM.Audit VM.Config.Disk VM.Config.CPU VM.Config.Memory VM.Config.Network VM.Config.Options "
-    "VM.PowerMgmt VM.Snapshot VM.Snapshot.Rollback VM.Backup Datastore.Allocate Datastore.AllocateSpace "
-    "Datastore.Audit Sys.Audit SDN.Use";
+    "VM.PowerMgmt VM.Clone VM.Snapshot VM.Snapshot.Rollback VM.Backup Datastore.Allocate "
+    "Datastore.AllocateSpace Datastore.Audit Sys.Audit SDN.Use";
 
 } // namespace
 

@@ -4,6 +4,7 @@
 #include "base/text/json.hpp"
 #include "base/text/text.hpp"
 #include "platform/proxmox/proxmox.hpp"
+#include "platform/proxmox/task.hpp"
 
 #include <algorithm>
 #include <boost/json/array.hpp>
@@ -22,6 +23,9 @@ struct Before {
 namespace {
 
 namespace bj = boost::json;
+
+/// A copy of a template is its template's task.
+constexpr std::string_view of_template = "qmclone";
 
 /// The types of task that a node begins for an action, by its own names (pve-manager, Utils.js).
 struct TaskTypes {
@@ -100,16 +104,20 @@ Target meant(const Target& wanted, const GuestId& new_guest) {
 std::vector<Upid> Proxmox::tasks_of(const Target& target, const Action& action) {
     std::string subject = target.guest;
     std::set<Kind> kinds{Kind::vm, Kind::container}; // both, where the guest is gone
+    std::set<std::string_view> types;
     if (const auto* restore = std::get_if<Restore>(&action)) {
         kinds = {kind_of_backup(restore->backup)};
     } else if (const auto* create = std::get_if<Create>(&action)) {
-        kinds = {kind_of_backup(create->source)};
+        if (const auto original = template_in(create->source)) {
+            subject = std::to_string(*original), types = {of_template}, kinds = {};
+        } else {
+            kinds = {kind_of_backup(create->source)};
+        }
     } else if (const auto* backup = std::get_if<DeleteBackup>(&action)) {
         subject += "@" + storage_of(backup->backup);
     } else if (const auto guest = this->guest(target.guest)) {
         kinds = {guest->kind};
     }
-    std::set<std::string_view> types;
     for (const Kind kind : kinds)
         for (const std::string_view type : task_types(kind_of(action), kind)) types.insert(type);
     std::vector<Upid> found;
@@ -118,6 +126,15 @@ std::vector<Upid> Proxmox::tasks_of(const Target& target, const Action& action) 
             if (task.subject == subject) found.push_back(std::move(task));
     std::ranges::stable_sort(found, std::ranges::greater{}, &Upid::started);
     return found;
+}
+
+bool Proxmox::is_about(const Upid& task, const GuestId& guest) {
+    if (task.type != of_template) return true;
+    // Which copy it makes, only its log tells: by the names of the new disks, which come first.
+    constexpr std::size_t first_disk_by = 20;
+    return std::ranges::any_of(first_lines(client_, task, first_disk_by), [&](const std::string& line) {
+        return line.find("vm-" + guest + "-") != line.npos;
+    });
 }
 
 std::int64_t Proxmox::newest_backup(const Target& target, const Backup& backup) {
@@ -192,7 +209,7 @@ Trace Proxmox::trace(const Target& wanted, const Action& action, const Note& not
     trace.guest = target.guest;
     // One action at a time on one guest: the first of them since is this one.
     for (const Upid& task : tasks_of(target, action))
-        if (is_new(task, before)) {
+        if (is_new(task, before) && is_about(task, target.guest)) {
             trace.kind = Trace::Kind::begun;
             trace.handle = handle_of(task, guest_number(target.guest));
         }

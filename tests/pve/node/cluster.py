@@ -223,7 +223,7 @@ UNSERVED = [
     ("POST", "/nodes/{node}/certificates/custom"), ("POST", "/nodes/{node}/execute"),
     ("GET", "/nodes/{node}/hardware/usb"),
     ("GET", "/nodes/{node}/journal"), ("GET", "/nodes/{node}/syslog"), ("GET", "/nodes/{node}/apt/update"),
-    ("POST", "/nodes/{node}/status"), ("POST", "/nodes/{node}/qemu/{vmid}/clone"),
+    ("POST", "/nodes/{node}/status"),
     ("POST", "/nodes/{node}/qemu/{vmid}/migrate"), ("POST", "/nodes/{node}/lxc/{vmid}/clone"),
     ("POST", "/nodes/{node}/lxc/{vmid}/migrate"), ("POST", "/nodes/{node}/qemu/{vmid}/vncproxy"),
 ]

@@ -88,7 +88,10 @@ Action action_of(const bj::object& told) {
         bj::object config = told;
         config.erase("kind");
         config.erase("source");
-        return Create{text(told, "source"), proxmox::config_of(config, Kind::vm)};
+        Create create{text(told, "source"), proxmox::config_of(config, Kind::vm)};
+        if (!told.contains("cores")) create.config.cpus.reset();
+        if (!told.contains("memory")) create.config.memory_mib.reset();
+        return create;
     }
     case ActionKind::snapshot:
         return TakeSnapshot{text(told, "snapshot"), text(told, "description")};

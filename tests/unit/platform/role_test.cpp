@@ -48,11 +48,11 @@ TEST_CASE("the role that the commands make lacks nothing on its own version, and
 
 TEST_CASE("the roles of both versions differ in the guest agent's privileges alone") {
     auto eight = role_of(8), nine = role_of(9);
-    CHECK(eight.size() == 17);
-    CHECK(nine.size() == 19);
-    CHECK(std::vector(eight.begin(), eight.begin() + 16) == std::vector(nine.begin(), nine.begin() + 16));
-    CHECK(eight[16] == "VM.Monitor");
-    CHECK(std::vector(nine.begin() + 16, nine.end()) ==
+    CHECK(eight.size() == 18);
+    CHECK(nine.size() == 20);
+    CHECK(std::vector(eight.begin(), eight.begin() + 17) == std::vector(nine.begin(), nine.begin() + 17));
+    CHECK(eight[17] == "VM.Monitor");
+    CHECK(std::vector(nine.begin() + 17, nine.end()) ==
           std::vector<std::string>{"VM.GuestAgent.Audit", "VM.GuestAgent.FileSystemMgmt",
                                    "VM.GuestAgent.Unrestricted"});
 }
@@ -82,7 +82,7 @@ TEST_CASE("each path is asked about once, and a storage that is not used is not 
     asked.clear();
     const auto features = features_of(lacks_of("9.2", {"pve1", "", ""}, held));
     CHECK(std::set<std::string>(asked.begin(), asked.end()) ==
-          std::set<std::string>{"/", "/vms", "/nodes/pve1"});
+          std::set<std::string>{"/", "/vms", "/nodes/pve1", "/sdn/zones/localnetwork"});
     for (const char* unused : {"backup", "delete a backup", "restore"})
         CHECK_FALSE(features.contains(unused));
     CHECK(features.contains("grow"));
