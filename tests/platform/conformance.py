@@ -2,7 +2,8 @@
 """What every platform promises (src/platform/platform.hpp): tests for a fixture `world`.
 
 A world has one guest, `id`, which is off, with 1 processor and 512 MiB; `other` is an id that nothing has; `platform` is the
-program. `lacks` are the kinds of action that this platform does not have: those refuse, and say so.
+program. `lacks` are the kinds of action that this platform does not have: those refuse, and say so. `making(kind)` says of what a
+create or a restore makes a guest; from `deafen` on, the guest does not react to a shutdown.
 """
 
 import functools
@@ -137,6 +138,74 @@ def test_a_guest_is_destroyed_only_when_it_is_off(world):
     world.platform.carry_out(world.id, "stop", patience=0, force=True)
     assert world.platform.carry_out(world.id, "destroy")["phase"] == "done"
     assert world.platform.guest(world.id) is None
+
+
+def test_an_id_that_is_taken_is_refused_and_its_guest_stays_as_it_is(world):
+    before = world.platform.guest(world.id)
+    for kind in {"create", "restore"} - world.lacks:
+        wanted = world.platform.wanted(world.id, kind, "", **world.making(kind))
+        note = world.platform.do("note", **wanted)
+        with pytest.raises(Failed) as failed:
+            world.platform.do("begin", **wanted, note=note)
+        assert failed.value.code == "exists" and not failed.value.lost
+    assert world.platform.guest(world.id) == before
+
+
+@needs("delete-backup", backup="local:backup/x")
+def test_a_backup_outlives_its_guest_and_is_deleted_by_who_says_that_the_guest_is_gone(world):
+    source, incarnation = world.making("restore"), world.platform.guest(world.id)["incarnation"]
+    assert world.platform.carry_out(world.id, "destroy")["phase"] == "done"
+    with pytest.raises(Failed, match="is gone since") as failed:
+        world.platform.begin(world.id, "delete-backup", incarnation=incarnation, **source)
+    assert failed.value.code == "wrong_state"
+    with pytest.raises(Failed, match="is no backup of guest") as failed:
+        end = world.platform.carry_out(world.other, "delete-backup", incarnation="", **source)
+        raise Failed(end["error"])
+    assert failed.value.code == "invalid"
+    assert world.platform.carry_out(world.id, "delete-backup", incarnation="", **source)["phase"] == "done"
+
+
+def test_a_note_changes_nothing_and_can_be_had_again(world):
+    wanted, before = world.platform.wanted(world.id, "start"), world.platform.guest(world.id)
+    notes = [world.platform.do("note", **wanted) for _ in range(2)]
+    assert world.platform.guest(world.id) == before
+    for note in notes:
+        assert note.isprintable() and note.isascii()
+        assert world.platform.do("recover", **wanted, note=note, ms=0)["phase"] == "unknown", "nothing was begun"
+    handle = world.platform.do("begin", **wanted, note=notes[0])
+    assert world.platform.do("await", handle=handle)["phase"] == "done" and power(world) == "running"
+    assert world.platform.do("recover", **wanted, note=notes[0])["phase"] == "done"
+
+
+def test_an_action_whose_handle_could_not_be_kept_goes_on_and_is_found_by_its_note(world):
+    wanted = world.platform.wanted(world.id, "start")
+    note = world.platform.do("note", **wanted)
+    with pytest.raises(Failed, match="the disk is full") as failed:
+        world.platform.do("begin", **wanted, note=note, full=True)
+    assert failed.value.code == "io"
+    assert world.platform.do("recover", **wanted, note=note)["phase"] == "done" and power(world) == "running"
+
+
+def test_an_action_that_is_interrupted_ends_and_leaves_the_guest_to_the_next_one(world):
+    world.platform.carry_out(world.id, "start")
+    world.deafen(world.id)
+    handle = world.platform.begin(world.id, "stop", patience=3600)
+    assert world.platform.do("look", handle=handle)["phase"] == "running"
+    world.platform.do("interrupt", handle=handle)
+    end = world.platform.do("await", handle=handle)
+    assert end["phase"] == "failed" and end["error"]["code"] == "interrupted"
+    assert power(world) == "running"
+    assert world.platform.carry_out(world.id, "stop", patience=0, force=True)["phase"] == "done" and power(world) == "stopped"
+
+
+def test_an_interruption_of_what_has_ended_changes_nothing(world):
+    handle = world.platform.begin(world.id, "start")
+    assert world.platform.do("await", handle=handle)["phase"] == "done"
+    world.platform.do("interrupt", handle=handle)
+    assert world.platform.do("look", handle=handle)["phase"] == "done" and power(world) == "running"
+    world.vanish(handle)
+    world.platform.do("interrupt", handle=handle)
+    assert power(world) == "running"
 
 
 @needs("backup", repository="local")

@@ -57,6 +57,14 @@ class Proxmox:
         self.standin.knobs.next("lose_after" if after else "lose_before", "/status/")
         loses(self, wanted, note)
 
+    def making(self, kind):
+        assert self.platform.carry_out(self.id, "backup", repository="local")["phase"] == "done"
+        volume = max(row["id"] for row in self.platform.do("backups"))
+        return {"source" if kind == "create" else "backup": volume}
+
+    def deafen(self, number):
+        self.standin.guests.by_id[number].reacts = None
+
     def hide(self):
         self.standin.knobs.withdraw("agent@pve!main")
 
@@ -117,6 +125,15 @@ class Simulated:
         self.faults(**{"lose_after" if after else "lose_before": 1})
         loses(self, wanted, note)
 
+    def making(self, kind):
+        if kind == "create":
+            return {}
+        assert self.platform.carry_out(self.id, "backup", repository="local")["phase"] == "done"
+        return {"backup": next(iter(self.read()["backups"]))}
+
+    def deafen(self, number):
+        self.change(number, deaf=True)
+
     def hide(self):
         self.faults(hidden=True)
 
@@ -168,6 +185,12 @@ class MockedLibvirt:
                 time.sleep(0.01)
         self.platform.process.kill()
         self.platform = self.opened()
+
+    def making(self, _kind):
+        return {"owner_wallet": "0x" + "cd" * 20, "cores": 1, "memory": 512}
+
+    def deafen(self, _name):
+        self.mock.behave(shutdown="ignores")
 
     def hide(self):
         registry = self.mock.registry()

@@ -59,6 +59,12 @@ class Libvirt:
         self.platform.process.kill()
         self.platform = self.opened()
 
+    def making(self, _kind):
+        return {"owner_wallet": WALLET, "cores": 1, "memory": 256}
+
+    def deafen(self, _name):
+        """One that was started just now does not listen yet."""
+
     def hide(self):
         registry = self.machine.registry()
         registry["vms"]["no name"] = {}

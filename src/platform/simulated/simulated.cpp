@@ -190,6 +190,8 @@ struct Effect {
         bj::object& backups = member(world.world, "backups");
         bj::value* found = backups.if_contains(backup.backup);
         if (found == nullptr) throw Error(Code::not_found, "there is no backup of that name");
+        if (text(found->as_object(), "guest") != id)
+            throw Error(Code::invalid, "it is no backup of guest " + id, "name the guest whose backup it is");
         if (json::is_true(found->as_object(), "is_protected"))
             throw Error(Code::wrong_state, "the backup is protected", "take the protection off first");
         backups.erase(backup.backup);
@@ -216,6 +218,32 @@ struct Effect {
 
 bool makes_a_guest(const Action& action) {
     return std::holds_alternative<Create>(action) || std::holds_alternative<Restore>(action);
+}
+
+/// `found`: the guest of the target's id, or null.
+void require_meant(const bj::value* found, const Target& target, const Action& action) {
+    if (makes_a_guest(action)) {
+        if (found != nullptr)
+            throw Error(Code::exists, "there is a guest " + target.guest + " already", "choose another id");
+    } else if (found != nullptr) {
+        if (target.incarnation.empty() || text(found->as_object(), "incarnation") != target.incarnation)
+            throw Error(Code::wrong_state,
+                        "guest " + target.guest + " is not the one that is meant: it was made anew since",
+                        "look at it, and decide again");
+    } else if (!std::holds_alternative<DeleteBackup>(action)) {
+        throw Error(Code::not_found, "there is no guest " + text::printable(target.guest));
+    } else if (!target.incarnation.empty()) {
+        throw Error(Code::wrong_state, "guest " + text::printable(target.guest) + " is gone since",
+                    "its backups may be all that is left: decide again");
+    }
+}
+
+/// How long a stop waits for a guest that does not react.
+std::int64_t waits_ms(const bj::value* guest, const Action& action) {
+    const auto* stop = std::get_if<Stop>(&action);
+    if (stop == nullptr || stop->force || guest == nullptr || !json::is_true(guest->as_object(), "deaf"))
+        return 0;
+    return std::chrono::milliseconds(stop->patience).count();
 }
 
 /// Throws what the action fails with in the end.
@@ -326,18 +354,11 @@ void Simulated::begin(const Permit& permit, const Target& target, const Action& 
     {
         Entered world(folder_);
         if (world.is_lost("lose_before")) throw Error(lost);
-        bj::value* found = world.guests().if_contains(target.guest);
-        if (!makes_a_guest(action)) {
-            if (found == nullptr)
-                throw Error(Code::not_found, "there is no guest " + text::printable(target.guest));
-            if (target.incarnation.empty() || text(found->as_object(), "incarnation") != target.incarnation)
-                throw Error(Code::wrong_state,
-                            "guest " + target.guest + " is not the one that is meant: it was made anew since",
-                            "look at it, and decide again");
-        }
+        const bj::value* found = world.guests().if_contains(target.guest);
+        require_meant(found, target, action);
         bj::object done{{"kind", to_string(kind_of(action))},
                         {"guest", target.guest},
-                        {"ends", now_ms() + number(world.faults, "takes_ms")}};
+                        {"ends", now_ms() + number(world.faults, "takes_ms") + waits_ms(found, action)}};
         try {
             carry_out(world, target.guest, action);
         } catch (const Error& error) {
@@ -375,6 +396,15 @@ ActionState Simulated::look(const Handle& handle) {
     return state;
 }
 
-void Simulated::interrupt(const Handle&) {}
+void Simulated::interrupt(const Handle& handle) {
+    Entered world(folder_);
+    bj::value* found = world.actions().if_contains(handle);
+    if (found == nullptr) return;
+    bj::object& told = found->as_object();
+    if (now_ms() >= number(told, "ends") || !told.contains("error")) return; // what it does, it did at once
+    told["ends"] = now_ms();
+    told["error"] = as_json(Error(Code::interrupted, "the action was stopped"));
+    world.write();
+}
 
 } // namespace blockhost::platform

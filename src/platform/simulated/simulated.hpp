@@ -17,6 +17,8 @@ namespace blockhost::platform {
 ///   {"takes_ms": N}                       how long an action takes
 ///   {"unreadable": ["id"], "hidden": true}   guests that cannot be read; a list that may lack some
 ///   {"down": true}                        nothing answers
+/// A guest with "deaf": true does not react to a shutdown. An action does at once what it does, however long
+/// it takes: an interruption ends only one that will fail.
 /// Several processes may use one folder, one call at a time.
 class Simulated final : public Platform {
   public:

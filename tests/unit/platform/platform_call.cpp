@@ -298,7 +298,10 @@ bj::value carry_out(Platform& platform, const bj::object& command) {
         const Action action = action_of(command.at("action").as_object());
         Handle handle;
         platform.begin(PermitForTests::make(target, kind_of(action)), target, action, text(command, "note"),
-                       [&](const Handle& told) { handle = told; });
+                       [&](const Handle& told) {
+                           if (proxmox::flag(command, "full")) throw Error(Code::io, "the disk is full");
+                           handle = told;
+                       });
         return bj::value(handle);
     }
     if (wish == "note")
