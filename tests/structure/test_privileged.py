@@ -10,8 +10,8 @@ FENCE = f"{PLATFORM}/proxmox/privileged"
 COMMANDS = {"ContainerFeatures": "container_features", "UsbDisk": "usb_disk", "Health": "health"}
 """The three, and where each is."""
 
-OWN_FLOORS = ("base/", "platform/proxmox/privileged/")
-"""All that the fenced folder includes."""
+OWN_FLOORS = ("base/", "platform/permit.hpp", "platform/proxmox/privileged/")
+"""All that the fenced folder includes: a change of a guest needs a permit here, too."""
 NETWORK = re.compile(r"<(sys/socket|netdb|netinet/\w+|arpa/\w+|curl/\w+|openssl/\w+)\.h>|\b(socket|connect|getaddrinfo)\s*\(")
 STARTS = re.compile(r"\b(fork|vfork|clone3?|posix_spawnp?|execv[pe]*|execl[pe]*|execveat|fexecve|system|popen)\s*\(")
 

@@ -8,6 +8,7 @@
 #include "platform/proxmox/privileged/fstab.hpp"
 #include "platform/proxmox/privileged/health.hpp"
 #include "platform/proxmox/privileged/usb_disk.hpp"
+#include "tests/unit/platform/permit_for_tests.hpp"
 #include "tests/unit/temporary_folder.hpp"
 
 #include <fcntl.h>
@@ -94,9 +95,14 @@ Error thrown(Call&& call) {
     throw Error(Code::internal, "");
 }
 
+platform::Permit permit_for(const std::string& container,
+                            platform::ActionKind kind = platform::ActionKind::set_config) {
+    return platform::PermitForTests::make({container, "device:1"}, kind);
+}
+
 /// The three commands, each as it is called.
 void set_features(const LocalNode& node) {
-    ContainerFeatures(node).set(ContainerId(140), Features({"nesting", "keyctl"}));
+    ContainerFeatures(node).set(permit_for("140"), ContainerId(140), Features({"nesting", "keyctl"}));
 }
 void mount_disk(const LocalNode& node) {
     UsbDisk(node).mount(FilesystemUuid(uuid), MountPoint("/mnt/backup-1"));
@@ -297,8 +303,19 @@ TEST_CASE("features are set by pct, with these words exactly") {
     FakeNode fake;
     set_features(fake.node);
     CHECK(fake.calls() == "usr/sbin/pct[set][140][--features][keyctl=1,nesting=1]\n");
-    ContainerFeatures(fake.node).set(ContainerId(999'999'999), Features({"mount=nfs", "mount=cifs"}));
+    ContainerFeatures(fake.node).set(permit_for("999999999"), ContainerId(999'999'999),
+                                     Features({"mount=nfs", "mount=cifs"}));
     CHECK(fake.calls().ends_with("\nusr/sbin/pct[set][999999999][--features][mount=cifs;nfs]\n"));
+}
+
+TEST_CASE("features are set with a permit for that container's configuration, and with no other") {
+    FakeNode fake;
+    const ContainerFeatures features(fake.node);
+    const Features wanted({"keyctl"});
+    for (const auto& permit :
+         {permit_for("141"), permit_for("140", platform::ActionKind::start), permit_for("")})
+        CHECK(thrown([&] { features.set(permit, ContainerId(140), wanted); }).code() == Code::internal);
+    CHECK(fake.calls() == "(nothing)");
 }
 
 // -- a USB disk

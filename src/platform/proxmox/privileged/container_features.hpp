@@ -3,6 +3,7 @@
 /// The first fenced command: a new container's features. Nodes let nobody but root@pam itself change others
 /// than nesting (pve-container, src/PVE/LXC.pm, check_ct_modify_config_perm).
 
+#include "platform/permit.hpp"
 #include "platform/proxmox/privileged/arguments.hpp"
 #include "platform/proxmox/privileged/fence.hpp"
 
@@ -11,9 +12,11 @@ namespace blockhost::platform::proxmox::privileged {
 class ContainerFeatures {
   public:
     explicit ContainerFeatures(LocalNode node) : fence_(std::move(node)) {}
-    /// Gives the container exactly these features; a running one has them from its next start on. Throws as
-    /// Fence says.
-    void set(const ContainerId& container, const Features& features) const;
+    /// Gives the container exactly these features; a running one has them from its next start on. The permit
+    /// is one to set this container's configuration; whether it is still the incarnation that is meant, only
+    /// the API tells, and who calls this has looked. Throws Error{internal} for another permit, and as Fence
+    /// says.
+    void set(const Permit& permit, const ContainerId& container, const Features& features) const;
 
   private:
     Fence fence_;
