@@ -91,7 +91,6 @@ class Node {
   public:
     Node(Client& client, std::string name) : client_(client), name_(std::move(name)) {}
     const std::string& name() const { return name_; }
-    Client& client() { return client_; }
 
     /// Rows of both lists; two requests, however many guests there are.
     std::vector<Guest> guests();

@@ -39,8 +39,6 @@ class Proxmox final : public Platform {
     ActionState look(const Handle& handle) override;
     void interrupt(const Handle& handle) override;
 
-    Client& client() { return client_; }
-
   private:
     /// Read over a connection that was trusted; nothing: what lies on the node's disk is what it shows.
     std::optional<NextCertificate> next_certificate();

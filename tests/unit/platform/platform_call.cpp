@@ -180,10 +180,15 @@ void pause(std::chrono::milliseconds span) {
     std::this_thread::sleep_for(span);
 }
 
-proxmox::Client& client_of(Platform& platform) {
-    auto* node = dynamic_cast<proxmox::Proxmox*>(&platform);
-    if (node == nullptr) throw Error(Code::usage, "only a node of Proxmox VE has calls");
-    return node->client();
+/// A platform; and a client of its node, for single calls, over connections of its own.
+struct Opened {
+    std::unique_ptr<Platform> platform;
+    std::unique_ptr<proxmox::Client> client;
+};
+
+proxmox::Client& client_of(const Opened& opened) {
+    if (!opened.client) throw Error(Code::usage, "only a node of Proxmox VE has calls");
+    return *opened.client;
 }
 
 Kind kind_in(const bj::object& command) {
@@ -191,7 +196,8 @@ Kind kind_in(const bj::object& command) {
 }
 
 /// One call of a node, and what was read from its answer; nothing for other wishes.
-std::optional<bj::value> call(proxmox::Node node, const std::string& wish, const bj::object& command) {
+std::optional<bj::value> call(proxmox::Client& client, const std::string& wish, const bj::object& command) {
+    proxmox::Node node(client, text(command, "node", "pve1"));
     const proxmox::GuestRef guest{kind_in(command), static_cast<int>(number(command, "guest"))};
     if (wish == "config") return shown(node.config(guest), guest.kind);
     if (wish == "running-config") return shown(node.running_config(guest), guest.kind);
@@ -205,7 +211,7 @@ std::optional<bj::value> call(proxmox::Node node, const std::string& wish, const
                                               proxmox::flag(command, "is_protected")})
                              .text);
     if (wish == "renew-identity") {
-        guest::renew_identity(proxmox::agent_line(node.client(), "pve1", guest), std::chrono::seconds(20));
+        guest::renew_identity(proxmox::agent_line(client, "pve1", guest), std::chrono::seconds(20));
         return bj::value(nullptr);
     }
     if (wish == "delete-backup") return bj::value(node.delete_backup(text(command, "volume")).text);
@@ -236,7 +242,8 @@ std::optional<bj::value> call(proxmox::Node node, const std::string& wish, const
     return rows;
 }
 
-bj::value carry_out(Platform& platform, const bj::object& command) {
+bj::value carry_out(const Opened& opened, const bj::object& command) {
+    Platform& platform = *opened.platform;
     const std::string wish = text(command, "do");
     if (wish == "read") {
         const proxmox::ReadConfig told{command.at("told").as_object(), "", ""};
@@ -247,11 +254,11 @@ bj::value carry_out(Platform& platform, const bj::object& command) {
         return proxmox::config_of(command.at("one").as_object(), kind) ==
                proxmox::config_of(command.at("other").as_object(), kind);
     }
-    if (wish == "get") return client_of(platform).get(text(command, "path"), parameters_of(command));
+    if (wish == "get") return client_of(opened).get(text(command, "path"), parameters_of(command));
     if (wish == "change") {
         static std::string method;
         method = text(command, "method");
-        return client_of(platform).change(method.c_str(), text(command, "path"), parameters_of(command));
+        return client_of(opened).change(method.c_str(), text(command, "path"), parameters_of(command));
     }
     if (wish == "host") {
         const Host host = platform.host();
@@ -322,14 +329,13 @@ bj::value carry_out(Platform& platform, const bj::object& command) {
         platform.interrupt(text(command, "handle"));
         return nullptr;
     }
-    if (auto answer = call({client_of(platform), text(command, "node", "pve1")}, wish, command))
-        return std::move(*answer);
+    if (auto answer = call(client_of(opened), wish, command)) return std::move(*answer);
     throw Error(Code::usage, "no such command: " + wish);
 }
 
-bj::object answered(Platform& platform, const bj::object& command) {
+bj::object answered(const Opened& opened, const bj::object& command) {
     try {
-        return {{"answer", carry_out(platform, command)}};
+        return {{"answer", carry_out(opened, command)}};
     } catch (const proxmox::AnswerLost& lost) {
         bj::object error = shown(static_cast<const Error&>(lost));
         error["lost"] = true;
@@ -343,15 +349,20 @@ bj::object answered(Platform& platform, const bj::object& command) {
     }
 }
 
-std::unique_ptr<Platform> opened(const bj::object& settings) {
+Opened open_with(const bj::object& settings) {
     if (text(settings, "platform", "proxmox") == "simulated")
-        return std::make_unique<Simulated>(std::filesystem::path(text(settings, "folder")));
+        return {std::make_unique<Simulated>(std::filesystem::path(text(settings, "folder"))), {}};
     if (text(settings, "platform") == "libvirt")
-        return std::make_unique<Libvirt>(paths_from_environment(), Reality::real);
+        return {std::make_unique<Libvirt>(paths_from_environment(), Reality::real), {}};
     if (text(settings, "platform") == "mock")
-        return std::make_unique<Libvirt>(
-            mock_paths(paths_from_environment(), std::filesystem::current_path()), Reality::simulated);
-    return std::make_unique<proxmox::Proxmox>(settings_of(settings), [] { Interruption().check(); });
+        return {
+            std::make_unique<Libvirt>(mock_paths(paths_from_environment(), std::filesystem::current_path()),
+                                      Reality::simulated),
+            {}};
+    const auto check = [] { Interruption().check(); };
+    const proxmox::Settings node = settings_of(settings);
+    return {std::make_unique<proxmox::Proxmox>(node, check),
+            std::make_unique<proxmox::Client>(node.access, check)};
 }
 
 } // namespace
@@ -360,16 +371,16 @@ int main() {
     install_signal_notes();
     std::string line;
     std::getline(std::cin, line);
-    std::unique_ptr<Platform> platform;
+    Opened opened;
     try {
         const bj::value settings = json::parse(line, "settings");
-        platform = opened(settings.as_object());
+        opened = open_with(settings.as_object());
     } catch (const Error& error) {
         std::puts(json::python_line(bj::object{{"error", shown(error)}}).c_str());
         return 1;
     }
     while (std::getline(std::cin, line)) {
-        std::puts(json::python_line(answered(*platform, json::parse(line, "command").as_object())).c_str());
+        std::puts(json::python_line(answered(opened, json::parse(line, "command").as_object())).c_str());
         std::fflush(stdout);
     }
 }
