@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// A Proxmox node's answers, by the input's first character: r a whole one, head and body; else a body alone:
 /// v a VM's configuration, c a container's, g the list of VMs, l that of containers, s snapshots, b backups,
-/// p permissions and, behind ---, a path; t a task's log and, behind ---, its exit status.
+/// d the certificates on its disk, p permissions and, behind ---, a path; t a task's log and, behind ---, its
+/// exit status.
 
 #include "base/text/text.hpp"
 #include "http/response.hpp"
@@ -82,7 +83,7 @@ void answer(std::string_view input) {
     const Refusal refusal = refusal_of(answer);
     check_refusal(refusal);
     const bool may_be_done =
-        answer.status == 502 || answer.status == 504 || (answer.status >= 596 && answer.status <= 599);
+        (answer.status >= 502 && answer.status <= 504) || (answer.status >= 596 && answer.status <= 599);
     fuzz::check((refusal.kind == RefusalKind::unknown) == may_be_done, "a lost answer is no refusal");
     fuzz::check((refusal.kind == RefusalKind::unauthenticated) == (answer.status == 401),
                 "401 alone is about the token");
@@ -181,6 +182,13 @@ void backups(const std::string& body) {
                 "no backup is left out");
 }
 
+void certificates(const std::string& body) {
+    const auto pem = made_of(body, [](const bj::value& told) {
+        return front_certificate_in(told, "/nodes/pve1/certificates/info");
+    });
+    if (pem) fuzz::check(!pem->empty(), "a node has a certificate");
+}
+
 void privileges(std::string_view input) {
     const auto parts = fuzz::parts_of(input);
     const Permissions held = made_of(parts[0], [](const bj::value& told) {
@@ -233,6 +241,8 @@ void pve_answers(std::string_view input) {
         return snapshots(body);
     case 'b':
         return backups(body);
+    case 'd':
+        return certificates(body);
     case 'p':
         return privileges(input);
     case 't':

@@ -4,7 +4,7 @@
 
 #include "base/text/text.hpp"
 #include "http/pins.hpp"
-#include "platform/proxmox/guest_config.hpp"
+#include "platform/proxmox/node.hpp"
 #include "platform/proxmox/property_string.hpp"
 #include "platform/proxmox/task.hpp"
 #include "tests/fuzz/fuzz.hpp"
@@ -111,6 +111,21 @@ void pins(std::string_view text) {
     if (pin) fuzz::check(http::parse_pin(http::to_string(*pin)) == pin, "a pin stays");
 }
 
+void sources(const std::string& text) {
+    const auto is_number = [](int guest) { return guest >= 100 && guest <= 999'999'999; };
+    if (const auto guest = guest_of_backup(text)) {
+        fuzz::check(is_number(*guest) && text.find(std::to_string(*guest)) != text.npos,
+                    "a backup is a guest's");
+        kind_of_backup(text);
+    }
+    try {
+        if (const auto original = template_in(text))
+            fuzz::check(is_number(*original) && std::to_string(*original) == text, "a template has a number");
+    } catch (const Error&) {
+        fuzz::check(text.find_first_not_of(digits) == text.npos, "a wrong number is one");
+    }
+}
+
 /// As a node does: a value ends at its first raw "=", "+" is a blank.
 void parameters(std::string_view text) {
     const std::string encoded = percent_encoded(text);
@@ -132,7 +147,7 @@ void parameters(std::string_view text) {
 
 void pve_values(std::string_view input) {
     handles(input), properties(input), sizes(input), tags(input);
-    exit_statuses(input), pins(input), parameters(input);
+    exit_statuses(input), pins(input), parameters(input), sources(std::string(input));
 }
 
 } // namespace
