@@ -16,7 +16,7 @@ BINARY = BUILD / "blockhost-libvirt"
 
 FLOORS = {
     "base": 0, "model": 1, "config": 2,
-    "registry": 3, "hypervisor": 3, "guest": 3, "host": 3, "http": 3,
+    "registry": 3, "hypervisor": 3, "guest": 3, "host": 3, "http": 3, "store": 3,
     "vm": 4, "safety": 5, "limits": 6, "operations": 7,
     "setup": 8, "rootside": 8, "expiry": 8, "metrics": 8, "image": 8, "chain": 8,
     "platform": 9, "agent": 10, "cli": 11, "subcommands": 12,
@@ -140,6 +140,10 @@ def test_only_the_libvirt_driver_speaks_to_libvirt():
 
 def test_only_the_http_module_speaks_to_libcurl():
     assert [str(p.relative_to(TREE)) for p in sources() if "<curl/" in p.read_text()] == ["src/http/module.cpp"]
+
+
+def test_only_the_store_speaks_to_sqlite():
+    assert {floor_of(p) for p in sources() if "<sqlite3.h>" in p.read_text()} == {"store"}
 
 
 def test_only_one_file_knows_the_library_that_signs_and_only_the_chain_knows_the_key():
