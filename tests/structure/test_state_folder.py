@@ -45,6 +45,7 @@ BY_PATH = {
     "image/real_maker.cpp": "configuration, and root's cache",
     "image/simulated_maker.cpp": "the simulated world",
     "image/store.cpp": "where a template's link leads, and whether QEMU holds a lock on an image",
+    "authority/ssh_keygen.cpp": "who may sign, which the configuration names, judged by owner and mode",
     "chain/evm/key.cpp": "the deployer's key, judged by its owner and mode",
     "cli/dispatch.cpp": "/dev/null, and the current folder",
     "cli/parse.cpp": "files that are given on the command line",
