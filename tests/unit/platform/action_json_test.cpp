@@ -26,6 +26,12 @@ GuestConfig full_config() {
             .details = {{"net0", "bridge=br0,model=virtio"}, {"ostype", "l26"}}};
 }
 
+GuestConfig plain_config() {
+    GuestConfig config;
+    config.name = "plain";
+    return config;
+}
+
 /// At least one of each kind, in order; those with optional members with all and with none.
 std::vector<Action> examples() {
     return {Start{},
@@ -50,7 +56,7 @@ std::vector<Action> examples() {
                       .is_protected = true},
             Grow{20'480},
             Create{"template", full_config()},
-            Create{"template", {.name = "plain"}},
+            Create{"template", plain_config()},
             TakeSnapshot{"s1", "before"},
             RollBack{"s1"},
             DeleteSnapshot{"s1"},
@@ -103,7 +109,7 @@ TEST_CASE("no member of an action is lost") {
 
 TEST_CASE("a configuration comes back as it was written") {
     CHECK(config_from_json(to_json(full_config()), "config") == full_config());
-    const GuestConfig plain{.name = "plain"};
+    const GuestConfig plain = plain_config();
     CHECK(json::python_line(to_json(plain)) == R"({"name": "plain"})");
     CHECK(config_from_json(to_json(plain), "config") == plain);
 }
