@@ -136,6 +136,9 @@ Signer signer_of(std::string_view bytes, const std::string& signature, const Tru
     if (!any.ok())
         throw Error(Code::denied, "a signature is not one of these bytes" + words_of(any),
                     "sign the envelope as it was printed, to the byte");
+    if (form.untouched) // ssh-keygen does not look at it
+        throw Error(Code::denied, "a signature is by a security key that nobody touched",
+                    "use a key that was made without no-touch-required, and touch it");
     Signer signer;
     std::tie(signer.key_type, signer.key) = key_of(any);
     const std::string key = fmt::format("{} key {}", signer.key_type, signer.key);

@@ -38,8 +38,9 @@ struct Signer {
 
 /// Finds out by the key's material who signed exactly `bytes` in our namespace, when `at` it was. Throws
 /// Error{invalid} for a signature that is none; Error{denied} with a sentence of its own for another
-/// namespace, other bytes, an unknown signer, one that is not allowed at that time, a revoked key, one that
-/// is not allowed for our namespace. Throws Error{program} when ssh-keygen cannot be run.
+/// namespace, other bytes, a security key that nobody touched, an unknown signer, one that is not allowed at
+/// that time, a revoked key, one that is not allowed for our namespace. Throws Error{program} when ssh-keygen
+/// cannot be run.
 Signer signer_of(std::string_view bytes, const std::string& signature, const TrustFiles& trust, Instant at);
 
 /// Signs by the key in the file `key`; by the agent when that is a public key. `told` is called with what

@@ -44,6 +44,17 @@ class Reader {
     std::string_view rest_;
 };
 
+/// Whether it is a security key's (PROTOCOL.u2f: its type, the signature, a byte of flags …), without the
+/// flag that says that the key was touched.
+bool is_untouched(std::string_view signature) {
+    constexpr unsigned char touched = 1;
+    Reader reader(signature);
+    const auto type = reader.string();
+    if (!type || type->find("sk-") == type->npos) return false;
+    const auto flags = reader.string() ? reader.bytes(1) : std::nullopt;
+    return !flags || (static_cast<unsigned char>(flags->front()) & touched) == 0;
+}
+
 [[noreturn]] void refuse(std::string_view why) {
     throw Error(Code::invalid, fmt::format("a signature {}", why),
                 "make it by: blockhost-libvirt sign, or ssh-keygen -Y sign");
@@ -65,13 +76,13 @@ SignatureForm parse_signature(std::string_view armored) {
     if (reader.bytes(magic.size()) != magic || reader.number() != version)
         refuse("is not an SSHSIG of version 1");
     const auto key = reader.string(), name_space = reader.string();
-    bool is_whole = key && name_space;
-    for ([[maybe_unused]] const char* part : {"reserved", "hash algorithm", "signature"})
-        is_whole = is_whole && reader.string();
-    if (!is_whole || !reader.is_at_end()) refuse("is cut off, or has more after its end");
+    const bool has_hash = reader.string() && reader.string(); // behind a reserved field
+    const auto signature = reader.string();
+    if (!key || !name_space || !has_hash || !signature || !reader.is_at_end())
+        refuse("is cut off, or has more after its end");
     const auto key_type = Reader(*key).string();
     if (!key_type) refuse("holds no public key");
-    return {text::printable(*key_type), text::printable(*name_space)};
+    return {text::printable(*key_type), text::printable(*name_space), is_untouched(*signature)};
 }
 
 } // namespace blockhost::authority

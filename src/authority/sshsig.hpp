@@ -12,6 +12,7 @@ namespace blockhost::authority {
 struct SignatureForm {
     std::string key_type; ///< "ssh-ed25519", "sk-ssh-ed25519@openssh.com", …
     std::string name_space;
+    bool untouched = false; ///< a security key ("sk-…") made it without anybody's touch
 };
 
 /// Throws Error{invalid} unless the text is one armored signature of version 1, and nothing else.

@@ -430,6 +430,30 @@ TEST_CASE("a decision that cannot be put on record permits nothing") {
     world.permits(start);
 }
 
+TEST_CASE("a database that another process holds approves nothing, and burns nothing") {
+    World world;
+    const Request request = world.approved(world.destroy());
+    {
+        store::Database other = world.agent.database();
+        const store::Transaction held(other);
+        CHECK(world.refuses(request, Code::busy).find("has been held for 0.1 s by") != std::string::npos);
+        CHECK(world.last("verdict") == "refused");
+    }
+    world.permits(request);
+}
+
+TEST_CASE("a full disk approves nothing, and burns nothing") {
+    World world;
+    Request request = world.destroy();
+    request.action = platform::DeleteBackup{std::string(20'000, 'b')};
+    const std::int64_t pages = world.database.integer("PRAGMA page_count").value();
+    world.database.integer("PRAGMA max_page_count = " + std::to_string(pages));
+    CHECK(world.refuses(request, Code::io).starts_with("there is no room to write"));
+    CHECK(world.gate->waiting([](const auto&) { return std::optional<Seen>(); }).empty());
+    world.database.integer("PRAGMA max_page_count = 10000");
+    world.permits(world.approved(request));
+}
+
 TEST_CASE(
     "a death at every point of an approval never lets its nonce pass twice, and never loses it unused") {
     for (int point = 1;; ++point) {

@@ -61,3 +61,22 @@ TEST_CASE("a signature that is cut off anywhere is refused") {
     for (std::size_t length = 0; length < whole.size(); ++length)
         CHECK(refusal([&] { parse_signature(armored(whole.substr(0, length))); }).first == Code::invalid);
 }
+
+TEST_CASE("a security key's signature tells whether the key was touched") {
+    const auto untouched = [](const std::string& type, const std::string& behind) {
+        return parse_signature(armored("SSHSIG" + std::string{0, 0, 0, 1} +
+                                       text_of(text_of(type) + text_of("key")) + text_of("file") +
+                                       text_of("") + text_of("sha512") +
+                                       text_of(text_of(type) + text_of("raw") + behind)))
+            .untouched;
+    };
+    const std::string counter{0, 0, 0, 9};
+    for (const char* type : {"sk-ssh-ed25519@openssh.com", "webauthn-sk-ecdsa-sha2-nistp256@openssh.com"}) {
+        CHECK_FALSE(untouched(type, "\x01" + counter));
+        CHECK_FALSE(untouched(type, "\x05" + counter));
+        CHECK(untouched(type, std::string(1, 0) + counter));
+        CHECK(untouched(type, "\x04" + counter));
+        CHECK(untouched(type, ""));
+    }
+    CHECK_FALSE(untouched("ssh-ed25519", ""));
+}
