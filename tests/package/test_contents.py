@@ -43,6 +43,7 @@ FILES = f"""
 /usr/share/blockhost/provisioner.json
 /usr/share/doc/{PACKAGE}/README.md
 /usr/share/doc/{PACKAGE}/architecture.md.gz
+/usr/share/doc/{PACKAGE}/authority.md.gz
 /usr/share/doc/{PACKAGE}/decisions.md.gz
 /usr/share/doc/{PACKAGE}/states.md.gz
 /usr/share/doc/{PACKAGE}/changelog.Debian.gz
@@ -66,8 +67,10 @@ FILES = f"""
 /usr/share/man/man8/blockhost-libvirt-mint-nft.8.gz
 /usr/share/man/man8/blockhost-libvirt-recover.8.gz
 /usr/share/man/man8/blockhost-libvirt-setup.8.gz
+/usr/share/man/man8/blockhost-libvirt-sign.8.gz
 /usr/share/man/man8/blockhost-libvirt-task.8.gz
 /usr/share/man/man8/blockhost-libvirt-templates.8.gz
+/usr/share/man/man8/blockhost-libvirt-verify.8.gz
 /usr/share/man/man8/blockhost-libvirt-version.8.gz
 /usr/share/man/man8/blockhost-libvirt.8.gz
 /usr/share/man/man8/blockhost-start-veto.8.gz
