@@ -86,6 +86,13 @@ def test_what_comes_from_the_source_cannot_be_given(standin, platform, golden, k
     assert set(standin.guests.by_id) == {100, 200}
 
 
+@pytest.mark.parametrize("details, words", [
+    ({"scsi0": "x"}, "cannot be given scsi0"), ({"source": "local:iso/x.iso"}, "is no backup of a guest"), ({}, None)])
+def test_what_a_new_guest_cannot_be_given_is_told_beforehand(platform, golden, details, words):
+    told = platform.do("refusal", action=wanted(golden(200))["action"] | details)
+    assert told is None if words is None else words in told["message"]
+
+
 def test_a_container_has_no_agent_that_could_change_it(platform, container):
     with pytest.raises(Failed, match="a container has no guest agent"):
         platform.do("renew-identity", kind="container", guest=200)
