@@ -38,6 +38,7 @@ FILES = f"""
 /usr/share/blockhost-libvirt/customise-template.sh
 /usr/share/blockhost-libvirt/fallback-user-data.yaml
 /usr/share/blockhost-libvirt/make-folders.py
+/usr/share/blockhost-libvirt/schemas/desired-state.schema.json
 /usr/share/blockhost/provisioner-hooks/first-boot.sh
 /usr/share/blockhost/root-agent-actions/virsh.py
 /usr/share/blockhost/provisioner.json
