@@ -9,6 +9,7 @@ suite_needs='
 unit      | catch pytest shells disks network login schemas             | unit-programs
 lifecycle | catch pytest disks                                          | product tests/lifecycle/lifecycle-tests
 libvirt   | catch libvirt                                               | tests/conformance/conformance hypervisor-libvirt.so
+agent     | pytest json-schema                                          | product
 cli       | pytest libvirt shells trace disks                           | product
 explore   | pytest random trace                                         | product
 fuzz      | pytest fuzz                                                 | product

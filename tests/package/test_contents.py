@@ -45,6 +45,7 @@ FILES = f"""
 /usr/share/doc/{PACKAGE}/README.md
 /usr/share/doc/{PACKAGE}/architecture.md.gz
 /usr/share/doc/{PACKAGE}/decisions.md.gz
+/usr/share/doc/{PACKAGE}/desired-state.md
 /usr/share/doc/{PACKAGE}/states.md.gz
 /usr/share/doc/{PACKAGE}/changelog.Debian.gz
 /usr/share/doc/{PACKAGE}/changelog.gz
@@ -59,12 +60,14 @@ FILES = f"""
 /usr/share/man/man7/blockhost-libvirt.7.gz
 /usr/share/man/man8/blockhost-libvirt-agent.8.gz
 /usr/share/man/man8/blockhost-libvirt-boot.8.gz
+/usr/share/man/man8/blockhost-libvirt-dump-desired.8.gz
 /usr/share/man/man8/blockhost-libvirt-extend.8.gz
 /usr/share/man/man8/blockhost-libvirt-guard.8.gz
 /usr/share/man/man8/blockhost-libvirt-guests.8.gz
 /usr/share/man/man8/blockhost-libvirt-help.8.gz
 /usr/share/man/man8/blockhost-libvirt-host.8.gz
 /usr/share/man/man8/blockhost-libvirt-mint-nft.8.gz
+/usr/share/man/man8/blockhost-libvirt-plan.8.gz
 /usr/share/man/man8/blockhost-libvirt-recover.8.gz
 /usr/share/man/man8/blockhost-libvirt-setup.8.gz
 /usr/share/man/man8/blockhost-libvirt-task.8.gz

@@ -64,6 +64,7 @@ BY_PATH = {
     "platform/proxmox/privileged/fence.cpp": "whether this host is a node; it is not opened",
     "platform/proxmox/privileged/usb_disk.cpp": "the kernel's mounts, and fstab",
     "platform/simulated/simulated.cpp": "a simulated world, for tests",
+    "subcommands/plan.cpp": "a file that is given on the command line",
     "subcommands/create.cpp": "files that are given on the command line",
     "subcommands/list.cpp": "the size of the VM database; it is not opened",
 }
