@@ -32,6 +32,7 @@ packages_for() {
             shells) printf '%s\n' bash-completion zsh fish groff-base ;;
             disks) printf '%s\n' qemu-utils genisoimage ;;
             network) printf '%s\n' iproute2 iputils-ping procps systemd ;;
+            json-schema) printf '%s\n' python3-jsonschema ;;
             schemas) printf '%s\n' libvirt-clients libxml2-utils ;;
             trace) printf '%s\n' strace ;;
             random) printf '%s\n' python3-hypothesis ;;

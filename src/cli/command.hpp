@@ -118,6 +118,9 @@ struct Row {
     enum class Exit { contract, table } exit = Exit::table;
     /// When a verb that exits by the table exits with 1, which no error of the table has; empty: never.
     std::string_view exit_1 = {};
+    /// When a verb that exits with 1 for every error, a malformed command line included, exits with 2; empty:
+    /// never. Its answer then is one, and no error.
+    std::string_view exit_2 = {};
     std::string_view talk_prefix = {}; ///< "[vm-create] ", before each line on stderr; may be empty
     int (*run)(Call&) = nullptr;
     enum class Visibility { shown, hidden } visibility = Visibility::shown;

@@ -161,7 +161,9 @@ std::vector<std::pair<std::string, std::string>> exit_statuses(const Row& row) {
     } else {
         statuses.emplace_back(1, row.on_usage_error ? "standard output could not be written"
                                                     : "failure; the last line on standard error says why");
-        if (!forgiving) statuses.emplace_back(row.usage_status, "the command line is malformed");
+        if (!forgiving && row.usage_status != 1)
+            statuses.emplace_back(row.usage_status, "the command line is malformed");
+        if (!row.exit_2.empty()) statuses.emplace_back(2, row.exit_2);
     }
     std::vector<std::pair<std::string, std::string>> texts;
     texts.reserve(statuses.size() + 1);

@@ -8,6 +8,7 @@
 #include "cli/layout.hpp"
 
 #include <algorithm>
+#include <array>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <cerrno>
@@ -181,6 +182,13 @@ void Printer::pass_on(std::string_view bytes) {
 
 void Printer::answer(std::string_view line) {
     answer_raw(std::string(line) + "\n");
+}
+
+void Printer::answer(std::string_view line, Tone tone) {
+    constexpr std::array<std::string_view, 5> colours{"", "\033[32m", yellow, bold_red, "\033[2m"};
+    const std::string_view colour = colours[static_cast<std::size_t>(tone)];
+    if (colour.empty() || !sheet().styled) return answer(line);
+    answer(std::string(colour) + std::string(line) + std::string(no_colour));
 }
 
 void Printer::answer_raw(std::string_view bytes) {

@@ -13,6 +13,15 @@
 
 namespace blockhost::cli {
 
+/// How a line of an answer is coloured on a terminal that shows colours; elsewhere it is plain.
+enum class Tone {
+    plain,
+    good,    ///< something comes, or is well
+    warning, ///< something waits for a person
+    bad,     ///< something is lost, or cannot be
+    faint,   ///< beside the point
+};
+
 /// What stderr is: a terminal that can redraw a line, a terminal that cannot (TERM=dumb), or a pipe or file.
 enum class Screen { live, plain, pipe };
 
@@ -58,6 +67,7 @@ class Printer : public Progress {
     /// The answer; a newline is added. answer() and flush_answer() throw Error{io} when stdout cannot take
     /// it; what was not written by then never is.
     void answer(std::string_view line);
+    void answer(std::string_view line, Tone tone);
     void answer_raw(std::string_view bytes);
     void flush_answer();
 

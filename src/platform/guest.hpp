@@ -48,6 +48,11 @@ struct GuestConfig {
     bool operator==(const GuestConfig&) const = default;
 };
 
+/// A description without blanks and newlines at its end: a node adds one.
+std::string normal_description(std::string_view text);
+/// A tag in lower case, which is all that a node keeps of it.
+std::string normal_tag(std::string_view text);
+
 /// What could be learnt of one guest.
 struct Guest {
     GuestId id;

@@ -103,6 +103,13 @@ class Platform {
     /// when it cannot be read.
     virtual std::optional<Guest> guest(const GuestId& id) = 0;
 
+    /// Why this platform can have no guest of that id and kind; nothing: it can. Asks nobody.
+    virtual std::optional<Error> misfit(const GuestId&, Kind) const { return std::nullopt; }
+    /// Why this platform carries out no such action on any guest of that kind; nothing: nothing speaks
+    /// against it beforehand. Asks nobody, so that a plan can tell before anything is tried. `note` or
+    /// `begin` throws the same.
+    virtual std::optional<Error> refusal(const Action&, Kind) const { return std::nullopt; }
+
     /// Looks at what `trace` has to know of the time before the action. Changes nothing.
     virtual Note note(const Target& target, const Action& action) = 0;
 

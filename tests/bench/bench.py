@@ -333,6 +333,16 @@ def node(bench, options):
             print("proxmoxer: not measured, python3-proxmoxer is not installed", flush=True)
         else:
             bench.pair("node", "guests, 200 of a node", words, "Python's proxmoxer", python, env, bar=1, rounds=few)
+        plan_over(bench, root, env, few)
+
+
+def plan_over(bench, root, env, rounds):
+    """A plan beside the bare reading of the same guests, one by one."""
+    reading, wanted = [BINARY, "dump-desired"], root / "desired.json"
+    wanted.write_text(subprocess.run(reading, env=env, capture_output=True, text=True, check=True).stdout)
+    for clock in ("wall", "cpu"):
+        bench.pair("node", "plan over 200 of a node", [BINARY, "plan", wanted], "dump-desired, which reads them", reading, env,
+                   clock=clock, bar=2, rounds=rounds)
 
 
 def public_key(certificate):

@@ -38,6 +38,7 @@ FILES = f"""
 /usr/share/blockhost-libvirt/customise-template.sh
 /usr/share/blockhost-libvirt/fallback-user-data.yaml
 /usr/share/blockhost-libvirt/make-folders.py
+/usr/share/blockhost-libvirt/schemas/desired-state.schema.json
 /usr/share/blockhost/provisioner-hooks/first-boot.sh
 /usr/share/blockhost/root-agent-actions/virsh.py
 /usr/share/blockhost/provisioner.json
@@ -45,6 +46,7 @@ FILES = f"""
 /usr/share/doc/{PACKAGE}/architecture.md.gz
 /usr/share/doc/{PACKAGE}/authority.md.gz
 /usr/share/doc/{PACKAGE}/decisions.md.gz
+/usr/share/doc/{PACKAGE}/desired-state.md
 /usr/share/doc/{PACKAGE}/states.md.gz
 /usr/share/doc/{PACKAGE}/changelog.Debian.gz
 /usr/share/doc/{PACKAGE}/changelog.gz
@@ -59,12 +61,14 @@ FILES = f"""
 /usr/share/man/man7/blockhost-libvirt.7.gz
 /usr/share/man/man8/blockhost-libvirt-agent.8.gz
 /usr/share/man/man8/blockhost-libvirt-boot.8.gz
+/usr/share/man/man8/blockhost-libvirt-dump-desired.8.gz
 /usr/share/man/man8/blockhost-libvirt-extend.8.gz
 /usr/share/man/man8/blockhost-libvirt-guard.8.gz
 /usr/share/man/man8/blockhost-libvirt-guests.8.gz
 /usr/share/man/man8/blockhost-libvirt-help.8.gz
 /usr/share/man/man8/blockhost-libvirt-host.8.gz
 /usr/share/man/man8/blockhost-libvirt-mint-nft.8.gz
+/usr/share/man/man8/blockhost-libvirt-plan.8.gz
 /usr/share/man/man8/blockhost-libvirt-recover.8.gz
 /usr/share/man/man8/blockhost-libvirt-setup.8.gz
 /usr/share/man/man8/blockhost-libvirt-sign.8.gz

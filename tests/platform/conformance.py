@@ -95,6 +95,26 @@ def test_a_later_guest_of_the_same_id_is_left_alone(world):
     assert power(world) == "stopped"
 
 
+KINDS = ("start", "stop", "resume", "set-config", "grow", "snapshot", "rollback", "delete-snapshot", "backup", "delete-backup",
+         "destroy")
+
+
+def test_what_a_platform_does_not_have_it_says_beforehand(world):
+    """And nothing else; in the words of the refusal itself."""
+    refused = {kind: world.platform.do("refusal", action={"kind": kind}) for kind in KINDS}
+    assert {kind for kind, told in refused.items() if told} == set(KINDS) & world.lacks
+    for kind in set(KINDS) & world.lacks:
+        with pytest.raises(Failed) as failed:
+            world.platform.begin(world.id, kind)
+        assert {"code": failed.value.code, "message": failed.value.message, "hint": failed.value.hint} == refused[kind]
+
+
+def test_ids_that_no_guest_can_have_are_told_beforehand(world):
+    assert world.platform.do("misfit", guest=str(world.other)) is None
+    if world.name != "simulated":
+        assert world.platform.do("misfit", guest="../x")["code"] == "invalid"
+
+
 def test_a_locked_guest_is_told_and_not_changed(world):
     why = world.lock(world.id)
     assert world.platform.guest(world.id)["lock"] == why

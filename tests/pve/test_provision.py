@@ -151,6 +151,11 @@ def test_another_copy_of_the_same_template_is_not_taken_for_the_one_whose_answer
     assert platform.do("await", handle=begun(platform, other))["phase"] == "done"
     assert platform.do("recover", **one, note=note, ms=300)["phase"] == "unknown"
     assert set(standin.guests.by_id) == {400, 302}
+@pytest.mark.parametrize("details, words", [
+    ({"scsi0": "x"}, "cannot be given scsi0"), ({"source": "local:iso/x.iso"}, "is no backup of a guest"), ({}, None)])
+def test_what_a_new_guest_cannot_be_given_is_told_beforehand(platform, golden, details, words):
+    told = platform.do("refusal", action=wanted(golden(200))["action"] | details)
+    assert told is None if words is None else words in told["message"]
 
 
 def test_a_container_has_no_agent_that_could_change_it(platform, container):

@@ -67,6 +67,7 @@ BY_PATH = {
     "platform/simulated/simulated.cpp": "a simulated world, for tests",
     "store/connection.cpp": "what SQLite looks at, by the name of a private folder's descriptor",
     "store/lock_holder.cpp": "the kernel's files",
+    "subcommands/plan.cpp": "a file that is given on the command line",
     "subcommands/create.cpp": "files that are given on the command line",
     "subcommands/list.cpp": "the size of the VM database; it is not opened",
     "subcommands/verify.cpp": "files that are given on the command line",

@@ -102,20 +102,29 @@ std::string detail(const GuestConfig& config, const std::string& key, std::strin
     return found == config.details.end() ? std::string(otherwise) : found->second;
 }
 
-operations::CreateRequest request_of(World& world, const VmName& name, const Create& create) {
+/// Why no guest is made so; nothing: nothing speaks against it.
+std::optional<Error> refusal_of(const Create& create) {
     const GuestConfig& config = create.config;
     if (!create.source.empty())
-        throw Error(Code::invalid,
-                    "a new guest is made of the current template, not of " + text::printable(create.source),
-                    "leave the source out");
+        return Error(Code::invalid,
+                     "a new guest is made of the current template, not of " + text::printable(create.source),
+                     "leave the source out");
     if (!config.description.empty() || !config.tags.empty() || config.start_on_boot || config.is_protected)
-        throw Error(Code::invalid,
-                    "libvirt's guests have no description, tags, start at boot or protection yet",
-                    "leave them out");
+        return Error(Code::invalid,
+                     "libvirt's guests have no description, tags, start at boot or protection yet",
+                     "leave them out");
     for (const auto& [key, value] : config.details)
         if (key != "owner_wallet" && key != "username" && key != "ssh_key")
-            throw Error(Code::invalid, "a new guest cannot be given " + text::printable(key),
-                        "it takes owner_wallet, username and ssh_key");
+            return Error(Code::invalid, "a new guest cannot be given " + text::printable(key),
+                         "it takes owner_wallet, username and ssh_key");
+    if (!config.details.contains("owner_wallet"))
+        return Error(Code::invalid, "a new guest has an owner, and none is named", "give an owner_wallet");
+    return std::nullopt;
+}
+
+operations::CreateRequest request_of(World& world, const VmName& name, const Create& create) {
+    const GuestConfig& config = create.config;
+    if (const auto refusal = refusal_of(create)) throw Error(*refusal);
     const EngineManifest engine = read_engine_manifest(world.paths);
     operations::CreateRequest request{
         .vm = {.name = name,
@@ -274,11 +283,24 @@ std::optional<Guest> Libvirt::guest(const GuestId& id) {
     return guest;
 }
 
-Note Libvirt::note(const Target& target, const Action& action) {
+std::optional<Error> Libvirt::misfit(const GuestId& id, Kind kind) const {
+    if (!VmName::try_parse(id)) return Error(Code::invalid, text::printable(id, 80) + " is no VM's name");
+    if (kind == Kind::container)
+        return Error(Code::invalid, id + " is wanted as a container, and libvirt's guests are VMs");
+    return std::nullopt;
+}
+
+std::optional<Error> Libvirt::refusal(const Action& action, Kind) const {
     if (!is_built(kind_of(action)))
-        throw Error(Code::invalid,
-                    "libvirt's guests have no action " + std::string(to_string(kind_of(action))) + " yet",
-                    "the platform can start, stop, resume, create and destroy");
+        return Error(Code::invalid,
+                     "libvirt's guests have no action " + std::string(to_string(kind_of(action))) + " yet",
+                     "the platform can start, stop, resume, create and destroy");
+    const auto* create = std::get_if<Create>(&action);
+    return create != nullptr ? refusal_of(*create) : std::nullopt;
+}
+
+Note Libvirt::note(const Target& target, const Action& action) {
+    if (const auto refused = refusal(action, Kind::vm)) throw Error(*refused);
     static_cast<void>(VmName(target.guest));
     const World world(paths_, reality_, Intent::change, silence_);
     return OperationId::make(world.instance).str();

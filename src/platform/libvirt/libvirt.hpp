@@ -26,8 +26,10 @@ class Libvirt final : public Platform {
     /// Configuration as far as one call for all domains tells it: no disk, no description.
     Guests guests() override;
     std::optional<Guest> guest(const GuestId& id) override;
-    /// Error{invalid} for a kind of action that is not built for libvirt: set-config, grow, snapshots,
-    /// backups.
+    std::optional<Error> misfit(const GuestId& id, Kind kind) const override;
+    /// set-config, grow, snapshots and backups are not built for libvirt.
+    std::optional<Error> refusal(const Action& action, Kind kind) const override;
+    /// Error{invalid} for what `refusal` refuses.
     Note note(const Target& target, const Action& action) override;
     void begin(const Permit& permit, const Target& target, const Action& action, const Note& note,
                const std::function<void(const Handle&)>& accepted) override;

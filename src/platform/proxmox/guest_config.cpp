@@ -78,11 +78,6 @@ bool is_digit(char c) {
     return c >= '0' && c <= '9';
 }
 
-std::string without_end(std::string text) {
-    text.erase(text.find_last_not_of(blanks) + 1);
-    return text;
-}
-
 /// The first disk that holds a system: a container's root, else the first of the usual buses that is no CD.
 std::optional<std::int64_t> disk_of(const boost::json::object& told) {
     for (const std::string_view key : {"rootfs", "scsi0", "virtio0", "sata0", "ide0"}) {
@@ -170,7 +165,7 @@ std::set<std::string> tags_in(std::string_view text) {
     std::set<std::string> tags;
     std::string tag;
     const auto end = [&] {
-        if (!tag.empty()) tags.insert(text::lower(tag));
+        if (!tag.empty()) tags.insert(normal_tag(tag));
         tag.clear();
     };
     for (const char c : text) {
@@ -189,7 +184,7 @@ GuestConfig config_of(const boost::json::object& told, Kind kind) {
     config.cpus = cpus_of(told, kind);
     config.memory_mib = memory_of(told);
     config.disk_mib = disk_of(told);
-    config.description = without_end(scalar(told, "description").value_or(""));
+    config.description = normal_description(scalar(told, "description").value_or(""));
     config.tags = tags_in(scalar(told, "tags").value_or(""));
     config.start_on_boot = flag(told, "onboot");
     config.is_protected = flag(told, "protection");

@@ -123,11 +123,25 @@ struct Begin {
 
 /// A detail that a new guest may be given: what connects it, "net0" and its addresses, "ipconfig0". Its disks
 /// and the rest are those of its source.
-std::string wiring(const std::string& key) {
-    const std::string_view kind = std::string_view(key).substr(0, key.find_first_of("0123456789"));
-    if (kind == "net" || kind == "ipconfig" || kind == "nameserver" || kind == "searchdomain") return key;
-    throw Error(Code::invalid, "a new guest cannot be given " + text::printable(key),
-                "what else it has comes from its source");
+bool is_wiring(std::string_view key) {
+    const std::string_view kind = key.substr(0, key.find_first_of("0123456789"));
+    return kind == "net" || kind == "ipconfig" || kind == "nameserver" || kind == "searchdomain";
+}
+
+/// Why no guest is made of that backup with that configuration; nothing: nothing speaks against it.
+std::optional<Error> refusal_of(const std::string& backup, const GuestConfig& config) {
+    try {
+        static_cast<void>(kind_of_backup(backup));
+    } catch (const Error& error) {
+        return error;
+    }
+    if (config.disk_mib)
+        return Error(Code::invalid, "a new guest's disk has its source's size", "grow it afterwards");
+    for (const auto& [key, value] : config.details)
+        if (!is_wiring(key))
+            return Error(Code::invalid, "a new guest cannot be given " + text::printable(key),
+                         "what else it has comes from its source");
+    return std::nullopt;
 }
 
 ActionState action_state_of(TaskState task) {
@@ -267,6 +281,21 @@ Guests Proxmox::guests() {
     if (const auto hole = unseen_guests())
         guests.doubt = "the API token may not see all guests: it has no VM.Audit on " + *hole;
     return guests;
+}
+
+std::optional<Error> Proxmox::misfit(const GuestId& id, Kind) const {
+    try {
+        static_cast<void>(guest_number(id));
+    } catch (const Error& error) {
+        return error;
+    }
+    return std::nullopt;
+}
+
+std::optional<Error> Proxmox::refusal(const Action& action, Kind) const {
+    if (const auto* create = std::get_if<Create>(&action)) return refusal_of(create->source, create->config);
+    if (const auto* restore = std::get_if<Restore>(&action)) return refusal_of(restore->backup, {});
+    return std::nullopt;
 }
 
 Proxmox::Found Proxmox::find(const GuestId& id) {
@@ -409,6 +438,7 @@ Handle Proxmox::copy(const GuestId& id, int original, const GuestConfig& config)
 }
 
 Handle Proxmox::make(const GuestId& id, const std::string& backup, const GuestConfig& config) {
+    if (const auto refused = refusal_of(backup, config)) throw Error(*refused);
     const Kind kind = kind_of_backup(backup);
     Parameters instead;
     if (!config.name.empty()) instead.emplace_back(kind == Kind::vm ? "name" : "hostname", config.name);
@@ -417,12 +447,10 @@ Handle Proxmox::make(const GuestId& id, const std::string& backup, const GuestCo
     if (!config.description.empty()) instead.emplace_back("description", config.description);
     if (!config.tags.empty())
         instead.emplace_back("tags", text::join({config.tags.begin(), config.tags.end()}, ";"));
-    if (config.disk_mib)
-        throw Error(Code::invalid, "a new guest's disk has its source's size", "grow it afterwards");
     // What is not said is not the archive's: a copy does not start by itself, with the original's addresses.
     instead.emplace_back("onboot", config.start_on_boot ? "1" : "0");
     if (config.is_protected) instead.emplace_back("protection", "1");
-    for (const auto& [key, value] : config.details) instead.push_back({wiring(key), value});
+    for (const auto& [key, value] : config.details) instead.emplace_back(key, value);
     const GuestRef made{kind, guest_number(id)};
     return handle_of(node_.restore(made, backup, settings_.disk_storage, instead), made.id);
 }

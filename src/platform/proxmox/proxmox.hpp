@@ -32,6 +32,8 @@ class Proxmox final : public Platform {
     std::vector<Lack> preflight() override;
     Guests guests() override;
     std::optional<Guest> guest(const GuestId& id) override;
+    std::optional<Error> misfit(const GuestId& id, Kind kind) const override;
+    std::optional<Error> refusal(const Action& action, Kind kind) const override;
     Note note(const Target& target, const Action& action) override;
     void begin(const Permit& permit, const Target& target, const Action& action, const Note& note,
                const std::function<void(const Handle&)>& accepted) override;

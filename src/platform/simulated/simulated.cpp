@@ -265,9 +265,8 @@ GuestConfig config_of(const bj::object& told) {
     if (told.contains("cpus")) config.cpus = static_cast<int>(number(told, "cpus"));
     if (told.contains("memory_mib")) config.memory_mib = number(told, "memory_mib");
     if (told.contains("disk_mib")) config.disk_mib = number(told, "disk_mib");
-    config.description = text(told, "description");
-    config.description.erase(config.description.find_last_not_of(" \t\r\n") + 1);
-    for (std::string& tag : json::strings_in(told, "tags")) config.tags.insert(std::move(tag));
+    config.description = normal_description(text(told, "description"));
+    for (const std::string& tag : json::strings_in(told, "tags")) config.tags.insert(normal_tag(tag));
     config.start_on_boot = json::is_true(told, "start_on_boot");
     config.is_protected = json::is_true(told, "is_protected");
     return config;

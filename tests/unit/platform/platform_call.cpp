@@ -311,6 +311,14 @@ bj::value carry_out(const Opened& opened, const bj::object& command) {
                        });
         return bj::value(handle);
     }
+    if (wish == "refusal") {
+        const auto refused = platform.refusal(action_of(command.at("action").as_object()), kind_in(command));
+        return refused ? bj::value(shown(*refused)) : bj::value(nullptr);
+    }
+    if (wish == "misfit") {
+        const auto refused = platform.misfit(text(command, "guest"), kind_in(command));
+        return refused ? bj::value(shown(*refused)) : bj::value(nullptr);
+    }
     if (wish == "note")
         return bj::value(platform.note({text(command, "guest"), text(command, "incarnation")},
                                        action_of(command.at("action").as_object())));
