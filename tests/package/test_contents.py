@@ -68,6 +68,7 @@ FILES = f"""
 /usr/share/man/man8/blockhost-libvirt-help.8.gz
 /usr/share/man/man8/blockhost-libvirt-host.8.gz
 /usr/share/man/man8/blockhost-libvirt-mint-nft.8.gz
+/usr/share/man/man8/blockhost-libvirt-operations.8.gz
 /usr/share/man/man8/blockhost-libvirt-plan.8.gz
 /usr/share/man/man8/blockhost-libvirt-recover.8.gz
 /usr/share/man/man8/blockhost-libvirt-setup.8.gz

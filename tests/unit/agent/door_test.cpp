@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MIT
+// Operations before the gate: what is begun, what waits, and what a crash or a bad signature changes.
+#include "agent/database.hpp"
+#include "agent/door.hpp"
+#include "base/text/json.hpp"
+#include "tests/unit/authority/keys.hpp"
+#include "tests/unit/execution/support.hpp"
+
+using namespace blockhost;
+using namespace blockhost::agent;
+using namespace blockhost::execution;
+using namespace blockhost::execution::test;
+using namespace blockhost::platform;
+
+namespace {
+
+/// A host with a gate, one operator, and a guest "web".
+struct AgentHost {
+    TemporaryFolder folder{quick_place()};
+    Keys keys;
+    Paths paths = in(folder.path);
+    store::Database gates_own = agent::open_database(paths);
+    authority::Audit audit = authority::Audit::open(agent::database_folder(paths), "audit.jsonl");
+    Journal journal{agent::open_database(paths)};
+    authority::TrustFiles trust;
+    std::optional<authority::Gate> gate;
+    std::optional<Error> unreadable;
+    Scripted platform;
+    Guest guest;
+
+    AgentHost() {
+        trust.allowed_signers = "operator " + keys.make("alice") + "\n";
+        keys.make("stranger");
+        guest.id = "web";
+        guest.incarnation = "made:0";
+        guest.digest = "1";
+        open();
+    }
+    static Paths in(const std::filesystem::path& place) {
+        Paths paths;
+        std::filesystem::create_directory(place / "state");
+        paths.state = StateFolder(place / "state");
+        return paths;
+    }
+    /// As after a death of the process.
+    void open() {
+        authority::GateSettings settings;
+        settings.host = "host-a";
+        gate.reset();
+        gate.emplace(authority::GateParts{settings, gates_own, audit, [this] { return trust; },
+                                          [this](const auto& id, const auto& target, const auto& action) {
+                                              return provenance_in(journal, id, target, action);
+                                          }});
+    }
+    std::optional<Guest> look(const GuestId& id) {
+        if (unreadable) throw Error(*unreadable);
+        return id == guest.id ? std::optional(guest) : std::nullopt;
+    }
+    Door door() {
+        return door_to(*gate, [this](const GuestId& id) { return look(id); });
+    }
+    Verdict ask(const Id& id) { return door()(journal.find(id).value()); }
+    bool permits(const Id& id) {
+        const Operation operation = journal.find(id).value();
+        const Verdict verdict = door()(operation);
+        const auto* permit = std::get_if<Permit>(&verdict);
+        return permit != nullptr && permit->is_for(operation.target, operation.action);
+    }
+    /// Why it waits.
+    std::string waits(const Id& id) {
+        const Verdict verdict = ask(id);
+        const auto* why = std::get_if<Waits>(&verdict);
+        return why != nullptr ? why->why : "it does not wait";
+    }
+    Turn turn(const Id& id) {
+        Executor executor(journal, door(), impatient());
+        return executor.turn(platform, id, no_wishes());
+    }
+    Id submit(Action action, Source source = {Source::Kind::hub, "job 7"}, Target target = web()) {
+        return journal
+            .submit({.source = std::move(source), .target = std::move(target), .action = std::move(action)})
+            .operation.id;
+    }
+    std::string signed_by(const std::string& who) {
+        const auto waiting = gate->waiting([this](const GuestId&) {
+            return authority::Seen{guest.incarnation, guest.digest};
+        });
+        REQUIRE(waiting.size() == 1);
+        return to_text(authority::SignedOperation{waiting[0].bytes, {keys.sign(who, waiting[0].bytes)}});
+    }
+    State state(const Id& id) { return journal.find(id).value().state; }
+};
+
+} // namespace
+
+TEST_CASE("what loses nothing is begun, and what may is begun once it was signed") {
+    AgentHost host;
+    const Id start = host.submit(Start{}), destroy = host.submit(Destroy{});
+    CHECK(host.turn(start) == Turn::ended);
+    CHECK(host.state(start) == State::done);
+    CHECK(host.turn(destroy) == Turn::aside);
+    CHECK(host.journal.find(destroy)->detail == "a signature is needed");
+    host.journal.approved(destroy, host.signed_by("alice"));
+    CHECK(host.turn(destroy) == Turn::ended);
+    CHECK(host.state(destroy) == State::done);
+    CHECK(host.platform.begins == 2);
+}
+
+TEST_CASE("a wrong signature ends nothing, and the right one counts afterwards") {
+    AgentHost host;
+    const Id destroy = host.submit(Destroy{});
+    host.turn(destroy);
+    const std::string right = host.signed_by("alice");
+    for (const std::string& wrong : {host.signed_by("stranger"), std::string("no document")}) {
+        host.journal.approved(destroy, wrong);
+        CHECK(host.turn(destroy) == Turn::aside);
+        CHECK(host.journal.find(destroy)->detail.starts_with(
+            "a signature is needed; what was signed is refused: "));
+    }
+    host.journal.approved(destroy, right);
+    CHECK(host.turn(destroy) == Turn::ended);
+    CHECK(host.state(destroy) == State::done);
+}
+
+TEST_CASE("what was permitted and not begun before a crash is permitted again, until it has ended") {
+    AgentHost host;
+    const Id destroy = host.submit(Destroy{});
+    host.turn(destroy);
+    host.journal.approved(destroy, host.signed_by("alice"));
+    CHECK(host.permits(destroy));
+    host.open();
+    CHECK(host.permits(destroy));
+    host.turn(destroy);
+    record_of (*host.gate)(host.journal.find(destroy).value());
+    CHECK_FALSE(host.permits(destroy));
+}
+
+TEST_CASE("root's own shell is the operator, and a timer is not") {
+    AgentHost host;
+    CHECK(host.permits(host.submit(Destroy{}, {Source::Kind::shell, "uid 0"})));
+    for (const Source::Kind kind : {Source::Kind::hub, Source::Kind::desired, Source::Kind::timer,
+                                    Source::Kind::local, Source::Kind::healing, Source::Kind::take_back})
+        CHECK(host.waits(host.submit(Destroy{}, {kind, ""})) == "a signature is needed");
+}
+
+TEST_CASE("only what this journal made in the same transaction is taken back unsigned") {
+    AgentHost host;
+    host.guest.id = "new";
+    host.guest.incarnation = "made:5";
+    const Target made{"new", "made:5"};
+    const Id create = host.submit(Create{}, {Source::Kind::hub, ""}, {"new", ""});
+    host.journal.noted(create, "note", true);
+    host.journal.begun(create, "handle");
+    host.journal.ended(create, {.state = State::done, .made = made});
+    const Id by_hand = host.submit(Destroy{}, {Source::Kind::take_back, create}, made);
+    CHECK(host.waits(by_hand) == "a signature is needed"); // whatever it says of itself
+    const Id back = host.journal.take_back(create).id;
+    CHECK(host.permits(back));
+    const auto provenance = [&](const Target& target, const Action& action) {
+        return provenance_in(host.journal, back, target, action);
+    };
+    CHECK(provenance(made, Destroy{}) == authority::Provenance::made_in_this_transaction);
+    CHECK(provenance(made, RollBack{"s"}) == authority::Provenance::ordinary);
+    CHECK(provenance({"new", "made:6"}, Destroy{}) == authority::Provenance::ordinary);
+    CHECK(provenance_in(host.journal, "nobody", made, Destroy{}) == authority::Provenance::ordinary);
+}
+
+TEST_CASE("a guest that cannot be read is neither refused nor destroyed") {
+    AgentHost host;
+    const Id destroy = host.submit(Destroy{});
+    host.unreadable = Error(Code::hypervisor, "it cannot be read");
+    CHECK_THROWS_WITH(host.ask(destroy), "it cannot be read");
+    CHECK(host.permits(host.submit(Start{})));
+    host.unreadable.reset();
+    host.guest.incarnation = "made:1";
+    const Verdict verdict = host.ask(destroy);
+    REQUIRE(std::holds_alternative<Error>(verdict));
+    CHECK(std::get<Error>(verdict).code() == Code::wrong_state);
+}
+
+TEST_CASE("what waits for a guest that is another one now has failed, and the rest waits on") {
+    AgentHost host;
+    const Id destroy = host.submit(Destroy{}), queued = host.submit(Destroy{});
+    host.turn(destroy);
+    const auto look = [&](const GuestId& id) { return host.look(id); };
+    end_what_waits_no_longer(*host.gate, host.journal, look);
+    CHECK(host.state(destroy) == State::waiting);
+    host.unreadable = Error(Code::hypervisor, "it cannot be read");
+    end_what_waits_no_longer(*host.gate, host.journal, look);
+    CHECK(host.state(destroy) == State::waiting);
+    host.unreadable.reset();
+    host.guest.incarnation = "made:1";
+    end_what_waits_no_longer(*host.gate, host.journal, look);
+    CHECK(host.state(destroy) == State::failed);
+    CHECK(host.journal.find(destroy)->error->code() == Code::wrong_state);
+    CHECK(host.state(queued) == State::queued);
+}
+
+TEST_CASE("each end is a line of the record") {
+    AgentHost host;
+    const Id start = host.submit(Start{});
+    host.turn(start);
+    record_of (*host.gate)(host.journal.find(start).value());
+    const std::string text = *files::read(host.folder.path / "state/agent/audit.jsonl");
+    CHECK(text.find(R"("event": "end", "operation": ")" + start + R"(", "how": "done")") != text.npos);
+}
