@@ -51,6 +51,7 @@ struct Executor::Now {
     Operation operation;
     Attempt& attempt;
     std::optional<Handle> handle = {};
+    bool began_here = false; ///< in this turn, and it was seen ever since
 
     Journal& journal() const { return executor.journal_; }
     const Id& id() const { return operation.id; }
@@ -195,6 +196,7 @@ struct Executor::Now {
         }
         attempt.permit.reset();
         if (!handle) return find_again(Error(Code::internal, "the platform gave no handle"));
+        began_here = true;
         return await();
     }
 
@@ -273,14 +275,15 @@ struct Executor::Now {
         return end(how);
     }
 
-    /// Of a new guest, by which incarnation it can be told from later ones; of one that failed, whether
+    /// Of a new guest, by which incarnation it can be told from later ones: only where it was seen from its
+    /// begin to its end, since after a crash another one may have its id by now. Of one that failed, whether
     /// something is there now.
     void look_at_what_was_made(End& how, const platform::GuestId& known) {
         how.made.guest = known.empty() ? operation.target.guest : known;
         if (how.made.guest.empty()) return;
         try {
             const auto guest = platform.guest(how.made.guest);
-            if (guest && how.state == State::done) how.made.incarnation = guest->incarnation;
+            if (guest && how.state == State::done && began_here) how.made.incarnation = guest->incarnation;
             if (guest && how.state != State::done && operation.was_free)
                 how.warnings.push_back("there is a guest " + text::printable(guest->id) +
                                        " now, which was not there before: remove it if this left it");

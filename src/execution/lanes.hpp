@@ -87,8 +87,8 @@ class Lanes {
     void put_aside(Ticket ticket);
     /// The first of the lane goes, and with it an empty lane. Ends its turn if it runs.
     Ticket take_first(Lane& lane);
-    /// Moves those of the lane that follow `id`, and those that follow them, aside.
-    void follow_aside(const std::string& lane, const Id& id);
+    /// Moves those of the lane `name` that follow `id`, and those that follow them, aside.
+    void follow_aside(const std::string& name, const Id& id);
     /// What stands aside because it follows `id` joins its lane.
     void release(const Id& id);
 

@@ -31,7 +31,7 @@ int look_at(const char* path, struct stat* found) {
 
 /// SQLite waits for a lock; zero ends the wait.
 int wait_for_lock(void* context, int count) {
-    auto& state = *static_cast<Database::State*>(context);
+    auto& state = *static_cast<Connection*>(context);
     if (count == 0) state.wait_ends.reset();
     return state.wait_on() ? 1 : 0;
 }
@@ -93,7 +93,7 @@ bool is_there(const Folder& folder, const std::string& name) {
     return true;
 }
 
-bool Database::State::wait_on() {
+bool Connection::wait_on() {
     if (!wait_ends) wait_ends = Deadline::in(waiting.patience);
     if (thrown_in_waiting || wait_ends->passed()) return false;
     try {
@@ -106,16 +106,16 @@ bool Database::State::wait_on() {
     }
 }
 
-void Database::State::connect() {
+void Connection::connect() {
     keep_descriptor_paths();
     const std::string way = std::string(descriptors) + std::to_string(folder.fd()) + "/" + name;
     constexpr int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-    require(sqlite3_open_v2(way.c_str(), &connection, flags, nullptr), "open");
-    if (const char* opened = sqlite3_db_filename(connection, "main"); !opened || way != opened)
+    require(sqlite3_open_v2(way.c_str(), &sqlite, flags, nullptr), "open");
+    if (const char* opened = sqlite3_db_filename(sqlite, "main"); !opened || way != opened)
         throw Error(Code::internal, "SQLite opens " + path + " by another path than it was given");
-    sqlite3_busy_handler(connection, wait_for_lock, this);
-    sqlite3_db_config(connection, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
-    sqlite3_db_config(connection, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
+    sqlite3_busy_handler(sqlite, wait_for_lock, this);
+    sqlite3_db_config(sqlite, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
+    sqlite3_db_config(sqlite, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
     execute("PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = ON; PRAGMA synchronous = FULL;"
             "PRAGMA foreign_keys = ON",
             "open");
@@ -128,10 +128,10 @@ void Database::State::connect() {
         fail(SQLITE_CORRUPT, "read");
 }
 
-void Database::State::fail(int result, std::string_view doing) {
+void Connection::fail(int result, std::string_view doing) {
     if (const std::exception_ptr thrown = std::exchange(thrown_in_waiting, nullptr))
         std::rethrow_exception(thrown);
-    const int error_number = connection ? sqlite3_system_errno(connection) : 0;
+    const int error_number = sqlite ? sqlite3_system_errno(sqlite) : 0;
     const std::string it = what + " " + path;
     const Trouble trouble = trouble_of(result, error_number);
     switch (trouble) {
@@ -157,7 +157,7 @@ void Database::State::fail(int result, std::string_view doing) {
     default:
         break;
     }
-    const std::string why = connection ? sqlite3_errmsg(connection) : sqlite3_errstr(result);
+    const std::string why = sqlite ? sqlite3_errmsg(sqlite) : sqlite3_errstr(result);
     if (is_our_mistake(result)) throw Error(Code::internal, fmt::format("cannot {} {}: {}", doing, it, why));
     throw StoreError(trouble, Code::io,
                      fmt::format("cannot {} {}: {}{}", doing, it, why,
@@ -165,21 +165,21 @@ void Database::State::fail(int result, std::string_view doing) {
                      {});
 }
 
-void Database::State::require(int result, std::string_view doing) {
+void Connection::require(int result, std::string_view doing) {
     if (result != SQLITE_OK) fail(result, doing);
 }
 
-void Database::State::execute(const char* sql, std::string_view doing) {
-    require(sqlite3_exec(connection, sql, nullptr, nullptr, nullptr), doing);
+void Connection::execute(const char* sql, std::string_view doing) {
+    require(sqlite3_exec(sqlite, sql, nullptr, nullptr, nullptr), doing);
 }
 
-std::string Database::State::pragma(const char* sql) {
+std::string Connection::pragma(const char* sql) {
     std::string answer;
     const auto keep = [](void* to, int columns, char** texts, char**) {
         if (columns > 0 && texts[0]) *static_cast<std::string*>(to) = texts[0];
         return 0;
     };
-    const auto ask = [&] { return sqlite3_exec(connection, sql, keep, &answer, nullptr); };
+    const auto ask = [&] { return sqlite3_exec(sqlite, sql, keep, &answer, nullptr); };
     wait_ends.reset();
     int result = ask();
     // SQLite does not wait where two make the same file a database at once.

@@ -2,23 +2,25 @@
 #pragma once
 /// One connection of SQLite's, and what its failures mean.
 
+#include "base/files/files.hpp"
 #include "base/time.hpp"
-#include "store/database.hpp"
+#include "store/trouble.hpp"
 
 #include <exception>
+#include <optional>
 #include <sqlite3.h>
 
 namespace blockhost::store {
 
 /// What a database's functions share. SQLite is given a path through the folder's descriptor, so that
 /// whatever becomes of the folder's name, it opens files of this folder.
-struct Database::State {
-    State(Folder in, std::string file, std::string called, Waiting how_long)
+struct Connection {
+    Connection(Folder in, std::string file, std::string called, Waiting how_long)
         : folder(std::move(in)), name(std::move(file)), path((folder.path() / name).string()),
           what(std::move(called)), waiting(std::move(how_long)) {}
-    State(const State&) = delete;
-    State& operator=(const State&) = delete;
-    ~State() { sqlite3_close_v2(connection); }
+    Connection(const Connection&) = delete;
+    Connection& operator=(const Connection&) = delete;
+    ~Connection() { sqlite3_close_v2(sqlite); }
 
     void connect();
     /// Throws for a result that is not SQLITE_OK; what the wait for a lock threw goes first. `doing`:
@@ -35,15 +37,9 @@ struct Database::State {
     Folder folder;
     std::string name, path, what;
     Waiting waiting;
-    sqlite3* connection = nullptr;
+    sqlite3* sqlite = nullptr;
     std::optional<Deadline> wait_ends;    ///< of the wait for a lock that goes on
     std::exception_ptr thrown_in_waiting; ///< by `waiting.check`; it must not pass through SQLite
-};
-
-struct Rows::State {
-    Database::State* database = nullptr;
-    sqlite3_stmt* statement = nullptr;
-    ~State() { sqlite3_finalize(statement); }
 };
 
 /// Throws Error{denied} unless the file `name` in the folder is a regular one of this process's user, closed

@@ -46,6 +46,15 @@ StoreError newer(const std::string& what, const std::string& path, std::int64_t 
 
 } // namespace
 
+struct Rows::State {
+    Connection* connection = nullptr;
+    sqlite3_stmt* statement = nullptr;
+    State() = default;
+    State(const State&) = delete;
+    State& operator=(const State&) = delete;
+    ~State() { sqlite3_finalize(statement); }
+};
+
 Rows::Rows(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Rows::Rows(Rows&&) noexcept = default;
 Rows& Rows::operator=(Rows&&) noexcept = default;
@@ -53,13 +62,13 @@ Rows::~Rows() = default;
 
 bool Rows::next() {
     const int result = sqlite3_step(state_->statement);
-    if (result != SQLITE_ROW && result != SQLITE_DONE) state_->database->fail(result, "read");
+    if (result != SQLITE_ROW && result != SQLITE_DONE) state_->connection->fail(result, "read");
     return result == SQLITE_ROW;
 }
 
 void Rows::require(int column, int type) const {
     if (sqlite3_column_type(state_->statement, column) != type)
-        state_->database->fail(SQLITE_CORRUPT, "read");
+        state_->connection->fail(SQLITE_CORRUPT, "read");
 }
 
 bool Rows::is_null(int column) const {
@@ -93,7 +102,7 @@ std::optional<std::string> Rows::maybe_text(int column) const {
     return is_null(column) ? std::nullopt : std::optional(text(column));
 }
 
-Database::Database(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Database::Database(std::unique_ptr<Connection> connection) : connection_(std::move(connection)) {}
 Database::Database(Database&&) noexcept = default;
 Database& Database::operator=(Database&&) noexcept = default;
 Database::~Database() = default;
@@ -103,8 +112,8 @@ std::optional<Database> Database::existing(Folder folder, const std::string& nam
     require_private(folder);
     if (!is_there(folder, name)) return std::nullopt;
     Database database(
-        std::make_unique<State>(std::move(folder), name, std::string(schema.name), std::move(waiting)));
-    database.state_->connect();
+        std::make_unique<Connection>(std::move(folder), name, std::string(schema.name), std::move(waiting)));
+    database.connection_->connect();
     database.bring_up_to_date(schema);
     return database;
 }
@@ -117,18 +126,18 @@ void Database::bring_up_to_date(const Schema& schema) {
         const bool is_empty = version == 0 && integer("SELECT count(*) FROM sqlite_schema").value_or(0) == 0;
         if (!is_empty && integer("PRAGMA application_id").value_or(0) != application_id)
             throw StoreError(Trouble::foreign, Code::foreign,
-                             path() + " is another program's database, and not " + state_->what,
+                             path() + " is another program's database, and not " + connection_->what,
                              "look at what it is, and move it away");
-        if (version < 0 || version > known) throw newer(state_->what, path(), version, known);
+        if (version < 0 || version > known) throw newer(connection_->what, path(), version, known);
         return version == known && !is_empty;
     };
     if (is_current()) return;
     Transaction all_or_nothing(*this);
     if (is_current()) return; // by another process, before this one had the lock
     for (auto next = integer("PRAGMA user_version").value_or(0); next < known; ++next)
-        state_->execute(std::string(schema.migrations[static_cast<std::size_t>(next)]).c_str(),
-                        "bring up to date");
-    state_->execute(
+        connection_->execute(std::string(schema.migrations[static_cast<std::size_t>(next)]).c_str(),
+                             "bring up to date");
+    connection_->execute(
         fmt::format("PRAGMA user_version = {}; PRAGMA application_id = {}", known, application_id).c_str(),
         "bring up to date");
     all_or_nothing.commit();
@@ -154,16 +163,16 @@ Database Database::open(Folder folder, const std::string& name, const Schema& sc
 
 Rows Database::rows(std::string_view sql, std::initializer_list<Value> values) {
     auto state = std::make_unique<Rows::State>();
-    state->database = state_.get();
+    state->connection = connection_.get();
     const char* rest = nullptr;
-    state_->require(sqlite3_prepare_v3(state_->connection, sql.data(), static_cast<int>(sql.size()), 0,
-                                       &state->statement, &rest),
-                    "ask");
+    connection_->require(sqlite3_prepare_v3(connection_->sqlite, sql.data(), static_cast<int>(sql.size()), 0,
+                                            &state->statement, &rest),
+                         "ask");
     if (!state->statement || rest != sql.data() + sql.size() ||
         sqlite3_bind_parameter_count(state->statement) != static_cast<int>(values.size()))
         throw Error(Code::internal, "not one statement with its parameters: " + std::string(sql));
     int at = 0;
-    for (const Value& value : values) state_->require(bind(state->statement, ++at, value), "ask");
+    for (const Value& value : values) connection_->require(bind(state->statement, ++at, value), "ask");
     return Rows(std::move(state));
 }
 
@@ -173,9 +182,9 @@ std::int64_t Database::run(std::string_view sql, std::initializer_list<Value> va
     if (by_itself) fault::point("store.commit");
     const int result = sqlite3_step(one.state_->statement);
     if (result == SQLITE_ROW) throw Error(Code::internal, "a statement gives rows: " + std::string(sql));
-    if (result != SQLITE_DONE) state_->fail(result, "write");
+    if (result != SQLITE_DONE) connection_->fail(result, "write");
     if (by_itself) fault::point("store.commit.after");
-    return sqlite3_changes64(state_->connection);
+    return sqlite3_changes64(connection_->sqlite);
 }
 
 std::optional<std::int64_t> Database::integer(std::string_view sql, std::initializer_list<Value> values) {
@@ -184,31 +193,31 @@ std::optional<std::int64_t> Database::integer(std::string_view sql, std::initial
 }
 
 std::int64_t Database::last_id() const {
-    return sqlite3_last_insert_rowid(state_->connection);
+    return sqlite3_last_insert_rowid(connection_->sqlite);
 }
 
 bool Database::in_transaction() const {
-    return sqlite3_get_autocommit(state_->connection) == 0;
+    return sqlite3_get_autocommit(connection_->sqlite) == 0;
 }
 
 const std::string& Database::path() const {
-    return state_->path;
+    return connection_->path;
 }
 
 Transaction::Transaction(Database& database, Kind kind) : database_(database) {
     if (database.in_transaction()) throw Error(Code::internal, "a transaction is open already");
-    database_.state_->execute(kind == Kind::write ? "BEGIN IMMEDIATE" : "BEGIN", "begin to write");
+    database_.connection_->execute(kind == Kind::write ? "BEGIN IMMEDIATE" : "BEGIN", "begin to write");
 }
 
 Transaction::~Transaction() {
     // SQLite itself rolls back at some failures.
     if (open_ && database_.in_transaction())
-        sqlite3_exec(database_.state_->connection, "ROLLBACK", nullptr, nullptr, nullptr);
+        sqlite3_exec(database_.connection_->sqlite, "ROLLBACK", nullptr, nullptr, nullptr);
 }
 
 void Transaction::commit() {
     fault::point("store.commit");
-    database_.state_->execute("COMMIT", "write");
+    database_.connection_->execute("COMMIT", "write");
     open_ = false;
     fault::point("store.commit.after");
 }

@@ -3,13 +3,11 @@
 /// A SQLite database in a private folder. What was committed outlives a loss of power (write-ahead log,
 /// synchronous=FULL); what was not has never been. Nothing else in this program speaks to SQLite.
 
-#include "base/error.hpp"
 #include "base/files/files.hpp"
+#include "store/trouble.hpp"
 
-#include <chrono>
 #include <concepts>
 #include <cstdint>
-#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <optional>
@@ -20,39 +18,13 @@
 
 namespace blockhost::store {
 
+struct Connection;
+
 /// What a database is, and how its tables came about. `migrations[n]` is SQL that takes version n (0: an
 /// empty file) to n+1. One that was released never changes: a change is a further one.
 struct Schema {
     std::string_view name; ///< in messages: "the agent's database"
     std::span<const std::string_view> migrations;
-};
-
-/// How long a lock of another process is waited for. `check` is called at least every 100 ms of a wait; what
-/// it throws is passed on.
-struct Waiting {
-    std::chrono::milliseconds patience{10'000};
-    std::function<void()> check = {};
-};
-
-/// What is the matter with a database.
-enum class Trouble {
-    locked,    ///< another process holds it; the message says which
-    full,      ///< no room on its file system
-    read_only, ///< it may be read, and not written
-    corrupt,   ///< its file is damaged, or is no database
-    newer,     ///< a later version of this program wrote it
-    foreign,   ///< it is another program's
-    failed,    ///< anything else
-};
-
-class StoreError : public Error {
-  public:
-    StoreError(Trouble trouble, Code code, std::string message, std::string hint)
-        : Error(code, std::move(message), std::move(hint)), trouble_(trouble) {}
-    Trouble trouble() const { return trouble_; }
-
-  private:
-    Trouble trouble_;
 };
 
 /// Bytes that need not be text; refers to them.
@@ -87,7 +59,6 @@ class Value {
 /// readers throw StoreError{corrupt} for a column of another type than is asked for.
 class Rows {
   public:
-    struct State;
     Rows(Rows&&) noexcept;
     Rows& operator=(Rows&&) noexcept;
     ~Rows();
@@ -103,6 +74,7 @@ class Rows {
 
   private:
     friend class Database;
+    struct State;
     explicit Rows(std::unique_ptr<State> state);
     void require(int column, int type) const;
     std::unique_ptr<State> state_;
@@ -111,7 +83,6 @@ class Rows {
 /// An open database, for one thread at a time; others open their own. Each function throws StoreError.
 class Database {
   public:
-    struct State;
     /// Opens the file `name` in a private folder (private_folder.hpp), makes it with mode 0600 when it is
     /// missing, and brings its tables to the schema's version. A file that is damaged is found here. Throws
     /// Error{denied} when the folder or the file is not this process's user's alone.
@@ -142,9 +113,9 @@ class Database {
 
   private:
     friend class Transaction;
-    explicit Database(std::unique_ptr<State> state);
+    explicit Database(std::unique_ptr<Connection> connection);
     void bring_up_to_date(const Schema& schema);
-    std::unique_ptr<State> state_;
+    std::unique_ptr<Connection> connection_;
 };
 
 /// Everything between its making and commit() happens, or nothing does. One at a time; ends before its

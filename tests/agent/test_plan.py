@@ -163,6 +163,13 @@ def test_a_terminal_gets_colours(host):
     assert "\033" not in plain and re.sub(r"\033\[[0-9;]*m", "", text) == plain
 
 
+def test_documents_have_the_keys_that_the_manual_declares(host):
+    rows = json.loads(subprocess.run([BINARY, "__dump"], capture_output=True, text=True, check=True).stdout)["verbs"]
+    declared = {row["verb"]: row["output"]["json_keys"] for row in rows}
+    assert list(host.plan({}, "converged")) == declared["plan"]
+    assert list(json.loads(host.dump()[0])) == declared["dump-desired"]
+
+
 def test_the_manual_says_how_it_exits():
     text = subprocess.run([BINARY, "help", "plan"], capture_output=True, text=True, check=True).stdout
     statuses = text[text.index("EXIT STATUS"):text.index("EXAMPLES")]

@@ -322,7 +322,7 @@ def node(bench, options):
         env = environment(root)
         words = [BINARY, "guests", "--json"]
         told = subprocess.run(words, env=env, capture_output=True, text=True)
-        if told.returncode != 0 or len(json.loads(told.stdout)) != 200:
+        if told.returncode != 0 or len(json.loads(told.stdout)["guests"]) != 200:
             sys.exit(told.stderr)
         few = min(bench.rounds, 20)
         in_c = bench.program("node", f"https://{standin.address}", "pve1", token, pin)

@@ -112,6 +112,18 @@ TEST_CASE("silences that others interrupt end nothing") {
     CHECK(platform.looks == 12);
 }
 
+TEST_CASE("refusals are answers, and end nothing") {
+    FakePlatform platform;
+    std::vector<std::string> ids;
+    for (int i = 0; i < 6; ++i) {
+        ids.push_back("vm-" + std::to_string(i));
+        platform.add(ids.back());
+        platform.errors.emplace(ids.back(), Error(i % 3 == 0 ? Code::no_answer : Code::denied, "no"));
+    }
+    observed(platform, ids);
+    CHECK(platform.looks == 6);
+}
+
 TEST_CASE("a platform that cannot be reached, and an interruption, end the look") {
     for (const Code code : {Code::hypervisor_down, Code::interrupted}) {
         FakePlatform platform;

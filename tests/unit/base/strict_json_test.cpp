@@ -53,7 +53,7 @@ TEST_CASE("a member that is there twice is found at every level, however it is s
     CHECK(parsed("{\"a\": {\"a\": {\"a\": 1}}, \"b\": {\"a\": 1}}") == "nothing");
 }
 
-TEST_CASE("members are read by their types") {
+TEST_CASE("fields are read by their types") {
     const auto value = json::parse_strictly(
         R"({"t": "x", "n": 7, "f": true, "l": ["a", "b"], "o": {"t": "y"}, "m": {"k": "v"}})", "it");
     json::Fields fields(value, "it");

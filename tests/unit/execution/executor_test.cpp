@@ -328,6 +328,22 @@ TEST_CASE("of a new guest it is noted which one it is") {
     CHECK(bench.told(id).warnings.empty());
 }
 
+TEST_CASE("a guest that was made before a crash may be another one by now, and is never taken back") {
+    Bench bench;
+    const Id id = bench.submit(wish(Create{"", {}}, {"new", ""}));
+    bench.platform.on_look = [] { return at(Phase::running); };
+    bench.wishes.pause = [](std::chrono::milliseconds) {
+        throw Error(Code::interrupted, "this process stops");
+    };
+    CHECK(bench.turn(id) == Turn::left);
+    bench.platform.on_look = [] { return at(Phase::done); };
+    bench.platform.on_guest = [](const GuestId& guest) { return some_guest(guest); };
+    CHECK(bench.turn(id) == Turn::ended);
+    CHECK(bench.told(id).made == Target{"new", ""});
+    CHECK_THROWS_WITH(bench.journal.take_back(id),
+                      Catch::Contains("nobody can tell its guest from a later one"));
+}
+
 TEST_CASE("what a create that failed may have left is told, and is not touched") {
     Bench bench;
     const Id id = bench.submit(wish(Create{"", {}}, {"new", ""})),
