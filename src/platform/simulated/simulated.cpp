@@ -29,11 +29,13 @@ std::int64_t number(const bj::object& object, std::string_view key) {
     return json::integer_in(object, key).value_or(0);
 }
 
-/// The member, which is made when it is missing.
+/// The member, which is made when it is missing. References to other members do not outlive that: an
+/// insertion moves them, and object[key] may even where the key is there.
 bj::object& member(bj::object& object, std::string_view key) {
-    bj::value& found = object[key];
-    if (!found.is_object()) found = bj::object{};
-    return found.get_object();
+    bj::value* found = object.if_contains(key);
+    if (found == nullptr) found = &object.insert_or_assign(key, bj::object{}).first->value();
+    if (!found->is_object()) *found = bj::object{};
+    return found->get_object();
 }
 
 bj::object read_object(const std::filesystem::path& path) {
@@ -154,10 +156,11 @@ struct Effect {
     }
     void operator()(const TakeSnapshot& take) const {
         bj::object& taken = guest();
+        bj::object config = member(taken, "config");
         bj::object& snapshots = member(taken, "snapshots");
         if (snapshots.contains(take.snapshot)) throw Error(Code::exists, "there is a snapshot of that name");
         snapshots[take.snapshot] =
-            bj::object{{"config", member(taken, "config")}, {"description", take.description}};
+            bj::object{{"config", std::move(config)}, {"description", take.description}};
     }
     void operator()(const RollBack& back) const {
         bj::object& rolled = guest();
