@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// agent: checks of what the host agent works with.
 
-#include "agent/selftest.hpp"
+#include "agent/selftest_task.hpp"
+#include "base/interrupt.hpp"
 #include "base/text/json.hpp"
 #include "base/text/text.hpp"
 #include "cli/printer.hpp"
@@ -37,9 +38,25 @@ void print_lines(cli::Printer& printer, const std::vector<Check>& checks) {
                        (check.remedy.empty() ? "" : "; " + text::printable(check.remedy)));
 }
 
+std::vector<Check> look(const cli::Call& call) {
+    return agent::selftest_read(*open_platform(call));
+}
+
+std::vector<Check> try_on(cli::Call& call, const std::string& guest) {
+    agent::Engine engine = open_engine(call);
+    return agent::selftest_task(
+        engine, guest, [&](std::string_view stage) { call.printer.stage(stage); },
+        [] { Interruption().check(); });
+}
+
 int run(cli::Call& call) {
-    const auto platform = open_platform(call);
-    const auto checks = agent::selftest_read(*platform);
+    const auto guest = call.arguments.text("guest");
+    const bool task = call.arguments.text("selftest") == "task";
+    if (task != guest.has_value())
+        throw Error(Code::usage,
+                    task ? "--selftest=task needs --guest: the guest that is changed and rolled back"
+                         : "--guest is for --selftest=task alone");
+    const auto checks = guest ? try_on(call, *guest) : look(call);
     (call.arguments.has("json") ? print_json : print_lines)(call.printer, checks);
     call.printer.flush_answer();
     return std::ranges::any_of(checks, [](auto& each) { return each.verdict == Check::Verdict::bad; });
@@ -47,7 +64,10 @@ int run(cli::Call& call) {
 
 constexpr std::string_view details =
     "--selftest looks at the platform that agent.json names: whether it answers, its clock and certificate, "
-    "the privileges of the API token, and each guest. Nothing is changed.";
+    "the privileges of the API token, and each guest. Nothing is changed.\n\n"
+    "--selftest=task tries what changes guests on one that is there for it, with the tag blockhost-selftest: "
+    "it changes the description, takes a snapshot, rolls back to it, deletes it, and gives the description "
+    "back. What the guest wrote meanwhile is lost. Each is an operation, which 'operations' tells of.";
 
 } // namespace
 
@@ -59,16 +79,25 @@ cli::Row agent_row() {
         .options = {{.name = "selftest",
                      .kind = cli::Option::Kind::choice,
                      .value = "PART",
-                     .help = "read: look, and change nothing",
-                     .choices = {"read"},
+                     .help = "read: look, and change nothing; task: try changes on --guest",
+                     .choices = {"read", "task"},
                      .presence = cli::Option::Presence::required,
                      .implicit = "read"},
+                    {.name = "guest",
+                     .kind = cli::Option::Kind::text,
+                     .value = "ID",
+                     .help = "the guest for --selftest=task; it has the tag blockhost-selftest"},
                     {.name = "json", .help = "print a JSON list"}},
         .output = {.text = "a line for each check: its verdict (good, doubtful or bad), and what to do",
                    .json_keys = {"check", "verdict", "told", "remedy"},
-                   .json_call = "--json"},
-        .examples = {{"--selftest", "after agent.json was written"}, {"--selftest --json", "for a program"}},
+                   .json_call = "--json",
+                   .unheard =
+                       "what was tried was tried, and 'operations' tells of it; a repeat tries it again"},
+        .examples = {{"--selftest", "after agent.json was written"},
+                     {"--selftest --json", "for a program"},
+                     {"--selftest=task --guest 999", "try changes and a rollback on a guest made for that"}},
         .needs = cli::Needs::config,
+        .effect = cli::Effect::changes,
         .exit_1 = "a check is bad",
         .run = run};
 }

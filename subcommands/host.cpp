@@ -13,12 +13,27 @@
 
 #include <boost/json/array.hpp>
 #include <fmt/format.h>
+#include <unistd.h>
 
 namespace blockhost::subcommands {
 
+namespace {
+
+Reality reality_of(const cli::Call& call) {
+    return call.mock ? Reality::simulated : Reality::real;
+}
+
+} // namespace
+
 std::unique_ptr<platform::Platform> open_platform(const cli::Call& call) {
-    return platform::open_platform(call.paths, call.mock ? Reality::simulated : Reality::real,
-                                   [] { Interruption().check(); });
+    return platform::open_platform(call.paths, reality_of(call), [] { Interruption().check(); });
+}
+
+agent::Engine open_engine(const cli::Call& call) {
+    if (reality_of(call) == Reality::real && geteuid() != 0)
+        throw Error(Code::denied, "the agent's operations are root's alone", "run it as root");
+    return {call.paths, agent::authority_of(call.paths),
+            [&call] { return platform::open_platform(call.paths, reality_of(call), [] {}); }};
 }
 
 namespace {

@@ -6,6 +6,7 @@
 #include "base/text/json.hpp"
 #include "base/text/text.hpp"
 #include "cli/printer.hpp"
+#include "subcommands/plan_text.hpp"
 #include "subcommands/platform_verbs.hpp"
 
 #include <algorithm>
@@ -20,16 +21,20 @@ using agent::PlannedAction;
 using cli::Tone;
 using Verdict = PlannedAction::Verdict;
 
-agent::Desired read_desired(cli::Call& call, const std::string& file) {
+} // namespace
+
+agent::Desired read_desired(cli::Call& call, const std::string& file, const agent::Known& known) {
     // One byte more than is allowed, so that what is too long is told by its place like all else.
     const auto text = files::read_given(file, agent::bounds::document_bytes + 1);
     if (!text)
         throw Error(Code::not_found, "there is no file " + text::printable(file),
                     "name a desired state, as dump-desired writes one");
-    agent::Desired desired = agent::parse_desired(*text, text::printable(file));
+    agent::Desired desired = agent::parse_desired(*text, text::printable(file), known);
     for (const std::string& warning : desired.warnings) call.printer.warn(warning);
     return desired;
 }
+
+namespace {
 
 std::string shown(const std::string& value) {
     constexpr std::size_t longest = 60;
@@ -75,7 +80,9 @@ void print_sum(cli::Printer& printer, const Plan& plan) {
     printer.answer(sum);
 }
 
-void print_lines(cli::Printer& printer, const Plan& plan) {
+} // namespace
+
+void print_plan(cli::Printer& printer, const Plan& plan) {
     const std::string* guest = nullptr;
     for (const PlannedAction& planned : plan.actions) {
         if (guest == nullptr || *guest != planned.target.guest) printer.answer(planned.target.guest);
@@ -89,25 +96,31 @@ void print_lines(cli::Printer& printer, const Plan& plan) {
     print_sum(printer, plan);
 }
 
-int run(cli::Call& call) {
-    const agent::Desired desired = read_desired(call, call.arguments.operands().front());
-    const auto platform = open_platform(call);
-    const platform::Host host = platform->host();
-    agent::require_fits(desired, *platform, host);
+Plan plan_for(cli::Call& call, platform::Platform& platform, const agent::Desired& desired) {
+    const platform::Host host = platform.host();
+    agent::require_fits(desired, platform, host);
     call.printer.stage("looking at " + host.name);
     const agent::Observed observed =
-        agent::observe(*platform, host, desired, [&](std::size_t done, std::size_t all) {
+        agent::observe(platform, host, desired, [&](std::size_t done, std::size_t all) {
             call.printer.detail(std::to_string(done) + " of " + count(all, "guest", "guests"));
         });
     const Plan plan =
         agent::make_plan(desired, observed, [&](const platform::Action& action, platform::Kind kind) {
-            return platform->refusal(action, kind);
+            return platform.refusal(action, kind);
         });
     if (!plan.doubt.empty()) call.printer.warn("more guests may exist: " + plan.doubt);
+    return plan;
+}
+
+namespace {
+
+int run(cli::Call& call) {
+    const agent::Desired desired = read_desired(call, call.arguments.operands().front());
+    const Plan plan = plan_for(call, *open_platform(call), desired);
     if (call.arguments.has("json"))
         call.printer.answer(json::python_line(agent::as_json(plan)));
     else
-        print_lines(call.printer, plan);
+        print_plan(call.printer, plan);
     call.printer.flush_answer();
     return plan.is_converged() ? 0 : 2;
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-/// What host, guests, task and agent share.
+/// What the verbs of platforms and their operations share.
 
+#include "agent/engine.hpp"
 #include "cli/command.hpp"
-#include "platform/platform.hpp"
 
 #include <memory>
 
@@ -11,5 +11,10 @@ namespace blockhost::subcommands {
 
 /// The platform of the call; a signal ends its waits.
 std::unique_ptr<platform::Platform> open_platform(const cli::Call& call);
+/// What carries out the operations of this host. `call` outlives it. Throws Error{denied} unless root calls,
+/// whose alone the agent's database is; in a simulated world anybody may.
+agent::Engine open_engine(const cli::Call& call);
+/// The one with that id. Throws Error{not_found} when it does not wait.
+authority::Pending require_pending(const std::vector<authority::Pending>& all, const std::string& id);
 
 } // namespace blockhost::subcommands

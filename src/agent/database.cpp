@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "agent/database.hpp"
 
+#include "agent/accepted.hpp"
 #include "authority/tables.hpp"
 #include "execution/episodes.hpp"
 #include "execution/journal.hpp"
@@ -17,8 +18,8 @@ constexpr const char* file_name = "agent.db";
 
 /// Released ones stay as they are, in this order.
 const store::Schema& schema() {
-    static const std::array<std::string_view, 3> migrations{authority::tables, execution::journal_tables,
-                                                            execution::healing_tables};
+    static const std::array<std::string_view, 4> migrations{authority::tables, execution::journal_tables,
+                                                            execution::healing_tables, accepted_tables};
     static const store::Schema all{"the agent's database", migrations};
     return all;
 }

@@ -117,10 +117,10 @@ authority::Provenance provenance_in(execution::Journal& journal, const execution
     return is_its_guest && is_undoing ? Provenance::made_in_this_transaction : Provenance::ordinary;
 }
 
-void end_what_waits_no_longer(Gate& gate, execution::Journal& journal, const Look& look) {
+std::vector<Pending> end_what_waits_no_longer(Gate& gate, execution::Journal& journal, const Look& look) {
     // In this order: what begins to wait meanwhile is not in the journal's list.
     const auto open = journal.open();
-    const auto still = gate.waiting([&](const platform::GuestId& id) { return seen_in(look(id)); });
+    auto still = gate.waiting([&](const platform::GuestId& id) { return seen_in(look(id)); });
     for (const Operation& operation : open) {
         if (operation.state != execution::State::waiting) continue;
         if (std::ranges::find(still, operation.id, &Pending::operation) != still.end()) continue;
@@ -135,6 +135,7 @@ void end_what_waits_no_longer(Gate& gate, execution::Journal& journal, const Loo
         } catch (const execution::Overtaken&) { // it was approved meanwhile
         }
     }
+    return still;
 }
 
 } // namespace blockhost::agent

@@ -23,7 +23,8 @@ authority::Provenance provenance_in(execution::Journal& journal, const execution
                                     const platform::Target& target, const platform::Action& action);
 
 /// Ends the operations for which the gate waits no longer: their time is over, or their guest is another one.
-/// Call it now and then, in one thread.
-void end_what_waits_no_longer(authority::Gate& gate, execution::Journal& journal, const Look& look);
+/// What still waits. Call it now and then, in one thread.
+std::vector<authority::Pending> end_what_waits_no_longer(authority::Gate& gate, execution::Journal& journal,
+                                                         const Look& look);
 
 } // namespace blockhost::agent

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "agent/plan.hpp"
 
+#include "authority/classifier.hpp"
 #include "base/text/text.hpp"
 
 #include <algorithm>
@@ -94,13 +95,14 @@ class Planner {
 
     PlannedAction& add(Action action, std::string reason, std::vector<Change> changes) {
         PlannedAction& planned = add(std::move(reason), std::move(changes));
-        const auto kind = kind_of(action);
+        const auto kind = to_string(kind_of(action));
         if (const auto refused = refusal_(action, kind_)) {
             planned.verdict = Verdict::impossible;
             planned.why = text_of(*refused);
-        } else if (reversibility_of(kind) == Reversibility::needs_signature) {
+        } else if (authority::class_of(kind, authority::Provenance::ordinary) ==
+                   authority::Class::destructive) {
             planned.verdict = Verdict::needs_signature;
-            planned.why = loss_of(kind);
+            planned.why = authority::loss_of(kind);
         }
         planned.action = std::move(action);
         return planned;

@@ -3,7 +3,6 @@
 /// The difference between what is wanted and what is there, as actions.
 
 #include "agent/observe.hpp"
-#include "agent/reversibility.hpp"
 
 namespace blockhost::agent {
 

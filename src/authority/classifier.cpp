@@ -94,4 +94,18 @@ Class class_of(std::string_view change, Provenance provenance) {
     return is;
 }
 
+std::string_view loss_of(std::string_view change) {
+    static constexpr std::array<std::pair<std::string_view, std::string_view>, 5> losses{{
+        {"rollback", "it loses what was written since the snapshot"},
+        {"delete-snapshot", "it loses the snapshot"},
+        {"delete-backup", "it loses the backup"},
+        {"destroy", "it loses the guest and its disks"},
+        {"rotate-keys", "who may sign now may not any more"},
+    }};
+    const auto found =
+        std::ranges::find(losses, change, &std::pair<std::string_view, std::string_view>::first);
+    if (found != losses.end()) return found->second;
+    return class_of(change, ordinary) == benign ? "" : "nobody knows what it loses";
+}
+
 } // namespace blockhost::authority

@@ -37,4 +37,8 @@ std::span<const ClassRow> class_table();
 /// What has no row is destructive.
 Class class_of(std::string_view change, Provenance provenance);
 
+/// What such a change can lose, as a clause: "it loses the guest and its disks". Empty for one that is benign
+/// whatever it is done to.
+std::string_view loss_of(std::string_view change);
+
 } // namespace blockhost::authority

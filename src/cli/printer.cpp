@@ -3,6 +3,7 @@
 #include "cli/printer.hpp"
 
 #include "base/field_error.hpp"
+#include "base/interrupt.hpp"
 #include "base/text/json.hpp"
 #include "base/text/text.hpp"
 #include "cli/layout.hpp"
@@ -173,6 +174,23 @@ void Printer::say(std::string_view text) {
     clear_live_line();
     if (!logged(Priority::notice, text)) put(prefix_ + fit(text) + "\n");
     if (was_live) draw_live_line();
+}
+
+bool Printer::confirm(std::string_view question, std::string hint) {
+    if (::isatty(STDIN_FILENO) != 1 || screen_ == Screen::pipe)
+        throw Error(Code::usage, "nobody can be asked whether this is wanted", std::move(hint));
+    say_bare(std::string(question) + " Only 'yes' does.");
+    std::string answer;
+    for (char byte = 0;;) {
+        const ssize_t count = ::read(STDIN_FILENO, &byte, 1);
+        if (count < 0 && errno == EINTR) {
+            Interruption().check();
+            continue;
+        }
+        if (count <= 0 || byte == '\n') break;
+        answer += byte;
+    }
+    return text::trim(answer) == "yes";
 }
 
 void Printer::pass_on(std::string_view bytes) {

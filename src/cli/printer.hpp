@@ -59,6 +59,10 @@ class Printer : public Progress {
     /// A line of talk without the prefix.
     void say_bare(std::string_view line);
 
+    /// Asks a person, who answers "yes" and nothing else for true. Throws Error{usage} with that hint where
+    /// stdin or stderr is no terminal; Error{interrupted} on a signal.
+    bool confirm(std::string_view question, std::string hint);
+
     /// What another program wrote to its stderr, as it is.
     void pass_on(std::string_view bytes);
 

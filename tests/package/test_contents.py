@@ -60,6 +60,8 @@ FILES = f"""
 /usr/share/lintian/overrides/{PACKAGE}
 /usr/share/man/man7/blockhost-libvirt.7.gz
 /usr/share/man/man8/blockhost-libvirt-agent.8.gz
+/usr/share/man/man8/blockhost-libvirt-apply.8.gz
+/usr/share/man/man8/blockhost-libvirt-approve.8.gz
 /usr/share/man/man8/blockhost-libvirt-boot.8.gz
 /usr/share/man/man8/blockhost-libvirt-dump-desired.8.gz
 /usr/share/man/man8/blockhost-libvirt-extend.8.gz
@@ -69,8 +71,10 @@ FILES = f"""
 /usr/share/man/man8/blockhost-libvirt-host.8.gz
 /usr/share/man/man8/blockhost-libvirt-mint-nft.8.gz
 /usr/share/man/man8/blockhost-libvirt-operations.8.gz
+/usr/share/man/man8/blockhost-libvirt-pending.8.gz
 /usr/share/man/man8/blockhost-libvirt-plan.8.gz
 /usr/share/man/man8/blockhost-libvirt-recover.8.gz
+/usr/share/man/man8/blockhost-libvirt-reject.8.gz
 /usr/share/man/man8/blockhost-libvirt-setup.8.gz
 /usr/share/man/man8/blockhost-libvirt-sign.8.gz
 /usr/share/man/man8/blockhost-libvirt-task.8.gz

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""agent --selftest on a node: what is good, what is doubtful, what is bad, and that it only looks."""
+"""agent --selftest on a node: what is good, what is doubtful, what is bad, that it only looks; and --selftest=task, which does not."""
 
 import json
+import os
 
 import pytest
 from node import StandIn, certificates
@@ -103,3 +104,43 @@ def test_a_certificate_that_an_authority_signed_is_looked_at_too(world, host, tm
     assert told == "doubtful" and words in ("is valid for 8 days more", "is valid for 9 days more")
     authority.write_text(certificates.authority("ec", 1)[0])
     assert verdicts(host, 1)["platform"][0][0] == "bad"
+
+
+# -- changes that are tried
+
+OF_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="operations of a node are root's alone")
+
+
+@OF_ROOT
+@pytest.mark.parametrize("kind", ["vm", "container"])
+def test_changes_are_tried_on_a_guest_that_is_marked_and_taken_back(world, host, kind):
+    if kind == "vm":
+        guest = world.add_vm(999, name="trial", cores=1, memory=512, disks={"scsi0": 1}, tags="blockhost-selftest", running=True)
+    else:
+        guest = world.add_container(999, network=True, tags="blockhost-selftest")
+    before, runs = guest.digest(), guest.running
+    run = host.run("agent", "--selftest=task", "--guest", "999", "--json")
+    assert run.returncode == 0, (run.stdout, run.stderr)
+    told = {each["check"]: each["verdict"] for each in json.loads(run.stdout)}
+    assert [name for name in told if name != "start"] == ["set-config", "snapshot", "rollback", "delete-snapshot",
+                                                          "set-config back"]
+    assert set(told.values()) == {"good"}
+    guest = world.guests.by_id[999]
+    assert guest.digest() == before and not guest.snapshots and guest.running == runs
+    listed = json.loads(host.run("operations", "--json").stdout)
+    assert {each["state"] for each in listed} == {"done"} and {each["source_name"] for each in listed} == {"selftest"}
+
+
+@OF_ROOT
+@pytest.mark.parametrize("words, status, said", [
+    (("--guest", "100"), 18, "the guest 100 is not marked for trials; give the tag blockhost-selftest"),
+    (("--guest", "998"), 5, "there is no guest 998"), ((), 2, "--selftest=task needs --guest")])
+def test_nothing_is_tried_on_any_other(world, host, words, status, said):
+    run = host.run("agent", "--selftest=task", *words)
+    assert run.returncode == status and said in run.stderr, (run.returncode, run.stderr)
+    assert {method for method, _, _ in world.requests} <= {"GET"}
+
+
+def test_a_guest_is_named_for_a_trial_alone(host):
+    run = host.run("agent", "--selftest", "--guest", "100")
+    assert run.returncode == 2 and "--guest is for --selftest=task alone" in run.stderr

@@ -350,17 +350,6 @@ TEST_CASE("a plan of 500 guests asks five times as often as one of 100, and no m
     CHECK(asked_for(500) == 5 * asked_for(100));
 }
 
-TEST_CASE("every kind of action is benign or says what it loses") {
-    for (const ActionKind kind : platform::action_kinds()) {
-        CAPTURE(to_string(kind));
-        const bool loses = kind == ActionKind::destroy || kind == ActionKind::rollback ||
-                           kind == ActionKind::delete_snapshot || kind == ActionKind::delete_backup;
-        CHECK((reversibility_of(kind) == Reversibility::needs_signature) == loses);
-        CHECK(loss_of(kind).empty() == !loses);
-    }
-    CHECK(reversibility_of(static_cast<ActionKind>(99)) == Reversibility::needs_signature);
-}
-
 TEST_CASE("a plan as JSON has each action with all that was decided of it") {
     Bench bench;
     const auto told = as_json(bench.plan(R"({"power": "absent"})"));

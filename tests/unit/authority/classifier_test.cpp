@@ -45,3 +45,13 @@ TEST_CASE("what the table does not know is destructive") {
         CHECK(class_of("", provenance) == Class::destructive);
     }
 }
+
+TEST_CASE("every change is benign or says what it loses") {
+    for (const std::string_view change : change_names()) {
+        CAPTURE(change);
+        const bool loses = class_of(change, Provenance::ordinary) == Class::destructive;
+        CHECK(loss_of(change).empty() == !loses);
+        CHECK(loss_of(change) != "nobody knows what it loses");
+    }
+    CHECK(loss_of("explode") == "nobody knows what it loses");
+}

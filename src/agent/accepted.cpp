@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+#include "agent/accepted.hpp"
+
+#include "base/text/text.hpp"
+
+namespace blockhost::agent {
+
+const std::string_view accepted_tables = R"(
+CREATE TABLE accepted(
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    generation INTEGER NOT NULL,
+    digest TEXT NOT NULL
+) STRICT;
+)";
+
+Known Accepted::known() {
+    auto rows = database_.rows("SELECT generation, digest FROM accepted");
+    if (!rows.next()) return {};
+    return {.generation = rows.integer(0), .digest = rows.text(1)};
+}
+
+void Accepted::accept(const Desired& desired) {
+    const auto changed = database_.run("INSERT INTO accepted(one, generation, digest) VALUES (1, ?1, ?2) "
+                                       "ON CONFLICT(one) DO UPDATE SET generation = ?1, digest = ?2 "
+                                       "WHERE generation < ?1 OR (generation = ?1 AND digest = ?2)",
+                                       {desired.generation, desired.digest});
+    if (changed == 0)
+        throw Error(Code::wrong_state, "a later desired state was accepted meanwhile",
+                    "plan again with that one");
+}
+
+} // namespace blockhost::agent

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+/// A plan becomes operations.
+
+#include "agent/engine.hpp"
+#include "agent/plan.hpp"
+
+namespace blockhost::agent {
+
+/// What was asked for, and what was not.
+struct Asked {
+    std::vector<execution::Id> operations; ///< in the plan's order
+    std::vector<Remark> left;              ///< what has to be done by a person, or cannot be
+};
+
+/// Queues the plan's actions as wishes of the desired state; nothing is carried out. What needs a signature
+/// is queued, too, and waits. `only`: a guest's id, or empty for all.
+Asked ask_for(Engine& engine, const Plan& plan, const platform::GuestId& only);
+
+} // namespace blockhost::agent

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+#include "agent/engine.hpp"
+
+#include "base/files/files.hpp"
+#include "base/patience.hpp"
+#include "base/text/json.hpp"
+#include "base/text/text.hpp"
+
+#include <algorithm>
+#include <boost/json/object.hpp>
+
+namespace blockhost::agent {
+
+using authority::Pending;
+using authority::SignedOperation;
+using execution::Id;
+using execution::Operation;
+using execution::State;
+
+namespace {
+
+constexpr const char* record_name = "audit.jsonl";
+
+authority::GateSettings named(authority::GateSettings settings, const std::string& host) {
+    settings.host = host;
+    return settings;
+}
+
+Error does_not_wait(const Id& id) {
+    return Error(Code::not_found, "no operation " + text::printable(id) + " waits for a signature",
+                 "'blockhost-libvirt pending' lists those that do");
+}
+
+/// Whether single signatures count, for one operation that waits.
+class Scrutiny {
+  public:
+    Scrutiny(const Pending& pending, authority::TrustFiles trust, authority::Roles roles)
+        : pending_(pending), trust_(std::move(trust)), roles_(std::move(roles)) {
+        roles_.two_signers.clear(); // each is looked at alone
+    }
+    /// Throws as the gate does for it.
+    void require(const std::string& signature) const {
+        const auto signer = authority::signer_of(pending_.bytes, signature, trust_, now());
+        authority::require_may_sign(roles_, {signer}, pending_.envelope.change);
+    }
+    bool counts(const std::string& signature) const {
+        try {
+            require(signature);
+            return true;
+        } catch (const Error& error) {
+            if (error.code() != Code::denied && error.code() != Code::invalid) throw;
+            return false;
+        }
+    }
+
+  private:
+    const Pending& pending_;
+    authority::TrustFiles trust_;
+    authority::Roles roles_;
+};
+
+/// The signatures that came before for the same bytes and count still, and the new ones.
+SignedOperation with_earlier(SignedOperation document, const std::string& earlier, const Scrutiny& scrutiny) {
+    if (earlier.empty()) return document;
+    const SignedOperation before = authority::parse_signed_operation(earlier);
+    if (before.envelope != document.envelope) return document;
+    std::vector<std::string> all;
+    for (const std::string& each : before.signatures)
+        if (scrutiny.counts(each)) all.push_back(each);
+    for (std::string& each : document.signatures)
+        if (std::ranges::find(all, each) == all.end()) all.push_back(std::move(each));
+    document.signatures = std::move(all);
+    return document;
+}
+
+authority::TrustFiles trust_of(const authority::AuthoritySettings& settings) {
+    if (settings.allowed_signers.empty())
+        throw Error(Code::config, "agent.json names no file of allowed signers",
+                    R"(name one: {"authority": {"allowed_signers": "/etc/…"}})");
+    return authority::read_trust_files(settings.allowed_signers, settings.revoked);
+}
+
+} // namespace
+
+authority::AuthoritySettings authority_of(const Paths& paths) {
+    const std::filesystem::path file = paths.etc / "agent.json";
+    const auto text = files::read(file);
+    const boost::json::value document = text ? json::parse(*text, file.string()) : boost::json::object();
+    const boost::json::value* section = json::member(document, "authority");
+    return authority::authority_settings(section != nullptr ? *section : boost::json::object(),
+                                         file.string() + ": \"authority\"");
+}
+
+Engine::Engine(const Paths& paths, authority::AuthoritySettings settings, Open open)
+    : open_(std::move(open)), settings_(std::move(settings)), platform_(open_()), host_(platform_->host()),
+      folder_(database_folder(paths)), gates_own_(open_database(paths)),
+      audit_(authority::Audit::open(database_folder(paths), record_name)), journal_(open_database(paths)),
+      gate_({.settings = named(settings_.gate, host_.name),
+             .database = gates_own_,
+             .audit = audit_,
+             .trust = [this] { return trust_of(settings_); },
+             .provenance =
+                 [this](const std::string& operation, const platform::Target& target,
+                        const platform::Action& action) {
+                     return provenance_in(journal_, operation, target, action);
+                 }}) {}
+
+std::vector<Pending> Engine::waiting() {
+    return end_what_waits_no_longer(gate_, journal_, [this](const auto& id) { return look(id); });
+}
+
+void Engine::approve(const Id& id, const SignedOperation& document) {
+    const auto all = waiting();
+    const auto pending = std::ranges::find(all, id, &Pending::operation);
+    const auto operation = pending != all.end() ? journal_.find(id) : std::nullopt;
+    if (!operation) throw does_not_wait(id);
+    if (document.envelope != pending->bytes)
+        throw Error(Code::denied, "what was signed is not what " + id + " waits for",
+                    "sign what 'blockhost-libvirt pending " + id + "' prints now");
+    const Scrutiny scrutiny(*pending, trust_of(settings_), settings_.gate.roles);
+    for (const std::string& each : document.signatures) scrutiny.require(each);
+    try {
+        journal_.approved(id, to_text(with_earlier(document, operation->signed_operation, scrutiny)));
+    } catch (const execution::Overtaken&) {
+        throw does_not_wait(id);
+    }
+}
+
+void Engine::reject(const Id& id, std::string_view by) {
+    if (!gate_.reject(id, by)) throw does_not_wait(id);
+    try {
+        journal_.ended(id, {.state = State::rejected,
+                            .error = Error(Code::denied, "an operator rejected it: " + std::string(by))});
+    } catch (const execution::Overtaken&) { // it ended meanwhile
+    }
+}
+
+void Engine::work(const std::function<bool()>& stop, execution::Runner::Told told) {
+    const auto ownership = execution::Ownership::take(folder_);
+    execution::Runner runner(ownership, journal_, open_,
+                             door_to(gate_, [this](const auto& id) { return look(id); }), {}, std::move(told),
+                             record_of(gate_));
+    runner.run(execution::Runner::Until::idle, stop);
+}
+
+Operation Engine::finish(const Id& id, const std::function<void()>& check) {
+    const auto stop = [&] {
+        try {
+            check();
+            return false;
+        } catch (const Error&) {
+            return true;
+        }
+    };
+    for (constexpr std::chrono::milliseconds between(200);;) {
+        auto operation = journal_.find(id);
+        if (!operation)
+            throw Error(Code::not_found, "there is no operation " + text::printable(id),
+                        "'blockhost-libvirt operations' lists them");
+        if (is_end(operation->state) || operation->state == State::waiting) return std::move(*operation);
+        try {
+            work(stop);
+        } catch (const Error& error) {
+            if (error.code() != Code::busy) throw;
+            pause_for(between, check);
+        }
+        check();
+    }
+}
+
+} // namespace blockhost::agent

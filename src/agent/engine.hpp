@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+/// What carries out this host's operations, brought together: database, record, gate, journal and runner.
+
+#include "agent/database.hpp"
+#include "agent/door.hpp"
+#include "authority/settings.hpp"
+#include "config/paths.hpp"
+#include "execution/runner.hpp"
+
+namespace blockhost::agent {
+
+/// What `<etc>/agent.json` says about authority; what holds without it where there is no such file, or no
+/// such member. Throws Error{config}, naming file and member.
+authority::AuthoritySettings authority_of(const Paths& paths);
+
+/// For one thread, but for journal(). Several processes may have one; one of them at a time works.
+class Engine {
+  public:
+    /// Opens a platform. Its waits must not end by a signal.
+    using Open = std::function<std::unique_ptr<platform::Platform>()>;
+
+    /// Makes the agent's folder, database and record where they are missing. `paths` outlives it. Throws what
+    /// Platform::host throws, store::StoreError, Error{io}.
+    Engine(const Paths& paths, authority::AuthoritySettings settings, Open open);
+
+    const platform::Host& host() const { return host_; }
+    execution::Journal& journal() { return journal_; }
+    /// For looks.
+    platform::Platform& platform() { return *platform_; }
+
+    /// What waits for a signature; what waits no longer is ended.
+    std::vector<authority::Pending> waiting();
+    /// Hands a signed document to what waits for it: its signatures are added to those that came before.
+    /// Throws Error{not_found} when no such operation waits; Error{denied} when other bytes were signed than
+    /// those that it waits for, or one of the signatures does not count by itself: signer, role. Then it
+    /// waits on as before. Throws Error{config} when the files that say who may sign cannot be read.
+    void approve(const execution::Id& id, const authority::SignedOperation& document);
+    /// An operator does not want what waits. Throws Error{not_found} when no such operation waits.
+    void reject(const execution::Id& id, std::string_view by);
+
+    /// Carries out what the journal has until nothing is left to do but what waits for a signature, or `stop`
+    /// says so. Throws Error{busy} when another process carries operations out.
+    void work(const std::function<bool()>& stop, execution::Runner::Told told = {});
+    /// Works until that operation ended or waits for a signature; when another process carries operations
+    /// out, waits for it to do so. `check` is called meanwhile, and throws to give up waiting: what was begun
+    /// goes on, or is found again. How it stands.
+    execution::Operation finish(const execution::Id& id, const std::function<void()>& check);
+
+  private:
+    std::optional<platform::Guest> look(const platform::GuestId& id) { return platform_->guest(id); }
+
+    Open open_;
+    authority::AuthoritySettings settings_;
+    std::unique_ptr<platform::Platform> platform_;
+    platform::Host host_;
+    Folder folder_;
+    store::Database gates_own_;
+    authority::Audit audit_;
+    execution::Journal journal_;
+    authority::Gate gate_;
+};
+
+} // namespace blockhost::agent

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MIT
+// The agent's parts together, on a simulated platform: approvals, rejections, and a trial of changes.
+#include "agent/selftest_task.hpp"
+#include "base/text/json.hpp"
+#include "platform/simulated/simulated.hpp"
+#include "tests/unit/authority/keys.hpp"
+#include "tests/unit/execution/support.hpp"
+
+#include <algorithm>
+
+using namespace blockhost;
+using namespace blockhost::agent;
+using namespace blockhost::execution;
+using namespace blockhost::execution::test;
+using namespace blockhost::platform;
+
+namespace {
+
+/// A host with a guest "web" that is off, two operators, and what carries operations out.
+struct EngineHost {
+    TemporaryFolder folder{quick_place()};
+    Keys keys;
+    Paths paths;
+    std::optional<Engine> engine;
+
+    explicit EngineHost(std::set<std::string> two_signers = {}) {
+        std::filesystem::create_directory(folder.path / "state");
+        paths.state = StateFolder(folder.path / "state");
+        guest("[]");
+        std::ofstream(folder.path / "allowed")
+            << "operator " << keys.make("alice") << "\noperator " << keys.make("bob") << "\n";
+        std::filesystem::permissions(folder.path / "allowed", std::filesystem::perms(0600));
+        authority::AuthoritySettings settings;
+        settings.allowed_signers = folder.path / "allowed";
+        settings.gate.roles.two_signers = std::move(two_signers);
+        engine.emplace(paths, settings, [this] { return std::make_unique<Simulated>(place()); });
+    }
+    std::filesystem::path place() const { return folder.path / "world"; }
+    void write(const char* name, const std::string& text) const {
+        std::filesystem::create_directories(place());
+        std::ofstream(place() / name) << text;
+    }
+    void guest(const std::string& tags, const std::string& power = "stopped") const {
+        write("platform.json", R"({"guests": {"web": {"power": ")" + power +
+                                   R"(", "incarnation": "made:0", "config": {"name": "web", "description": )"
+                                   R"("mine", "tags": )" +
+                                   tags + "}}}}");
+    }
+    std::string world() const { return files::read(place() / "platform.json").value(); }
+    std::optional<Guest> seen() const { return Simulated(place()).guest("web"); }
+
+    Id submit(platform::Action action, Source::Kind source = Source::Kind::hub) {
+        return engine->journal()
+            .submit({.source = {source, ""}, .target = {"web", "made:0"}, .action = std::move(action)})
+            .operation.id;
+    }
+    State finish(const Id& id) {
+        return engine->finish(id, [] {}).state;
+    }
+    authority::SignedOperation signed_by(const std::string& who) {
+        const auto waiting = engine->waiting();
+        REQUIRE(waiting.size() == 1);
+        return {waiting[0].bytes, {keys.sign(who, waiting[0].bytes)}};
+    }
+    std::vector<Check> trial() {
+        return selftest_task(
+            *engine, "web", [](std::string_view) {}, [] {});
+    }
+};
+
+std::vector<std::pair<std::string, Check::Verdict>> verdicts(const std::vector<Check>& checks) {
+    std::vector<std::pair<std::string, Check::Verdict>> told;
+    for (const Check& each : checks) {
+        CAPTURE(each.name, each.told, each.remedy);
+        CHECK(each.verdict != static_cast<Check::Verdict>(9));
+        told.emplace_back(each.name, each.verdict);
+    }
+    return told;
+}
+
+constexpr auto good = Check::Verdict::good, doubtful = Check::Verdict::doubtful, bad = Check::Verdict::bad;
+
+} // namespace
+
+TEST_CASE("what can lose data is done once it was approved, and not before") {
+    EngineHost host;
+    const Id destroy = host.submit(Destroy{});
+    CHECK(host.finish(destroy) == State::waiting);
+    CHECK(host.seen());
+    auto document = host.signed_by("alice");
+    host.engine->approve(destroy, document);
+    CHECK(host.finish(destroy) == State::done);
+    CHECK_FALSE(host.seen());
+    CHECK(host.engine->waiting().empty());
+    CHECK(refusal([&] { host.engine->approve(destroy, document); }).first == Code::not_found);
+}
+
+TEST_CASE("a signature of other bytes is refused at once") {
+    EngineHost host;
+    const Id destroy = host.submit(Destroy{});
+    host.finish(destroy);
+    auto document = host.signed_by("alice");
+    document.envelope += " ";
+    CHECK(refusal([&] { host.engine->approve(destroy, document); }) ==
+          std::pair(Code::denied, "what was signed is not what " + destroy + " waits for"));
+    CHECK(host.finish(destroy) == State::waiting);
+}
+
+TEST_CASE("signatures of two operators come one after the other") {
+    EngineHost host({"destroy"});
+    const Id destroy = host.submit(Destroy{});
+    host.finish(destroy);
+    host.engine->approve(destroy, host.signed_by("alice"));
+    CHECK(host.finish(destroy) == State::waiting);
+    CHECK(host.seen());
+    host.engine->approve(destroy, host.signed_by("bob"));
+    CHECK(host.finish(destroy) == State::done);
+}
+
+TEST_CASE("what an operator rejects is over, and the guest stays") {
+    EngineHost host;
+    const Id destroy = host.submit(Destroy{});
+    host.finish(destroy);
+    host.engine->reject(destroy, "uid 0");
+    CHECK(host.engine->journal().find(destroy)->state == State::rejected);
+    CHECK(host.engine->journal().find(destroy)->error->message() == "an operator rejected it: uid 0");
+    CHECK(host.seen());
+    CHECK(refusal([&] { host.engine->reject(destroy, "uid 0"); }).first == Code::not_found);
+}
+
+TEST_CASE("root's own shell is the operator") {
+    EngineHost host;
+    CHECK(host.finish(host.submit(Destroy{}, Source::Kind::shell)) == State::done);
+    CHECK_FALSE(host.seen());
+}
+
+TEST_CASE("a trial changes the guest that is marked for it, and gives it back") {
+    EngineHost host;
+    host.guest(R"(["blockhost-selftest"])");
+    const auto before = host.seen().value();
+    CHECK(verdicts(host.trial()) ==
+          std::vector<std::pair<std::string, Check::Verdict>>{{"set-config", good},
+                                                              {"snapshot", good},
+                                                              {"rollback", good},
+                                                              {"delete-snapshot", good},
+                                                              {"set-config back", good}});
+    CHECK(host.seen()->digest == before.digest);
+    CHECK(host.world().find("selftest-") == std::string::npos);
+    CHECK(host.engine->journal().latest(10).size() == 5);
+}
+
+TEST_CASE("no trial touches a guest that is not marked, locked, or not there") {
+    EngineHost host;
+    const std::string before = host.world();
+    CHECK(refusal([&] { host.trial(); }) ==
+          std::pair(Code::denied, std::string("the guest web is not marked for trials")));
+    host.write("platform.json",
+               R"({"guests": {"web": {"power": "stopped", "lock": "backup", "incarnation": "made:0", )"
+               R"("config": {"tags": ["blockhost-selftest"]}}}})");
+    CHECK(refusal([&] { host.trial(); }) ==
+          std::pair(Code::busy, std::string("the guest web is locked for backup")));
+    host.write("platform.json", "{}");
+    CHECK(refusal([&] { host.trial(); }) == std::pair(Code::not_found, std::string("there is no guest web")));
+    CHECK(host.engine->journal().latest(10).empty());
+}
+
+TEST_CASE("a trial that fails half-way takes back what it did") {
+    EngineHost host;
+    host.guest(R"(["blockhost-selftest"])");
+    const auto before = host.seen().value();
+    SECTION("no snapshot can be taken") {
+        host.write("faults.json", R"({"fail": {"snapshot": "no room"}})");
+        const auto checks = host.trial();
+        CHECK(verdicts(checks) == std::vector<std::pair<std::string, Check::Verdict>>{
+                                      {"set-config", good}, {"snapshot", bad}, {"set-config back", good}});
+        CHECK(checks[1].told == "no room");
+    }
+    SECTION("no rollback is possible") {
+        host.write("faults.json", R"({"fail": {"rollback": "not here"}})");
+        CHECK(verdicts(host.trial())[2] == std::pair<std::string, Check::Verdict>("rollback", bad));
+        CHECK(host.world().find("selftest-") == std::string::npos);
+    }
+    CHECK(host.seen()->digest == before.digest);
+}
+
+TEST_CASE("where everybody's changes want signatures, a trial does not wait") {
+    EngineHost host;
+    host.guest(R"(["blockhost-selftest"])");
+    authority::AuthoritySettings settings;
+    settings.gate.require = authority::RequireSignatures::all;
+    host.engine.reset();
+    host.engine.emplace(host.paths, settings, [&] { return std::make_unique<Simulated>(host.place()); });
+    CHECK(verdicts(host.trial())[2] == std::pair<std::string, Check::Verdict>("rollback", doubtful));
+    CHECK(host.engine->waiting().empty());
+    CHECK(host.engine->journal().open().empty());
+}
