@@ -60,6 +60,24 @@ std::optional<Line> read_line(std::string_view text) {
     }
 }
 
+/// Calls `each` with every whole line until it returns false, or one is longer than a line may be. How many
+/// bytes follow the last line that was read.
+template<class Each>
+std::size_t each_line(int fd, std::string_view name, const Each& each) {
+    std::string rest;
+    for (std::uint64_t at = 0; rest.size() <= longest_line;) {
+        const std::string more = read_range(fd, at, 1u << 20, name);
+        if (more.empty()) break;
+        at += more.size();
+        rest += more;
+        std::size_t begin = 0;
+        for (std::size_t end; (end = rest.find('\n', begin)) != rest.npos; begin = end + 1)
+            if (!each(rest.substr(begin, end - begin))) return 0;
+        rest.erase(0, begin);
+    }
+    return rest.size();
+}
+
 Error damaged(const std::string& path) {
     return Error(Code::io, "the last line of " + path + " is none of an audit record",
                  "keep the file, and have it looked at; `agent audit --verify` names the first such line");
@@ -140,44 +158,47 @@ AuditHead Audit::add(const boost::json::object& what, Instant now) {
     return head_;
 }
 
+bool Audit::has_end_of(const std::string& operation) const {
+    bool has = false;
+    each_line(file_.get(), path_, [&](const std::string& text) {
+        if (text.find(operation) == text.npos) return true;
+        const boost::json::value line = json::parse(text, path_);
+        has = json::string_or(line, "event", "") == "end" &&
+              json::string_or(line, "operation", "") == operation;
+        return !has;
+    });
+    return has;
+}
+
 AuditCheck check_audit(int fd, std::string_view name, const std::optional<AuditHead>& known) {
     AuditCheck check;
     check.head.hash = no_hash;
     const auto broken = [&](std::string why) {
         check.broken_line = check.head.line + 1;
         check.why = std::move(why);
-        return check;
+        return false;
     };
-    std::string rest;
     bool knows = !known || known->line == 0;
-    for (std::uint64_t at = 0;;) {
-        const std::string more = read_range(fd, at, 1u << 20, name);
-        at += more.size();
-        rest += more;
-        std::size_t begin = 0;
-        for (std::size_t end; (end = rest.find('\n', begin)) != rest.npos; begin = end + 1) {
-            const std::string text = rest.substr(begin, end - begin);
-            const auto line = read_line(text);
-            if (!line) return broken("it is no line of an audit record");
-            if (line->number != check.head.line + 1)
-                return broken(fmt::format("it says that it is line {}", line->number));
-            if (line->previous != check.head.hash) return broken("it does not go with the line before it");
-            check.head = {line->number, sha256(text), line->nonces};
-            if (known && known->line == line->number) {
-                if (known->hash != check.head.hash) {
-                    check.head.line -= 1;
-                    return broken("it is not the line that is known from elsewhere");
-                }
-                knows = true;
-            }
-        }
-        rest.erase(0, begin);
-        if (rest.size() > longest_line) return broken("it is longer than a line may be");
-        if (more.empty()) break;
-    }
-    if (!rest.empty()) return broken("it has no end");
-    if (!knows)
-        return broken(fmt::format("lines up to {} are known from elsewhere, and are gone", known->line));
+    const std::size_t rest = each_line(fd, name, [&](const std::string& text) {
+        const auto line = read_line(text);
+        if (!line) return broken("it is no line of an audit record");
+        if (line->number != check.head.line + 1)
+            return broken(fmt::format("it says that it is line {}", line->number));
+        if (line->previous != check.head.hash) return broken("it does not go with the line before it");
+        check.head = {line->number, sha256(text), line->nonces};
+        if (!known || known->line != line->number) return true;
+        knows = known->hash == check.head.hash;
+        if (knows) return true;
+        check.head.line -= 1;
+        return broken("it is not the line that is known from elsewhere");
+    });
+    if (check.broken_line != 0) return check;
+    if (rest > longest_line)
+        broken("it is longer than a line may be");
+    else if (rest > 0)
+        broken("it has no end");
+    else if (!knows)
+        broken(fmt::format("lines up to {} are known from elsewhere, and are gone", known->line));
     return check;
 }
 

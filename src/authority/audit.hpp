@@ -35,6 +35,9 @@ class Audit {
     AuditHead add(const boost::json::object& what, Instant now);
     /// As it stands on disk.
     AuditHead head();
+    /// Whether a line says that this operation ended ("event": "end"). Reads the whole file. Throws
+    /// Error{io}.
+    bool has_end_of(const std::string& operation) const;
 
   private:
     Audit(Folder folder, std::string name, Fd file);

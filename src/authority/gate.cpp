@@ -317,6 +317,7 @@ Verdict Gate::renew(const Request& request) {
                                  {request.operation});
         if (!rows.next()) refuse("was never approved by a signature");
         if (rows.integer(4) != 1) refuse("has ended");
+        if (parts_.audit.has_end_of(request.operation)) refuse("has ended, as the audit record says");
         if (platform::Target{rows.text(0), rows.text(1)} != request.target)
             refuse("was approved for another guest");
         if (rows.text(2) != digest_of(asked.change)) refuse("was approved with other parameters");
@@ -408,7 +409,8 @@ void Gate::record(const Asked& asked, std::string_view verdict, std::string_view
 }
 
 AuditHead Gate::add_line(bj::object what) {
-    what["nonces"] = nonces_.ever();
+    // The number never falls: what an older copy of the database knows hides nothing that was on record.
+    what["nonces"] = std::max(nonces_.ever(), parts_.audit.head().nonces);
     return parts_.audit.add(what, parts_.clock());
 }
 

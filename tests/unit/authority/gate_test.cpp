@@ -343,6 +343,8 @@ TEST_CASE("an older database that was put back takes no signature") {
     world.open();
     CHECK(world.used() == 0);
     CHECK(world.refuses(first).find("is an older copy") != std::string::npos);
+    // That refusal is on record, and changes nothing.
+    CHECK(world.refuses(first).find("is an older copy") != std::string::npos);
     // What loses nothing goes on.
     Request start = world.destroy();
     start.action = platform::Start{};
@@ -355,6 +357,26 @@ TEST_CASE("an older database that was put back takes no signature") {
     fresh.operation = "op-9";
     world.clock += 2min;
     world.permits(world.approved(fresh));
+}
+
+TEST_CASE("an older database that was put back renews nothing that has ended") {
+    World world;
+    const Request first = world.approved(world.destroy());
+    world.permits(first);
+    CHECK(std::holds_alternative<platform::Permit>(world.gate->renew(first)));
+    std::filesystem::copy(world.agent.file("agent.db"), world.agent.around.path / "old");
+    std::filesystem::copy(world.agent.file("agent.db-wal"), world.agent.around.path / "old-wal");
+    world.gate->ended("op-1", "done", "");
+    world.gate.reset();
+    { const store::Database closed = std::move(world.database); }
+    for (const char* name : {"agent.db", "agent.db-wal"}) std::filesystem::remove(world.agent.file(name));
+    std::filesystem::copy(world.agent.around.path / "old", world.agent.file("agent.db"));
+    std::filesystem::copy(world.agent.around.path / "old-wal", world.agent.file("agent.db-wal"));
+    world.database = world.agent.database();
+    world.open();
+    const auto renewed = world.gate->renew(first);
+    REQUIRE(std::holds_alternative<Error>(renewed));
+    CHECK(std::get<Error>(renewed).message() == "operation op-1 has ended, as the audit record says");
 }
 
 TEST_CASE("fewer used nonces than a hub knows of take no signature") {
