@@ -10,6 +10,7 @@ unit      | catch pytest shells disks network login schemas             | unit-p
 lifecycle | catch pytest disks                                          | product tests/lifecycle/lifecycle-tests
 libvirt   | catch libvirt                                               | tests/conformance/conformance hypervisor-libvirt.so
 cli       | pytest libvirt shells trace disks                           | product
+adversary | pytest random login                                         | product
 explore   | pytest random trace                                         | product
 fuzz      | pytest fuzz                                                 | product
 http      | pytest                                                      | product tests/unit/http/http-fetch
