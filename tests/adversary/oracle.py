@@ -311,7 +311,8 @@ class Oracle:
 
     def find_wish(self, effect):
         asked = [wish for wish in self.wishes if wish.taken is not False and wish.fits(effect)]
-        free = [wish for wish in asked if not wish.begun]
+        # Of two that are alike, the one that has no excuse.
+        free = sorted((wish for wish in asked if not wish.begun), key=lambda wish: wish.disturbed)
         if free:
             self.begin(free[0])
             if effect.kind == "stop":
