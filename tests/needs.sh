@@ -9,8 +9,9 @@ suite_needs='
 unit      | catch pytest shells disks network login schemas             | unit-programs
 lifecycle | catch pytest disks                                          | product tests/lifecycle/lifecycle-tests
 libvirt   | catch libvirt                                               | tests/conformance/conformance hypervisor-libvirt.so
-agent     | pytest json-schema                                          | product
+agent     | pytest json-schema login                                    | product
 cli       | pytest libvirt shells trace disks login                     | product tests/unit/execution/execution-call
+adversary | pytest random login                                         | product
 explore   | pytest random trace                                         | product
 fuzz      | pytest fuzz                                                 | product
 http      | pytest                                                      | product tests/unit/http/http-fetch
