@@ -66,8 +66,9 @@ constexpr std::string_view details =
     "--selftest looks at the platform that agent.json names: whether it answers, its clock and certificate, "
     "the privileges of the API token, and each guest. Nothing is changed.\n\n"
     "--selftest=task tries what changes guests on one that is there for it, with the tag blockhost-selftest: "
-    "it changes the description, takes a snapshot, rolls back to it, deletes it, and gives the description "
-    "back. What the guest wrote meanwhile is lost. Each is an operation, which 'operations' tells of.";
+    "it changes description and tags, takes a snapshot, rolls back to it, deletes it, and gives back what "
+    "was "
+    "changed. What the guest wrote meanwhile is lost. Each is an operation, which 'operations' tells of.";
 
 } // namespace
 

@@ -39,14 +39,15 @@ class Trial {
         : engine_(engine), guest_(std::move(guest)), stage_(stage), check_(check) {}
 
     std::vector<Check> run() {
-        const std::string& description = guest_.config.value().description;
-        if (describe("set-config",
-                     description + (description.empty() ? "" : "\n") + "selftest " + snapshot_)) {
+        const platform::GuestConfig& config = guest_.config.value();
+        auto tags = config.tags;
+        tags.insert(snapshot_);
+        if (change("set-config", "selftest " + snapshot_, tags)) {
             if (does("snapshot", platform::TakeSnapshot{snapshot_, "of a selftest"})) {
-                does("rollback", platform::RollBack{snapshot_});
+                if (does("rollback", platform::RollBack{snapshot_})) follow();
                 does("delete-snapshot", platform::DeleteSnapshot{snapshot_});
             }
-            describe("set-config back", description);
+            change("set-config back", config.description, config.tags);
         }
         if (guest_.power == platform::Power::running && is_off()) does("start", platform::Start{});
         return std::move(checks_);
@@ -57,7 +58,7 @@ class Trial {
         stage_(name);
         const auto submitted =
             engine_.journal().submit({.source = {execution::Source::Kind::shell, "selftest"},
-                                      .target = {guest_.id, guest_.incarnation},
+                                      .target = {guest_.id, incarnation_},
                                       .action = std::move(action)});
         const Operation ended = engine_.finish(submitted.operation.id, check_);
         Check made{
@@ -82,11 +83,18 @@ class Trial {
         return ended.state == State::done;
     }
 
-    bool describe(const std::string& name, const std::string& description) {
+    /// A rollback makes another incarnation of a guest on some platforms: the one with the tag that we gave.
+    void follow() {
+        const auto now = engine_.platform().guest(guest_.id);
+        if (now && now->config && now->config->tags.contains(snapshot_)) incarnation_ = now->incarnation;
+    }
+
+    bool change(const std::string& name, const std::string& description, const std::set<std::string>& tags) {
         const auto now = engine_.platform().guest(guest_.id);
         platform::SetConfig change;
         change.digest = now ? now->digest : "";
         change.description = description;
+        change.tags = tags;
         return does(name, std::move(change));
     }
 
@@ -97,6 +105,7 @@ class Trial {
 
     Engine& engine_;
     const Guest guest_; ///< as it was
+    platform::Incarnation incarnation_ = guest_.incarnation;
     const std::function<void(std::string_view)>& stage_;
     const std::function<void()>& check_;
     const std::string snapshot_ = "selftest-" + random_hex(8);

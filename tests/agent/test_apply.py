@@ -235,3 +235,15 @@ def test_without_allowed_signers_nothing_is_approved(node):
 def test_a_signature_comes_from_one_place(host, words):
     run = host.run("approve", "0123456789abcdef", *words)
     assert run.returncode == 2 and "either --key" in run.stderr
+
+
+@pytest.mark.parametrize("verb", ["approve", "reject"])
+def test_an_answer_that_nobody_heard_is_said_with_what_it_means(host, keys, verb):
+    name, operation = destroy_waits(host)
+    words = (verb, operation, *(("--key", keys / "operator") if verb == "approve" else ()))
+    with open("/dev/full", "w") as full:
+        run = subprocess.run([BINARY, *words, *host.more], cwd=host.folder, env=host.environment(), stdout=full,
+                             stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
+    assert run.returncode != 0 and "cannot write to standard output" in run.stderr.splitlines()[-1]
+    assert is_there(host, name) == (verb == "reject") and waiting(host) == []
+    assert "waits for a signature" in host.run(*words).stderr, "a repeat does nothing twice"

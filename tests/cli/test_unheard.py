@@ -3,6 +3,7 @@
 a repeat of the call does nothing twice."""
 
 import json
+import os
 import subprocess
 
 import pytest
@@ -33,6 +34,10 @@ class Play(Host):
         registry = json.loads((self.folder / "mock-db.json").read_text())
         registry["vms"]["vm-1"] |= fields
         (self.folder / "mock-db.json").write_text(json.dumps(registry))
+
+    def want(self, **fields):
+        (self.folder / "desired.json").write_text(json.dumps(
+            {"version": 1, "host": os.uname().nodename, "generation": 1, "guests": {"vm-1": fields}}))
 
     def domain(self):
         path = self.folder / "mock-world/domains/vm-1.json"
@@ -77,10 +82,12 @@ SCENES = {
                                 for name in ("hostname", "hosts")], ("templates", "--prune"), 0),
     "setup": (lambda play: None, ("setup", "db-config", "--gc-grace-days", "9"), 0),
     "guard": (lambda play: None, ("guard", "--all"), 0),
+    "apply": (lambda play: play.want(power="stopped"), ("apply", "desired.json", "--yes"), 0),
     "guest-exec": (lambda play: None, ("guest-exec", "vm-1", "echo heard"), 0),
 }
 # They print nothing on success, or are not for people, or have suites of their own with a chain and a root agent.
-ELSEWHERE = {"update-gecos": "prints nothing", "mint-nft": "tests/mint", "__root-action": "answers the root agent"}
+ELSEWHERE = {"update-gecos": "prints nothing", "mint-nft": "tests/mint", "agent": "tests/pve", "approve": "tests/agent",
+             "reject": "tests/agent", "__root-action": "answers the root agent"}
 
 
 @pytest.fixture

@@ -112,23 +112,30 @@ OF_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="operations of a node are
 
 
 @OF_ROOT
-@pytest.mark.parametrize("kind", ["vm", "container"])
-def test_changes_are_tried_on_a_guest_that_is_marked_and_taken_back(world, host, kind):
-    if kind == "vm":
-        guest = world.add_vm(999, name="trial", cores=1, memory=512, disks={"scsi0": 1}, tags="blockhost-selftest", running=True)
-    else:
-        guest = world.add_container(999, network=True, tags="blockhost-selftest")
-    before, runs = guest.digest(), guest.running
+@pytest.mark.parametrize("runs", [True, False])
+def test_changes_are_tried_on_a_guest_that_is_marked_and_taken_back(world, host, runs):
+    world.add_vm(999, name="trial", cores=1, memory=512, disks={"scsi0": 1}, tags="blockhost-selftest", running=runs)
+    before = json.loads(host.run("guests", "999", "--json").stdout)["guests"][0]["config"]
     run = host.run("agent", "--selftest=task", "--guest", "999", "--json")
     assert run.returncode == 0, (run.stdout, run.stderr)
     told = {each["check"]: each["verdict"] for each in json.loads(run.stdout)}
-    assert [name for name in told if name != "start"] == ["set-config", "snapshot", "rollback", "delete-snapshot",
-                                                          "set-config back"]
+    assert list(told) == ["set-config", "snapshot", "rollback", "delete-snapshot", "set-config back"] + ["start"] * runs
     assert set(told.values()) == {"good"}
+    after = json.loads(host.run("guests", "999", "--json").stdout)["guests"][0]["config"]
+    after["details"]["vmgenid"] = before["details"]["vmgenid"]  # a rollback makes another one
     guest = world.guests.by_id[999]
-    assert guest.digest() == before and not guest.snapshots and guest.running == runs
+    assert after == before and not guest.snapshots and guest.running == runs
     listed = json.loads(host.run("operations", "--json").stdout)
     assert {each["state"] for each in listed} == {"done"} and {each["source_name"] for each in listed} == {"selftest"}
+
+
+@OF_ROOT
+def test_a_guest_without_snapshots_gets_back_what_was_changed(world, host):
+    before = world.add_container(999, network=True, tags="blockhost-selftest").digest()
+    run = host.run("agent", "--selftest=task", "--guest", "999", "--json")
+    told = {each["check"]: (each["verdict"], each["told"]) for each in json.loads(run.stdout)}
+    assert run.returncode == 1 and told["snapshot"] == ("bad", "the task was refused: snapshot feature is not available")
+    assert list(told) == ["set-config", "snapshot", "set-config back"] and world.guests.by_id[999].digest() == before
 
 
 @OF_ROOT
@@ -139,6 +146,14 @@ def test_nothing_is_tried_on_any_other(world, host, words, status, said):
     run = host.run("agent", "--selftest=task", *words)
     assert run.returncode == status and said in run.stderr, (run.returncode, run.stderr)
     assert {method for method, _, _ in world.requests} <= {"GET"}
+
+
+@OF_ROOT
+def test_a_trial_that_nobody_heard_is_told_by_operations(world, host):
+    world.add_vm(999, name="trial", cores=1, memory=512, disks={"scsi0": 1}, tags="blockhost-selftest")
+    run = host.run("agent", "--selftest=task", "--guest", "999", stdout=open("/dev/full", "w"))
+    assert run.returncode != 0 and run.stderr.strip().endswith("a repeat tries it again")
+    assert len(json.loads(host.run("operations", "--json").stdout)) == 5
 
 
 def test_a_guest_is_named_for_a_trial_alone(host):

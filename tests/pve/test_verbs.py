@@ -29,9 +29,9 @@ class Host:
         platform = {name: value for name, value in (self.platform | members).items() if value is not None}
         (self.etc / "agent.json").write_text(json.dumps({"platform": platform}))
 
-    def run(self, *words):
+    def run(self, *words, stdout=subprocess.PIPE):
         return subprocess.run([BINARY, *words], env={"PATH": os.environ["PATH"], "BLOCKHOST_ROOT": str(self.folder / "root")},
-                              cwd=self.folder, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+                              cwd=self.folder, stdout=stdout, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
 
     def told(self, *words):
         run = self.run(*words, "--json")
