@@ -59,6 +59,8 @@ class Libvirt:
         self.platform.process.kill()
         self.platform = self.opened()
 
+    name = "libvirt"
+
     def making(self, _kind):
         return {"owner_wallet": WALLET, "cores": 1, "memory": 256}
 

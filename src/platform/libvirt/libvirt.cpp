@@ -2,6 +2,7 @@
 #include "platform/libvirt/libvirt.hpp"
 
 #include "base/exceptions.hpp"
+#include "base/patience.hpp"
 #include "base/text/digest.hpp"
 #include "base/text/text.hpp"
 #include "hypervisor/xml/metadata.hpp"
@@ -448,11 +449,21 @@ ActionState Libvirt::look(const Handle& handle) {
 }
 
 void Libvirt::interrupt(const Handle& handle) {
-    constexpr std::chrono::milliseconds asking(300);
+    constexpr std::chrono::milliseconds asking(300), between(20);
+    constexpr std::chrono::seconds beginning(10);
     const Ref ref = read_handle(handle);
     const World world(paths_, reality_, Intent::change, silence_);
-    const auto entry = world.journal.peek(ref.name);
-    if (!entry || entry->operation != ref.operation) return;
+    const auto runs_here = [&] {
+        const std::lock_guard lock(mutex_);
+        const auto found = running_.find(handle);
+        return found != running_.end() && !found->second.end;
+    };
+    // One that was begun just now may not be in the journal yet.
+    for (const auto deadline = Deadline::in(beginning);; pause_for(between)) {
+        const auto entry = world.journal.peek(ref.name);
+        if (entry && entry->operation == ref.operation) break;
+        if (!runs_here() || deadline.passed()) return;
+    }
     try {
         world.journal.take(ref.name, Journal::Manner::ask_to_give_up, Deadline::in(asking), Interruption());
     } catch (const Error& error) {
