@@ -565,7 +565,7 @@ def test_what_check_throws_ends_it_soon(server, client, tmp_path):
 
 def test_two_processes_do_not_download_the_same(server, client):
     server.serve("/image", BODY, stall_after=100_000, stall_times=1)
-    with client.start(server.url("/image"), stall=2) as first:
+    with client.start(server.url("/image"), stall=6) as first:
         while not client.note.exists():
             time.sleep(0.01)
         client.fails(server.url("/image"), "busy", "image.partial")

@@ -152,7 +152,7 @@ def test_it_depends_on_little_and_recommends_what_runs_machines(package):
     assert "blockhost-common (>= 0.1.0)" in fields["Recommends"].split(", ")
     assert names(fields["Recommends"]) == {
         "blockhost-common", "libvirt0", "libcurl4", "libssl3", "libisofs6", "libvirt-daemon-system", "libvirt-daemon-config-nwfilter",
-        "ebtables", "qemu-system-x86", "qemu-utils", "guestfs-tools"}
+        "ebtables", "qemu-system-x86", "qemu-utils", "guestfs-tools", "openssh-client"}
     assert fields["Suggests"] == "mmdebstrap"
 
 

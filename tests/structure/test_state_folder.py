@@ -68,6 +68,8 @@ BY_PATH = {
     "store/connection.cpp": "what SQLite looks at, by the name of a private folder's descriptor",
     "store/lock_holder.cpp": "the kernel's files",
     "subcommands/plan.cpp": "a file that is given on the command line",
+    "agent/engine.cpp": "a configuration file",
+    "subcommands/approve.cpp": "a file that is given on the command line",
     "subcommands/create.cpp": "files that are given on the command line",
     "subcommands/list.cpp": "the size of the VM database; it is not opened",
     "subcommands/verify.cpp": "files that are given on the command line",
