@@ -87,7 +87,7 @@ int run(cli::Call& call) {
                         "look at it again; nothing is changed");
     }
     accepted.accept(desired);
-    const agent::Asked asked = agent::ask_for(engine, plan, only);
+    const agent::Asked asked = agent::ask_for(engine, plan);
     const auto all = carry_out(call, engine, asked);
     for (const agent::Remark& each : plan.unknown)
         call.printer.answer(each.guest + " is not known: " + text::printable(each.what), cli::Tone::bad);

@@ -47,7 +47,7 @@ int run(cli::Call& call) {
         throw Error(Code::usage,
                     "give either --key, to sign here, or --signed, with what was signed elsewhere");
     agent::Engine engine = open_engine(call);
-    const auto pending = require_pending(engine.waiting(), id);
+    const auto pending = engine.waiting_one(id);
     engine.approve(id, key ? sign_here(call, pending, *key) : given(*file));
     call.printer.stage(described(pending.envelope.change));
     const Operation ended = engine.finish(id, [] { Interruption().check(); });

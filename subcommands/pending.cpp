@@ -7,21 +7,12 @@
 #include "subcommands/platform_verbs.hpp"
 #include "subcommands/verbs.hpp"
 
-#include <algorithm>
 #include <boost/json/array.hpp>
 #include <fmt/format.h>
 
 namespace blockhost::subcommands {
 
 using authority::Pending;
-
-Pending require_pending(const std::vector<Pending>& all, const std::string& id) {
-    const auto found = std::ranges::find(all, id, &Pending::operation);
-    if (found == all.end())
-        throw Error(Code::not_found, "no operation " + text::printable(id) + " waits for a signature",
-                    "'blockhost-libvirt pending' lists those that do");
-    return *found;
-}
 
 namespace {
 
@@ -55,9 +46,8 @@ void print_lines(cli::Printer& printer, const std::vector<Pending>& all) {
 
 int run(cli::Call& call) {
     agent::Engine engine = open_engine(call);
-    auto all = engine.waiting();
     const auto& operands = call.arguments.operands();
-    if (!operands.empty()) all = {require_pending(all, operands.front())};
+    const auto all = operands.empty() ? engine.waiting() : std::vector{engine.waiting_one(operands.front())};
     if (call.arguments.has("json"))
         print_json(call.printer, all);
     else if (!operands.empty())

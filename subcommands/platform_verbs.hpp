@@ -14,7 +14,5 @@ std::unique_ptr<platform::Platform> open_platform(const cli::Call& call);
 /// What carries out the operations of this host. `call` outlives it. Throws Error{denied} unless root calls,
 /// whose alone the agent's database is; in a simulated world anybody may.
 agent::Engine open_engine(const cli::Call& call);
-/// The one with that id. Throws Error{not_found} when it does not wait.
-authority::Pending require_pending(const std::vector<authority::Pending>& all, const std::string& id);
 
 } // namespace blockhost::subcommands

@@ -5,12 +5,11 @@ namespace blockhost::agent {
 
 using Verdict = PlannedAction::Verdict;
 
-Asked ask_for(Engine& engine, const Plan& plan, const platform::GuestId& only) {
+Asked ask_for(Engine& engine, const Plan& plan) {
     Asked asked;
     const std::string source = "generation " + std::to_string(plan.generation);
     for (std::size_t i = 0; i < plan.actions.size(); ++i) {
         const PlannedAction& planned = plan.actions[i];
-        if (!only.empty() && planned.target.guest != only) continue;
         const auto leave = [&](std::string what) {
             asked.left.push_back({planned.target.guest, std::move(what)});
         };

@@ -14,7 +14,7 @@ struct Asked {
 };
 
 /// Queues the plan's actions as wishes of the desired state; nothing is carried out. What needs a signature
-/// is queued, too, and waits. `only`: a guest's id, or empty for all.
-Asked ask_for(Engine& engine, const Plan& plan, const platform::GuestId& only);
+/// is queued, too, and waits.
+Asked ask_for(Engine& engine, const Plan& plan);
 
 } // namespace blockhost::agent

@@ -109,18 +109,23 @@ std::vector<Pending> Engine::waiting() {
     return end_what_waits_no_longer(gate_, journal_, [this](const auto& id) { return look(id); });
 }
 
-void Engine::approve(const Id& id, const SignedOperation& document) {
+Pending Engine::waiting_one(const Id& id) {
     const auto all = waiting();
-    const auto pending = std::ranges::find(all, id, &Pending::operation);
-    const auto operation = pending != all.end() ? journal_.find(id) : std::nullopt;
-    if (!operation) throw does_not_wait(id);
-    if (document.envelope != pending->bytes)
+    const auto found = std::ranges::find(all, id, &Pending::operation);
+    if (found == all.end() || !journal_.find(id)) throw does_not_wait(id);
+    return *found;
+}
+
+void Engine::approve(const Id& id, const SignedOperation& document) {
+    const Pending pending = waiting_one(id);
+    if (document.envelope != pending.bytes)
         throw Error(Code::denied, "what was signed is not what " + id + " waits for",
                     "sign what 'blockhost-libvirt pending " + id + "' prints now");
-    const Scrutiny scrutiny(*pending, trust_of(settings_), settings_.gate.roles);
+    const Scrutiny scrutiny(pending, trust_of(settings_), settings_.gate.roles);
     for (const std::string& each : document.signatures) scrutiny.require(each);
     try {
-        journal_.approved(id, to_text(with_earlier(document, operation->signed_operation, scrutiny)));
+        const std::string earlier = journal_.find(id).value().signed_operation;
+        journal_.approved(id, to_text(with_earlier(document, earlier, scrutiny)));
     } catch (const execution::Overtaken&) {
         throw does_not_wait(id);
     }

@@ -31,6 +31,8 @@ class Engine {
 
     /// What waits for a signature; what waits no longer is ended.
     std::vector<authority::Pending> waiting();
+    /// The one with that id. Throws Error{not_found} when no such operation waits.
+    authority::Pending waiting_one(const execution::Id& id);
     /// Hands a signed document to what waits for it: its signatures are added to those that came before.
     /// Throws Error{not_found} when no such operation waits; Error{denied} when other bytes were signed than
     /// those that it waits for, or one of the signatures does not count by itself: signer, role. Then it

@@ -80,7 +80,7 @@ std::size_t each_line(int fd, std::string_view name, const Each& each) {
 
 Error damaged(const std::string& path) {
     return Error(Code::io, "the last line of " + path + " is none of an audit record",
-                 "keep the file, and have it looked at; `agent audit --verify` names the first such line");
+                 "keep the file, and have it looked at");
 }
 
 } // namespace

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The requests that `blockhost-libvirt guests` makes of a Proxmox node, by libcurl alone over one connection, with the
- * public key pinned: both lists and the token's privileges. Prints how many bytes came.
+/* The requests that `blockhost-libvirt guests` makes of a Proxmox node, by libcurl alone over one connection,
+ * with the public key pinned: both lists and the token's privileges. Prints how many bytes came.
  *
  * usage: node ORIGIN NODE TOKEN-FILE PIN      PIN as curl's --pinnedpubkey takes it
  */
