@@ -5,6 +5,7 @@
 #include "base/error.hpp"
 #include "base/fault.hpp"
 #include "base/files/files.hpp"
+#include "base/files/lock.hpp"
 #include "base/patience.hpp"
 #include "base/process.hpp"
 #include "base/root_agent.hpp"
@@ -14,6 +15,7 @@
 
 #include <algorithm>
 #include <boost/json/object.hpp>
+#include <fcntl.h>
 #include <unistd.h>
 
 namespace blockhost::host {
@@ -25,6 +27,7 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t longest_interface_name = 15; // IFNAMSIZ without the final zero
 constexpr auto agent_deadline = 30s;               // it carries out one action at a time, for all callers
+constexpr auto lock_deadline = 15s;                // longer than a change with ip may take
 
 /// The root agent, and how long to wait for it.
 struct Agent {
@@ -186,17 +189,32 @@ std::vector<Wish> wishes_for(const Placement& placement) {
     return wishes;
 }
 
+/// Whether somebody chose the bridge's own address (linux/netdevice.h, NET_ADDR_SET); nothing when the kernel
+/// does not say.
+std::optional<bool> has_chosen_address(const fs::path& bridge) {
+    constexpr std::string_view set_by_user = "3";
+    const auto assigned = files::read(bridge / "addr_assign_type");
+    return assigned ? std::optional(text::trim(*assigned) == set_by_user) : std::nullopt;
+}
+
 /// A bridge that takes its address from its ports changes it when ports come and go. The kernel then drops
 /// all of its neighbour entries, permanent ones too (neigh_changeaddr). Setting the address that the bridge
-/// has now fixes it (linux/netdevice.h, NET_ADDR_SET).
+/// has now fixes it. Setting drops them as well: it happens once, under a lock on the bridge's folder in
+/// /sys, so that no other process sets it again when entries were made meanwhile.
 void fix_bridge_address(std::vector<std::string>& failures, const std::string& bridge) {
     const fs::path folder = fs::path("/sys/class/net") / bridge;
-    const auto assigned = files::read(folder / "addr_assign_type"), address = files::read(folder / "address");
-    constexpr std::string_view set_by_user = "3";
-    if (!assigned || !address || text::trim(*assigned) == set_by_user) return;
-    auto reason =
-        change_with_ip({"link", "set", "dev", bridge, "address", std::string(text::trim(*address))});
-    note(failures, Change::set, "its own hardware address", bridge, reason);
+    const auto failed = [&](const std::optional<std::string>& reason) {
+        note(failures, Change::set, "its own hardware address", bridge, reason);
+    };
+    if (has_chosen_address(folder).value_or(true)) return;
+    Fd opened(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!opened) return; // it is gone
+    const auto lock =
+        FileLock::take(std::move(opened), FileLock::Mode::exclusive, Deadline::in(lock_deadline));
+    if (!lock) return failed("another program holds a lock on " + folder.native());
+    const auto address = files::read(folder / "address");
+    if (!address || has_chosen_address(folder).value_or(true)) return;
+    failed(change_with_ip({"link", "set", "dev", bridge, "address", std::string(text::trim(*address))}));
 }
 
 /// The bridge's port to the running VM with that address. libvirt gives the tap the same address with 0xfe as

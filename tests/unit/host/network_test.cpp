@@ -12,6 +12,7 @@
 #include <catch2/catch.hpp>
 #include <fcntl.h>
 #include <fstream>
+#include <functional>
 #include <sched.h>
 #include <sys/mount.h>
 #include <thread>
@@ -242,6 +243,26 @@ TEST_CASE("the host's addresses are found, and an interface's first global one")
         CHECK(std::find(addresses.begin(), addresses.end(), *Ipv4::try_parse(address)) != addresses.end());
 }
 
+/// Runs `script`; whether that went well.
+bool sh(std::string script) {
+    return run({.program = "/usr/bin/sh", .arguments = {"-c", script}, .environment = {}, .input = {}}).ok();
+}
+
+/// Calls `work` on a thread of its own in an empty network namespace, whose interfaces /sys shows: it shows
+/// those of the namespace that it was mounted in. Threads of that thread's are there too. All ends with the
+/// thread. False, and `work` is not called, where that needs root.
+bool in_namespace_with_sys(const std::function<void()>& work) {
+    bool entered = false;
+    std::thread([&] {
+        entered = unshare(CLONE_NEWNET | CLONE_NEWNS) == 0 &&
+                  mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+                  mount("sysfs", "/sys", "sysfs", 0, nullptr) == 0;
+        if (entered) work();
+    }).join();
+    if (!entered) WARN("skipped: namespaces, a bridge and taps need root");
+    return entered;
+}
+
 TEST_CASE("all but pause frames of a running VM's port go by the filters, and other ports stay as they are") {
     const bool by_place = GENERATE(false, true);
     Host host;
@@ -249,19 +270,7 @@ TEST_CASE("all but pause frames of a running VM's port go by the filters, and ot
     bool made = false;
     std::vector<std::string> problems_off, problems;
     std::optional<std::string> mask, uplinks_mask;
-    // /sys shows the interfaces of the namespace it was mounted in; both namespaces end with the thread.
-    std::thread([&] {
-        if (unshare(CLONE_NEWNET | CLONE_NEWNS) != 0 ||
-            mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
-            mount("sysfs", "/sys", "sysfs", 0, nullptr) != 0)
-            return;
-        const auto sh = [](std::string script) {
-            return run({.program = "/usr/bin/sh",
-                        .arguments = {"-c", script},
-                        .environment = {},
-                        .input = {}})
-                .ok();
-        };
+    const bool entered = in_namespace_with_sys([&] {
         made = sh(
             "ip link add br-test type bridge; ip link set br-test up; ip addr add 10.9.8.1/24 dev br-test");
         problems_off = network.guard_port(vm, placement);
@@ -271,11 +280,9 @@ TEST_CASE("all but pause frames of a running VM's port go by the filters, and ot
         problems = by_place ? network.place(vm, placement) : network.guard_port(vm, placement);
         mask = files::read("/sys/class/net/vnet1/brport/group_fwd_mask");
         uplinks_mask = files::read("/sys/class/net/uplink/brport/group_fwd_mask");
-    }).join();
-    if (!made) {
-        WARN("skipped: namespaces, a bridge and taps need root");
-        return;
-    }
+    });
+    if (!entered) return;
+    REQUIRE(made);
     REQUIRE(problems_off.size() == 1);
     CHECK_THAT(problems_off[0], Catch::Contains("the port of web-1 on br-test could not be guarded"));
     CHECK(problems.empty());
@@ -283,31 +290,58 @@ TEST_CASE("all but pause frames of a running VM's port go by the filters, and ot
     CHECK(uplinks_mask == "0x0\n");
 }
 
+TEST_CASE("VMs that are placed at the same time on a bridge whose address changes keep their entries") {
+    constexpr int rounds = 10, vms = 4;
+    Host host;
+    bool made = true;
+    std::vector<std::string> said(vms), lost;
+    const bool entered = in_namespace_with_sys([&] {
+        for (int round = 0; round < rounds; ++round) {
+            made = made && sh("ip link add br-test type bridge; ip link set br-test up;"
+                              "ip addr add 10.9.8.1/24 dev br-test; ip link set lo up");
+            std::vector<std::thread> creates;
+            for (int i = 0; i < vms; ++i)
+                creates.emplace_back([&, i] {
+                    const std::string number = std::to_string(vms + 1 - i), tap = "vnet" + number;
+                    // Each port is the lowest so far: the bridge takes its address.
+                    if (!sh("ip tuntap add dev " + tap + " mode tap && ip link set " + tap +
+                            " address fe:54:00:00:00:0" + number + " master br-test"))
+                        said[i] = tap + " could not be made";
+                    host::KernelNetwork network{host.paths, pool};
+                    auto mine = placement;
+                    mine.mac = *Mac::try_parse("52:54:00:00:00:0" + number);
+                    mine.ip = *Ipv4::try_parse("10.9.8." + number);
+                    mine.ipv6.reset();
+                    for (const auto& problem : network.place(VmName("web-" + number), mine))
+                        said[i] += problem + "\n";
+                });
+            for (auto& create : creates) create.join();
+            const auto entries = neighbours();
+            for (int i = 2; i <= vms + 1; ++i)
+                if (entries.find("10.9.8." + std::to_string(i) + " lladdr") == std::string::npos)
+                    lost.push_back(std::to_string(i) + " in round " + std::to_string(round));
+            made = made &&
+                   sh("ip link del br-test; for tap in vnet2 vnet3 vnet4 vnet5; do ip link del $tap; done");
+        }
+    });
+    if (!entered) return;
+    REQUIRE(made);
+    CHECK(said == std::vector<std::string>(vms));
+    CHECK(lost == std::vector<std::string>());
+}
+
 TEST_CASE("a bridge is told from other interfaces") {
     Host host;
     host::KernelNetwork network{host.paths, pool};
-    bool entered = false, made = false, bridge = false, veth = true;
-    // /sys shows the interfaces of the namespace it was mounted in; both namespaces end with the thread.
-    std::thread([&] {
-        entered = unshare(CLONE_NEWNET | CLONE_NEWNS) == 0 &&
-                  mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
-                  mount("sysfs", "/sys", "sysfs", 0, nullptr) == 0;
-        if (!entered) return;
-        made = run({.program = "/usr/bin/sh",
-                    .arguments = {"-c",
-                                  "ip link add br-test type bridge && ip link add v0 type veth peer name v1"},
-                    .environment = {},
-                    .input = {}})
-                   .ok();
+    bool made = false, bridge = false, veth = true;
+    const bool entered = in_namespace_with_sys([&] {
+        made = sh("ip link add br-test type bridge && ip link add v0 type veth peer name v1");
         bridge = network.is_bridge("br-test");
         veth = network.is_bridge("v0");
-    }).join();
+    });
     CHECK_FALSE(network.is_bridge("br-test"));
     CHECK_FALSE(network.is_bridge("lo"));
-    if (!entered) {
-        WARN("skipped: namespaces need root");
-        return;
-    }
+    if (!entered) return;
     REQUIRE(made);
     CHECK(bridge);
     CHECK_FALSE(veth);
