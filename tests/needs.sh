@@ -11,7 +11,7 @@ lifecycle | catch pytest disks                                          | produc
 libvirt   | catch libvirt                                               | tests/conformance/conformance hypervisor-libvirt.so
 agent     | pytest json-schema login                                    | product
 cli       | pytest libvirt shells trace disks login                     | product tests/unit/execution/execution-call
-adversary | pytest random login                                         | product
+adversary | pytest random login                                         | tests/unit/agent/agent-call
 explore   | pytest random trace                                         | product
 fuzz      | pytest fuzz                                                 | product
 http      | pytest                                                      | product tests/unit/http/http-fetch

@@ -1,12 +1,32 @@
 // SPDX-License-Identifier: MIT
 #include "agent/apply.hpp"
 
+#include "platform/action_json.hpp"
+
+#include <algorithm>
+
 namespace blockhost::agent {
 
 using Verdict = PlannedAction::Verdict;
 
+namespace {
+
+/// The same wish of an earlier document, or of this one, that has not ended; nothing: there is none.
+std::optional<execution::Id> asked_before(const std::vector<execution::Operation>& open,
+                                          const PlannedAction& planned) {
+    const auto found = std::ranges::find_if(open, [&](const execution::Operation& each) {
+        return each.source.kind == execution::Source::Kind::desired && each.target == planned.target &&
+               platform::to_json(each.action) == platform::to_json(*planned.action);
+    });
+    if (found == open.end()) return std::nullopt;
+    return found->id;
+}
+
+} // namespace
+
 Asked ask_for(Engine& engine, const Plan& plan) {
     Asked asked;
+    const auto open = engine.journal().open();
     const std::string source = "generation " + std::to_string(plan.generation);
     for (std::size_t i = 0; i < plan.actions.size(); ++i) {
         const PlannedAction& planned = plan.actions[i];
@@ -18,6 +38,8 @@ Asked ask_for(Engine& engine, const Plan& plan) {
         } else if (planned.only_with_next && i + 1 < plan.actions.size() &&
                    plan.actions[i + 1].verdict != Verdict::benign) {
             leave("it is left running until what follows is approved: stop it then, and approve");
+        } else if (const auto before = asked_before(open, planned)) {
+            asked.operations.push_back(*before);
         } else {
             asked.operations.push_back(engine.journal()
                                            .submit({.source = {execution::Source::Kind::desired, source},

@@ -14,7 +14,8 @@ struct Asked {
 };
 
 /// Queues the plan's actions as wishes of the desired state; nothing is carried out. What needs a signature
-/// is queued, too, and waits.
+/// is queued, too, and waits. What was asked for before and has not ended is not asked for again: it is
+/// among the operations as it stands.
 Asked ask_for(Engine& engine, const Plan& plan);
 
 } // namespace blockhost::agent

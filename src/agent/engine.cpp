@@ -34,13 +34,13 @@ Error does_not_wait(const Id& id) {
 /// Whether single signatures count, for one operation that waits.
 class Scrutiny {
   public:
-    Scrutiny(const Pending& pending, authority::TrustFiles trust, authority::Roles roles)
-        : pending_(pending), trust_(std::move(trust)), roles_(std::move(roles)) {
+    Scrutiny(const Pending& pending, authority::TrustFiles trust, authority::Roles roles, Instant at)
+        : pending_(pending), trust_(std::move(trust)), roles_(std::move(roles)), at_(at) {
         roles_.two_signers.clear(); // each is looked at alone
     }
     /// Throws as the gate does for it.
     void require(const std::string& signature) const {
-        const auto signer = authority::signer_of(pending_.bytes, signature, trust_, now());
+        const auto signer = authority::signer_of(pending_.bytes, signature, trust_, at_);
         authority::require_may_sign(roles_, {signer}, pending_.envelope.change);
     }
     bool counts(const std::string& signature) const {
@@ -57,6 +57,7 @@ class Scrutiny {
     const Pending& pending_;
     authority::TrustFiles trust_;
     authority::Roles roles_;
+    Instant at_;
 };
 
 /// The signatures that came before for the same bytes and count still, and the new ones.
@@ -91,8 +92,8 @@ authority::AuthoritySettings authority_of(const Paths& paths) {
                                          file.string() + ": \"authority\"");
 }
 
-Engine::Engine(const Paths& paths, authority::AuthoritySettings settings, Open open)
-    : open_(std::move(open)), settings_(std::move(settings)), platform_(open_()), host_(platform_->host()),
+Engine::Engine(const Paths& paths, authority::AuthoritySettings settings, Open open, Times times)
+    : open_(std::move(open)), times_(std::move(times)), settings_(std::move(settings)), platform_(open_()), host_(platform_->host()),
       folder_(database_folder(paths)), gates_own_(open_database(paths)),
       audit_(authority::Audit::open(database_folder(paths), record_name)), journal_(open_database(paths)),
       gate_({.settings = named(settings_.gate, host_.name),
@@ -103,7 +104,8 @@ Engine::Engine(const Paths& paths, authority::AuthoritySettings settings, Open o
                  [this](const std::string& operation, const platform::Target& target,
                         const platform::Action& action) {
                      return provenance_in(journal_, operation, target, action);
-                 }}) {}
+                 },
+             .clock = times_.clock}) {}
 
 std::vector<Pending> Engine::waiting() {
     return end_what_waits_no_longer(gate_, journal_, [this](const auto& id) { return look(id); });
@@ -121,7 +123,7 @@ void Engine::approve(const Id& id, const SignedOperation& document) {
     if (document.envelope != pending.bytes)
         throw Error(Code::denied, "what was signed is not what " + id + " waits for",
                     "sign what 'blockhost-libvirt pending " + id + "' prints now");
-    const Scrutiny scrutiny(pending, trust_of(settings_), settings_.gate.roles);
+    const Scrutiny scrutiny(pending, trust_of(settings_), settings_.gate.roles, times_.clock());
     for (const std::string& each : document.signatures) scrutiny.require(each);
     try {
         const std::string earlier = journal_.find(id).value().signed_operation;
@@ -143,8 +145,8 @@ void Engine::reject(const Id& id, std::string_view by) {
 void Engine::work(const std::function<bool()>& stop, execution::Runner::Told told) {
     const auto ownership = execution::Ownership::take(folder_);
     execution::Runner runner(ownership, journal_, open_,
-                             door_to(gate_, [this](const auto& id) { return look(id); }), {}, std::move(told),
-                             record_of(gate_));
+                             door_to(gate_, [this](const auto& id) { return look(id); }), times_.runner,
+                             std::move(told), record_of(gate_));
     runner.run(execution::Runner::Until::idle, stop);
 }
 

@@ -20,12 +20,22 @@ class Engine {
     /// Opens a platform. Its waits must not end by a signal.
     using Open = std::function<std::unique_ptr<platform::Platform>()>;
 
+    /// What a test has otherwise.
+    struct Times {
+        execution::RunnerSettings runner = {};
+        std::function<Instant()> clock = now; ///< by which signatures are judged
+    };
+
     /// Makes the agent's folder, database and record where they are missing. `paths` outlives it. Throws what
     /// Platform::host throws, store::StoreError, Error{io}.
-    Engine(const Paths& paths, authority::AuthoritySettings settings, Open open);
+    Engine(const Paths& paths, authority::AuthoritySettings settings, Open open)
+        : Engine(paths, std::move(settings), std::move(open), Times{}) {}
+    Engine(const Paths& paths, authority::AuthoritySettings settings, Open open, Times times);
 
     const platform::Host& host() const { return host_; }
     execution::Journal& journal() { return journal_; }
+    /// Where the record of decisions stands.
+    authority::AuditHead audit_head() { return gate_.audit_head(); }
     /// For looks.
     platform::Platform& platform() { return *platform_; }
 
@@ -53,6 +63,7 @@ class Engine {
     std::optional<platform::Guest> look(const platform::GuestId& id) { return platform_->guest(id); }
 
     Open open_;
+    Times times_;
     authority::AuthoritySettings settings_;
     std::unique_ptr<platform::Platform> platform_;
     platform::Host host_;

@@ -2,6 +2,7 @@
 #include "execution/executor.hpp"
 
 #include "base/exceptions.hpp"
+#include "base/fault.hpp"
 #include "base/text/text.hpp"
 
 namespace blockhost::execution {
@@ -186,8 +187,10 @@ struct Executor::Now {
                     [&](const Note& next) { noted(next, was_free); }, on_accepted);
             } else {
                 noted(note, was_free);
+                fault::point("executor.begin");
                 platform.begin(*attempt.permit, operation.target, operation.action, note, on_accepted);
             }
+            fault::point("executor.begin.after");
         } catch (const Error& error) {
             if (is_of_journal(error)) throw;
             if (!handle) return not_accepted(error);

@@ -174,7 +174,7 @@ class Agent:
         return {"pending": [{"operation": each["id"], "envelope": each["envelope"]} for each in waiting
                             if guests.get(each["guest"], {}).get("incarnation") == each["incarnation"]]}
 
-    def on_approve(self, envelope, signatures):
+    def on_approve(self, envelope, signatures, door):
         raw = base64.b64decode(envelope)
         try:
             if self.state["is_older"]:

@@ -33,6 +33,7 @@ of = strategies.sampled_from
 guests = of(("web", "web", "db", "app"))
 few = strategies.integers(0, 3)
 seldom = of((False, False, False, False, True))
+doors = of(("gate", "gate", "verb"))
 deaths = of((1, 2, 2, 3, 3, 4, 4, 5, 6, 7, 8, 10, 12, 14, 17, 20, 24))
 """At points of the program, of which most requests have few."""
 kills = strategies.one_of(strategies.just(0), strategies.just(0), deaths)
@@ -61,7 +62,7 @@ bad_days = strategies.one_of(
     strategies.builds(play.Outside, of(world.OUTSIDE), guests),
     strategies.builds(play.Faults, of(tuple(world.FAULTS)), guests),
     strategies.just(play.Restart()))
-repeats = strategies.one_of(strategies.builds(play.Again, few, seldom), strategies.builds(play.Replay, few, seldom))
+repeats = strategies.one_of(strategies.builds(play.Again, few, seldom), strategies.builds(play.Replay, few, seldom, doors))
 alone = strategies.one_of(documents, destructive, benign, runs, bad_days, repeats, strategies.builds(play.Reject, few))
 
 
@@ -77,7 +78,7 @@ def signed(draw, mutations):
     # A guest that runs cannot be destroyed.
     events = [play.Job("stop", guest)] if kind == "destroy" else []
     events += [play.Job(kind, guest, draw(of(("hub", "local")))), play.Run(), *sometimes(draw, bad_days)]
-    events += [play.Sign(draw(few), mutation, draw(kills)), *sometimes(draw, bad_days), draw(runs)]
+    events += [play.Sign(draw(few), mutation, draw(kills), draw(doors)), *sometimes(draw, bad_days), draw(runs)]
     return events + ([draw(repeats), play.Run()] if draw(seldom) else [])
 
 
@@ -88,7 +89,7 @@ def older(draw):
     number = draw(strategies.integers(1, len(events)))
     events.insert(number, play.Save())
     events.append(play.Restore(draw(of(("database", "database", "everything", "nothing")))))
-    return events + [draw(strategies.builds(play.Replay, few)), play.Run(), *draw(signed(("used nonce",)))]
+    return events + [draw(strategies.builds(play.Replay, few, door=doors)), play.Run(), *draw(signed(("used nonce",)))]
 
 
 @strategies.composite

@@ -84,10 +84,11 @@ class Desired(Event):
 
 @dataclasses.dataclass(frozen=True)
 class Sign(Event):
-    """One that waits is signed, changed so, and sent. `kill`: the agent dies at that point while it takes it."""
+    """One that waits is signed, changed so, and sent by that door. `kill`: the agent dies at that point while it takes it."""
     which: int = 0
     mutation: str = "none"
     kill: int = 0
+    door: str = "gate"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,6 +96,7 @@ class Replay(Event):
     """An earlier signed operation is sent again, with the same bytes; `mixed`: with another one's signatures."""
     which: int
     mixed: bool = False
+    door: str = "gate"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -344,12 +346,12 @@ class Player:
         back = envelope.CLOCK_BACK.get(event.mutation, 0)
         if back:
             self.set_clock(self.now - back)
-        self.send(sent, asked["operation"] if event.mutation == "none" else None, event.kill)
+        self.send(sent, asked["operation"] if event.mutation == "none" else None, event.kill, event.door)
         if back:
             self.set_clock(self.now + back)
 
-    def send(self, sent, operation=None, kill=0):
-        told = self.call("approve", **encoded(sent), **self.fault(kill))
+    def send(self, sent, operation=None, kill=0, door="gate"):
+        told = self.call("approve", **encoded(sent), door=door, **self.fault(kill))
         self.sent.append(sent)
         self.oracle.signed(sent, told if told is None else told is not False, operation)
         self.acknowledge()
@@ -357,7 +359,7 @@ class Player:
     def do_replay(self, event):
         sent = one_of(self.sent, event.which)
         if sent:
-            self.send(dataclasses.replace(sent, signatures=self.sent[-1].signatures) if event.mixed else sent)
+            self.send(dataclasses.replace(sent, signatures=self.sent[-1].signatures) if event.mixed else sent, door=event.door)
 
     def do_reject(self, event):
         asked = one_of(self.pending(), event.which)

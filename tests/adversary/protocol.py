@@ -39,8 +39,9 @@ run         most?, fault? -> {"begun": NUMBER}
             that is never reached after it). Once the point is reached there is no answer: the program is dead.
 pending     -> {"pending": [{"operation": ID, "envelope": TEXT}]}
             What waits for a signature, in order of arrival, each with the exact text to sign.
-approve     envelope, signatures, fault? -> {"operation": ID}
-            A signed operation, as it came: the envelope's bytes in base64, the signatures' texts. An answer without an error: it
+approve     envelope, signatures, door, fault? -> {"operation": ID}
+            A signed operation, as it came: the envelope's bytes in base64, the signatures' texts. `door`: "verb": as an operator's
+            call takes it, which looks at it first; "gate": it goes to the queue as it is, and the gate alone judges it. An answer without an error: it
             is taken, and the next `run` carries it out. It may be refused here, or at its turn in `run`: that burns nothing, and
             what it was for waits on.
 reject      operation -> {}

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "platform/simulated/simulated.hpp"
 
+#include "base/fault.hpp"
 #include "base/files/files.hpp"
 #include "base/files/lock.hpp"
 #include "base/text/digest.hpp"
 #include "base/text/json.hpp"
 #include "base/text/text.hpp"
+#include "platform/action_json.hpp"
 
 #include <algorithm>
 #include <boost/json/array.hpp>
@@ -241,6 +243,12 @@ void require_meant(const bj::value* found, const Target& target, const Action& a
     }
 }
 
+/// Empty where there is no such guest.
+std::string incarnation_of(Entered& world, const GuestId& id) {
+    const bj::value* found = world.guests().if_contains(id);
+    return found == nullptr ? "" : text(found->as_object(), "incarnation");
+}
+
 /// How long a stop waits for a guest that does not react.
 std::int64_t waits_ms(const bj::value* guest, const Action& action) {
     const auto* stop = std::get_if<Stop>(&action);
@@ -358,16 +366,21 @@ void Simulated::begin(const Permit& permit, const Target& target, const Action& 
         if (world.is_lost("lose_before")) throw Error(lost);
         const bj::value* found = world.guests().if_contains(target.guest);
         require_meant(found, target, action);
+        fault::point("simulated.begin");
         bj::object done{{"kind", to_string(kind_of(action))},
                         {"guest", target.guest},
+                        {"incarnation", incarnation_of(world, target.guest)},
+                        {"action", to_json(action)},
                         {"ends", now_ms() + number(world.faults, "takes_ms") + waits_ms(found, action)}};
         try {
             carry_out(world, target.guest, action);
         } catch (const Error& error) {
             done["error"] = as_json(error);
         }
+        if (makes_a_guest(action)) done["incarnation"] = incarnation_of(world, target.guest);
         world.actions()[note] = std::move(done);
         world.write();
+        fault::point("simulated.begin.after");
         if (world.is_lost("lose_after")) throw Error(lost);
     }
     accepted(note);

@@ -19,6 +19,9 @@ namespace blockhost::platform {
 ///   {"down": true}                        nothing answers
 /// A guest with "deaf": true does not react to a shutdown. An action does at once what it does, however long
 /// it takes: an interruption ends only one that will fail.
+/// Each action that was taken stays there, in the order in which they were: its note -> {"kind", "guest",
+/// "action", "incarnation" of the guest as it was found, or as it was made, "ends", "error" if it fails}.
+/// Fault points "simulated.begin" before an action is taken, "simulated.begin.after" behind.
 /// Several processes may use one folder, one call at a time.
 class Simulated final : public Platform {
   public:
