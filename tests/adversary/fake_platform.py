@@ -99,7 +99,7 @@ def do(document, name, action):
             raise Failure("there is such a guest")
         if kind == "restore" and action["backup"] not in backups:
             raise Failure("there is no such backup")
-        config = action["config"] if kind == "create" else backups[action["backup"]]["config"]
+        config = {"cpus": 1, "memory_mib": 512, "disk_mib": 2048, **action["config"]} if kind == "create" else backups[action["backup"]]["config"]
         guests[name] = {"power": "stopped", "incarnation": "made:" + secrets.token_hex(6), "config": dict(config),
                         "snapshots": {}}
     elif kind in ("start", "resume", "stop"):

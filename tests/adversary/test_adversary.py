@@ -87,3 +87,4 @@ def test_a_broken_build_is_caught(program, name, tmp_path, real, capsys):
         with capsys.disabled():
             print(f"\nNOTE: without {name}: {found and found[1][0]}", flush=True)
         assert found
+        assert not histories.judge(found[0], functools.partial(protocol.Process, program), real), "the whole program fails, too"

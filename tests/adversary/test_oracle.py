@@ -49,7 +49,9 @@ PLAYED = [name for name, row in knobs.ROWS.items() if knobs.is_played(row)]
 
 @pytest.mark.parametrize("name", [*knobs.CHECKS, *knobs.PARTS, *knobs.ENGINE, *PLAYED])
 def test_an_agent_that_breaks_a_rule_is_caught(name):
-    assert histories.caught(agent(name), NOTARY, name), f"nothing shows that {name} is left out"
+    found = histories.caught(agent(name), NOTARY, name)
+    assert found, f"nothing shows that {name} is left out"
+    assert not histories.judge(found[0], agent(), NOTARY)
 
 
 @pytest.mark.parametrize("name", knobs.ROWS)

@@ -150,9 +150,10 @@ struct Effect {
         bj::object made{{"power", "stopped"}, {"incarnation", "made:" + random_hex(12)}};
         bj::object& config = member(made, "config");
         config["name"] = create.config.name;
-        if (create.config.cpus) config["cpus"] = *create.config.cpus;
-        if (create.config.memory_mib) config["memory_mib"] = *create.config.memory_mib;
-        if (create.config.disk_mib) config["disk_mib"] = *create.config.disk_mib;
+        // What is not said is as in the source. No real platform has a guest without a size.
+        config["cpus"] = create.config.cpus.value_or(1);
+        config["memory_mib"] = create.config.memory_mib.value_or(512);
+        config["disk_mib"] = create.config.disk_mib.value_or(2048);
         config["description"] = create.config.description;
         make(std::move(made));
     }

@@ -45,8 +45,10 @@ class NamedWorld final : public platform::Platform {
   public:
     NamedWorld(const std::filesystem::path& folder, std::string name) : world_(folder), name_(std::move(name)) {}
 
+    /// Also while the platform does not answer: a host's agent, once it runs, knows its name.
     platform::Host host() override {
-        platform::Host host = world_.host();
+        platform::Host host;
+        host.platform = "simulated";
         host.name = name_;
         return host;
     }

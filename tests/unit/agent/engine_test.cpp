@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The agent's parts together, on a simulated platform: approvals, rejections, and a trial of changes.
+#include "agent/apply.hpp"
 #include "agent/selftest_task.hpp"
 #include "base/text/json.hpp"
 #include "platform/simulated/simulated.hpp"
@@ -47,9 +48,12 @@ struct EngineHost {
                                    tags + "}}}}");
     }
     std::string world() const { return files::read(place() / "platform.json").value(); }
+    std::string guests() const {
+        return json::python_line(json::object_in(json::parse(world(), "world"), "guests"));
+    }
     std::optional<Guest> seen() const { return Simulated(place()).guest("web"); }
 
-    Id submit(platform::Action action, Source::Kind source = Source::Kind::hub) {
+    Id submit(platform::Action action, execution::Source::Kind source = execution::Source::Kind::hub) {
         return engine->journal()
             .submit({.source = {source, ""}, .target = {"web", "made:0"}, .action = std::move(action)})
             .operation.id;
@@ -128,9 +132,47 @@ TEST_CASE("what an operator rejects is over, and the guest stays") {
     CHECK(refusal([&] { host.engine->reject(destroy, "uid 0"); }).first == Code::not_found);
 }
 
+TEST_CASE("what a desired state wants is asked for once, as long as it has not ended") {
+    EngineHost host;
+    Plan plan;
+    plan.generation = 1;
+    PlannedAction& destroy = plan.actions.emplace_back();
+    destroy.target = {"web", "made:0"};
+    destroy.action = Destroy{};
+    destroy.verdict = PlannedAction::Verdict::needs_signature;
+    const Id first = ask_for(*host.engine, plan).operations.at(0);
+    CHECK(host.finish(first) == State::waiting);
+    plan.generation = 2;
+    CHECK(ask_for(*host.engine, plan).operations == std::vector{first});
+    CHECK(host.engine->waiting().size() == 1);
+    host.engine->reject(first, "uid 0");
+    CHECK(ask_for(*host.engine, plan).operations.at(0) != first);
+    destroy.target.incarnation = "made:1";
+    CHECK(ask_for(*host.engine, plan).operations.at(0) != first);
+    CHECK(host.engine->journal().latest(10).size() == 3);
+}
+
+TEST_CASE("signatures are judged by the clock that the engine was given") {
+    EngineHost host;
+    std::atomic<std::int64_t> hours = 0;
+    host.engine.reset();
+    authority::AuthoritySettings settings;
+    settings.allowed_signers = host.folder.path / "allowed";
+    host.engine.emplace(
+        host.paths, settings, [&] { return std::make_unique<Simulated>(host.place()); },
+        Engine::Times{.clock = [&] { return now() + std::chrono::hours(hours.load()); }});
+    const Id destroy = host.submit(Destroy{});
+    CHECK(host.finish(destroy) == State::waiting);
+    host.engine->approve(destroy, host.signed_by("alice"));
+    hours = 73;
+    CHECK(host.finish(destroy) == State::waiting);
+    CHECK(host.engine->journal().find(destroy)->detail.find("the envelope's time ended") != std::string::npos);
+    CHECK(host.seen());
+}
+
 TEST_CASE("root's own shell is the operator") {
     EngineHost host;
-    CHECK(host.finish(host.submit(Destroy{}, Source::Kind::shell)) == State::done);
+    CHECK(host.finish(host.submit(Destroy{}, execution::Source::Kind::shell)) == State::done);
     CHECK_FALSE(host.seen());
 }
 
@@ -145,7 +187,7 @@ TEST_CASE("a trial changes the guest that is marked for it, and gives it back") 
                                                               {"delete-snapshot", good},
                                                               {"set-config back", good}});
     CHECK(host.seen()->digest == before.digest);
-    CHECK(host.world().find("selftest-") == std::string::npos);
+    CHECK(host.guests().find("selftest-") == std::string::npos);
     CHECK(host.engine->journal().latest(10).size() == 5);
 }
 
@@ -178,7 +220,7 @@ TEST_CASE("a trial that fails half-way takes back what it did") {
     SECTION("no rollback is possible") {
         host.write("faults.json", R"({"fail": {"rollback": "not here"}})");
         CHECK(verdicts(host.trial())[2] == std::pair<std::string, Check::Verdict>("rollback", bad));
-        CHECK(host.world().find("selftest-") == std::string::npos);
+        CHECK(host.guests().find("selftest-") == std::string::npos);
     }
     CHECK(host.seen()->digest == before.digest);
 }

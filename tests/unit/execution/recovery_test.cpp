@@ -4,6 +4,7 @@
 #include "base/fault.hpp"
 #include "base/text/json.hpp"
 #include "base/text/text.hpp"
+#include "platform/action_json.hpp"
 #include "platform/simulated/simulated.hpp"
 #include "tests/unit/base/scratch.hpp"
 #include "tests/unit/execution/support.hpp"
@@ -237,4 +238,30 @@ TEST_CASE("a failure at any point is one of the operation, or none") {
                     REQUIRE((all.front().state == State::done) == (done == std::vector<bool>{true}));
             }
     }
+}
+
+TEST_CASE("the simulated platform keeps each action with what it was begun on, or what it made") {
+    for (const ActionKind kind : action_kinds()) {
+        CAPTURE(to_string(kind));
+        const Stage stage(some(kind));
+        stage.work();
+        const bj::value world = json::parse(files::read(stage.place() / "platform.json").value(), "world");
+        const bj::object& actions = json::object_in(world, "actions");
+        REQUIRE(actions.size() == 1);
+        const bj::object& kept = actions.begin()->value().as_object();
+        CHECK(kept.at("action") == bj::value(to_json(stage.acted.action)));
+        std::string made = "made:0";
+        if (makes_guest(stage.acted.action))
+            made = Simulated(stage.place()).guest("new").value().incarnation;
+        CHECK(json::string_or(kept, "incarnation", "") == made);
+    }
+}
+
+TEST_CASE("a guest that the simulated platform makes has sizes, said or not") {
+    const Stage stage(some(ActionKind::create));
+    stage.work();
+    const GuestConfig config = Simulated(stage.place()).guest("new").value().config.value();
+    CHECK(config.cpus == 1);
+    CHECK(config.memory_mib == 512);
+    CHECK(config.disk_mib == 2048);
 }
