@@ -132,10 +132,12 @@ Gate::Outcome Gate::outcome(Asked asked) {
             asked.provenance = parts_.provenance(asked.operation, asked.target, *action);
         asked.is = class_of(name_of(asked.change), asked.provenance);
         if (asked.is == Class::benign) {
+            nonces_.note_clock(at);
             record(asked, "permitted", "it loses nothing", {});
             return Approved{};
         }
         if (asked.source == Source::root_shell && parts_.settings.require == RequireSignatures::destructive) {
+            nonces_.note_clock(at);
             record(asked, "permitted", "root's own shell is the operator", {});
             return Approved{};
         }
@@ -366,6 +368,7 @@ std::vector<Pending> Gate::waiting(const std::function<std::optional<Seen>(const
         }
         return {};
     };
+    nonces_.note_clock(at);
     std::vector<Pending> still;
     for (Pending& each : pending_.all()) {
         const std::string why = end_of(each);

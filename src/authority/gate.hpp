@@ -124,7 +124,7 @@ class Gate {
     bool reject(const std::string& operation, std::string_view by);
     /// What waits now. What is overdue is ended, and so is what was asked for another incarnation or
     /// configuration than `look` shows; `look` throws for a guest that cannot be read, which then goes on
-    /// waiting.
+    /// waiting. Here and at each permit the clock is remembered: one that goes back later is noticed.
     std::vector<Pending> waiting(const std::function<std::optional<Seen>(const platform::GuestId&)>& look);
 
     /// See Nonces::start_over; on record.

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::chrono::minutes tolerance{2};
 constexpr std::chrono::days kept_beyond{1};
+constexpr std::chrono::seconds noted_apart{10};
 
 std::int64_t number_of(Instant instant) {
     return instant.time_since_epoch().count();
@@ -63,7 +64,7 @@ void Nonces::require_forward(Instant now) const {
 }
 
 void Nonces::note_clock(Instant now) {
-    if (number_of(now) > fact("clock")) set("clock", number_of(now));
+    if (now > instant_of(fact("clock")) + noted_apart) set("clock", number_of(now));
 }
 
 void Nonces::require_after_start(Instant not_before) const {

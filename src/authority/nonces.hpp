@@ -28,7 +28,7 @@ class Nonces {
 
     /// Throws Error{clock} when the clock is more than two minutes behind what it once was.
     void require_forward(Instant now) const;
-    /// Remembers the time; it only grows.
+    /// Remembers the time, to within ten seconds; it only grows.
     void note_clock(Instant now);
 
     /// Throws Error{denied} for an envelope that was made before the last start_over().

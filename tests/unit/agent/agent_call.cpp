@@ -146,6 +146,7 @@ class Host {
     void run(std::int64_t most) {
         const auto stop = [most] { return most > 0 && begun >= most; };
         std::set<std::pair<GuestId, std::string>> tried;
+        engine_->waiting();
         do {
             engine_->work(stop);
         } while (!stop() && want(tried));

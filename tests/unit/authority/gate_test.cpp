@@ -268,6 +268,30 @@ TEST_CASE("each bad envelope is refused with its own sentence, and burns nothing
     refused(with(good));       // a second time
 }
 
+TEST_CASE("an envelope whose time was over does not count again when the clock is set back") {
+    World world;
+    const Request signed_one = world.approved(world.destroy());
+    world.clock += 100h;
+    SECTION("after something benign was permitted meanwhile") {
+        Request start = world.destroy();
+        start.operation = "op-2";
+        start.action = platform::Start{};
+        world.permits(start);
+    }
+    SECTION("after root's shell did something meanwhile") {
+        Request rollback = world.destroy();
+        rollback.operation = "op-2";
+        rollback.source = Source::root_shell;
+        rollback.action = platform::RollBack{"s"};
+        world.permits(rollback);
+    }
+    SECTION("after somebody looked at what waits") {
+        CHECK(world.gate->waiting([](const auto&) { return Seen{"uuid:1", "digest-1"}; }).empty());
+    }
+    world.clock -= 50h;
+    world.refuses(signed_one, Code::clock);
+}
+
 TEST_CASE("a parameter that is one byte off is another change") {
     World world;
     Request request = world.destroy();
