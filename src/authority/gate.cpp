@@ -108,7 +108,7 @@ Verdict Gate::decide(const Request& request) {
                                request.action, request.seen, request.signed_operation});
     if (auto* waits = std::get_if<Pending>(&decided)) return std::move(*waits);
     if (auto* refused = std::get_if<Error>(&decided)) return std::move(*refused);
-    return platform::Permit(request.target, kind_of(request.action));
+    return platform::Permit(request.target, request.action);
 }
 
 RotationVerdict Gate::decide(const RotationRequest& request) {
@@ -326,7 +326,7 @@ Verdict Gate::renew(const Request& request) {
         if (number_of(at) > rows.integer(3)) refuse("was approved for a time that is over");
         require_same_guest(request.target, asked.change, request.seen, {});
         record(asked, "permitted", "it was approved before", {});
-        return platform::Permit(request.target, kind_of(request.action));
+        return platform::Permit(request.target, request.action);
     } catch (const Error& error) {
         return refused(asked, error);
     }

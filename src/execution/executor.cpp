@@ -22,13 +22,6 @@ bool passes_by(const Error& error) {
            error.code() == Code::no_answer;
 }
 
-/// Whether a begin that threw this may have begun something: an interrupted call may have been sent, and a
-/// broken promise of ours says nothing.
-bool may_have_begun(const Error& error) {
-    return error.code() == Code::no_answer || error.code() == Code::interrupted ||
-           error.code() == Code::internal;
-}
-
 End failure(const Error& error) {
     return {.state = State::failed, .error = error};
 }
@@ -151,6 +144,9 @@ struct Executor::Now {
         try {
             Verdict verdict = executor.door_(operation);
             if (auto* permit = std::get_if<Permit>(&verdict)) {
+                if (!permit->is_for(operation.target, operation.action))
+                    return end({.state = State::rejected,
+                                .error = Error(Code::internal, "what the gate permitted is another action")});
                 attempt.permit = std::move(*permit);
                 return std::nullopt;
             }
@@ -183,12 +179,11 @@ struct Executor::Now {
         try {
             if (operation.target.guest.empty()) {
                 begin_new(
-                    platform, *attempt.permit, operation.action,
-                    [&](const Note& next) { noted(next, was_free); }, on_accepted);
+                    platform, *attempt.permit, [&](const Note& next) { noted(next, was_free); }, on_accepted);
             } else {
                 noted(note, was_free);
                 fault::point("executor.begin");
-                platform.begin(*attempt.permit, operation.target, operation.action, note, on_accepted);
+                platform.begin(*attempt.permit, note, on_accepted);
             }
             fault::point("executor.begin.after");
         } catch (const Error& error) {
@@ -204,7 +199,7 @@ struct Executor::Now {
     }
 
     Turn not_accepted(const Error& error) {
-        if (operation.state == State::noted && may_have_begun(error)) return find_again(error);
+        if (operation.state == State::noted && platform::may_have_begun(error)) return find_again(error);
         if (!passes_by(error) || changed_meanwhile()) {
             attempt.permit.reset();
             return end(failure(error));

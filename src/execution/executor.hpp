@@ -16,7 +16,7 @@ namespace blockhost::execution {
 struct Waits {
     std::string why;
 };
-/// A permit for exactly this operation's target and kind of action; or it waits; or it may not be done.
+/// A permit for exactly this operation's target and action; or it waits; or it may not be done.
 using Verdict = std::variant<platform::Permit, Waits, Error>;
 /// The gate, as operations meet it. It is asked again for the same operation after a crash: whoever has
 /// permitted that operation permits it then, too. What it throws says that it could not decide.

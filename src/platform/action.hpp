@@ -11,13 +11,18 @@
 
 namespace blockhost::platform {
 
-struct Start {};
+struct Start {
+    bool operator==(const Start&) const = default;
+};
 /// Asks the guest to shut down.
 struct Stop {
     std::chrono::seconds patience{180};
     bool force = false; ///< switches it off when the patience is over, or at once without patience
+    bool operator==(const Stop&) const = default;
 };
-struct Resume {};
+struct Resume {
+    bool operator==(const Resume&) const = default;
+};
 /// Changes what is given here and nothing else. The platform refuses when the configuration is no longer the
 /// one with `digest`.
 struct SetConfig {
@@ -27,41 +32,52 @@ struct SetConfig {
     std::optional<std::int64_t> memory_mib;
     std::optional<std::set<std::string>> tags;
     std::optional<bool> start_on_boot, is_protected;
+    bool operator==(const SetConfig&) const = default;
 };
 /// Makes the first disk larger; never smaller.
 struct Grow {
     std::int64_t disk_mib = 0;
+    bool operator==(const Grow&) const = default;
 };
 /// Makes a guest from a template or from a golden archive, under an id that nothing has.
 struct Create {
     std::string source;
     GuestConfig config;
+    bool operator==(const Create&) const = default;
 };
 struct TakeSnapshot {
     std::string snapshot;
     std::string description;
+    bool operator==(const TakeSnapshot&) const = default;
 };
 struct RollBack {
     std::string snapshot;
+    bool operator==(const RollBack&) const = default;
 };
 struct DeleteSnapshot {
     std::string snapshot;
+    bool operator==(const DeleteSnapshot&) const = default;
 };
 struct Backup {
     std::string repository;
     std::string notes; ///< one that is found again by them alone has notes that no other one has
     bool is_protected = false;
+    bool operator==(const Backup&) const = default;
 };
 /// Makes a new guest of a backup. There is no restore over a guest: a platform destroys it first, and only
 /// then learns whether the backup is good.
 struct Restore {
     std::string backup;
+    bool operator==(const Restore&) const = default;
 };
 /// Its target is the guest whose backup it is.
 struct DeleteBackup {
     std::string backup;
+    bool operator==(const DeleteBackup&) const = default;
 };
-struct Destroy {};
+struct Destroy {
+    bool operator==(const Destroy&) const = default;
+};
 
 using Action = std::variant<Start, Stop, Resume, SetConfig, Grow, Create, TakeSnapshot, RollBack,
                             DeleteSnapshot, Backup, Restore, DeleteBackup, Destroy>;

@@ -43,17 +43,36 @@ std::vector<Lack> by_cause(const std::vector<Lack>& lacks) {
     return causes;
 }
 
-void begin_new(Platform& platform, const Permit& permit, const Action& action,
-               const std::function<void(const Note&)>& noted,
+bool may_have_begun(const Error& error) {
+    return error.code() == Code::no_answer || error.code() == Code::interrupted ||
+           error.code() == Code::internal;
+}
+
+void Platform::begin(Permit& permit, const Note& note, const std::function<void(const Handle&)>& accepted) {
+    if (std::exchange(permit.is_spent_, true))
+        throw Error(Code::internal, "a permit serves one action, and this one was used");
+    bool is_accepted = false;
+    try {
+        begin_permitted(permit, note, [&](const Handle& handle) {
+            is_accepted = true;
+            accepted(handle);
+        });
+    } catch (const Error& error) {
+        if (!is_accepted && !may_have_begun(error)) permit.is_spent_ = false;
+        throw;
+    }
+}
+
+void begin_new(Platform& platform, Permit& permit, const std::function<void(const Note&)>& noted,
                const std::function<void(const Handle&)>& accepted) {
     if (!permit.target().guest.empty())
         throw Error(Code::internal, "an id that was named is not exchanged for another");
     constexpr int most_tries = 10;
     for (int tries = 1;; ++tries) {
-        const Note note = platform.note(permit.target(), action);
+        const Note note = platform.note(permit.target(), permit.action());
         noted(note);
         try {
-            return platform.begin(permit, permit.target(), action, note, accepted);
+            return platform.begin(permit, note, accepted);
         } catch (const Error& error) {
             if (error.code() != Code::exists || tries == most_tries) throw;
         }

@@ -113,14 +113,14 @@ class Platform {
     /// Looks at what `trace` has to know of the time before the action. Changes nothing.
     virtual Note note(const Target& target, const Action& action) = 0;
 
-    /// Begins an action and returns as soon as the platform has accepted it; `accepted` is called with the
-    /// handle first. What it throws is passed on, and the action goes on all the same. `note` is that of this
-    /// target and action, and serves one begin. Throws Error{exists} when a new guest's id is taken;
-    /// Error{internal} for a permit that is not for this; Error{wrong_state} when the id now belongs to
-    /// another incarnation; Error{hypervisor_down} when the platform was not reached; Error{no_answer} when
-    /// nobody knows whether the platform accepted it: never begin it again, trace it.
-    virtual void begin(const Permit& permit, const Target& target, const Action& action, const Note& note,
-                       const std::function<void(const Handle&)>& accepted) = 0;
+    /// The one door: begins the permitted action on its target, and returns as soon as the platform has
+    /// accepted it; `accepted` is called with the handle first. What it throws is passed on, and the action
+    /// goes on all the same. `note` is that of this target and action, and serves one begin. The permit is
+    /// spent, unless this throws and certainly began nothing (may_have_begun). Throws Error{exists} when a
+    /// new guest's id is taken; Error{internal} for a permit that is spent; Error{wrong_state} when the id
+    /// now belongs to another incarnation; Error{hypervisor_down} when the platform was not reached;
+    /// Error{no_answer} when nobody knows whether the platform accepted it: never begin it again, trace it.
+    void begin(Permit& permit, const Note& note, const std::function<void(const Handle&)>& accepted);
 
     /// Looks once for an action that was begun with `note`, and whose answer got lost, here or in a process
     /// that died.
@@ -130,13 +130,21 @@ class Platform {
     virtual ActionState look(const Handle& handle) = 0;
     /// Asks the platform to stop it; where that is not possible, nothing happens.
     virtual void interrupt(const Handle& handle) = 0;
+
+  protected:
+    /// What begin() promises, for a permit that was not spent before.
+    virtual void begin_permitted(const Permit& permit, const Note& note,
+                                 const std::function<void(const Handle&)>& accepted) = 0;
 };
+
+/// Whether a begin that threw this before it told a handle may have begun something: an interrupted call may
+/// have been sent, and a broken promise of ours says nothing.
+bool may_have_begun(const Error& error);
 
 /// Begins to make a guest under an id that the platform hands out, under another one when somebody else took
 /// it first; that one's guest stays as it is. `noted` is called with each note before it is used: it has to
 /// be on disk before it returns. Throws as Platform::begin does.
-void begin_new(Platform& platform, const Permit& permit, const Action& action,
-               const std::function<void(const Note&)>& noted,
+void begin_new(Platform& platform, Permit& permit, const std::function<void(const Note&)>& noted,
                const std::function<void(const Handle&)>& accepted);
 
 /// Looks until the action ended. Throws Error{no_answer} at the deadline: it goes on. `pause` waits, and

@@ -9,17 +9,25 @@ import pytest
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
 HEAD = """
-#include "platform/permit.hpp"
+#include "platform/platform.hpp"
 using namespace blockhost::platform;
-void carry_out(const Permit& permit, const Target& target, const Action& action);
+void carry_out(const Permit& permit);
+void begin(Platform& platform, Permit& permit) { platform.begin(permit, "note", [](const Handle&) {}); }
 """
 ATTEMPTS = {
-    "made": "void f(Target t) { carry_out(Permit(t, ActionKind::destroy), t, Destroy{}); }",
-    "made in braces": "void f(Target t) { carry_out({t, ActionKind::destroy}, t, Destroy{}); }",
-    "made of nothing": "void f(Target t) { Permit permit; carry_out(permit, t, Destroy{}); }",
-    "copied": "void f(const Permit& given, Target t) { Permit mine = given; carry_out(mine, t, Destroy{}); }",
-    "left out": "void f(Target t) { carry_out(t, Destroy{}); }",
-    "inherited": "struct Mine : Permit { Mine(Target t) : Permit(t, ActionKind::destroy) {} };",
+    "made": "void f(Target t) { carry_out(Permit(t, Destroy{})); }",
+    "made in braces": "void f(Target t) { carry_out({t, Destroy{}}); }",
+    "made of nothing": "void f(Target t) { Permit permit; carry_out(permit); }",
+    "copied": "void f(const Permit& given) { Permit mine = given; carry_out(mine); }",
+    "left out": "void f(Target t) { carry_out(t); }",
+    "inherited": "struct Mine : Permit { Mine(Target t) : Permit(t, Destroy{}) {} };",
+    "for another action": "void f(Permit& given) { given = Permit(given.target(), Destroy{}); }",
+    "with another parameter": "void f(Permit& given) { const_cast<Action&>(given.action_) = Grow{20480}; }",
+    "moved to another guest": "void f(Permit& given) { given.target_.guest = \"db\"; }",
+    "used again": "void f(Permit& given) { given.is_spent_ = false; }",
+    "of somebody who may only look": "void f(Platform& p, const Permit& given) { p.begin(given, \"note\", [](const Handle&) {}); }",
+    "past the door": "void f(Platform& p, Permit& given) { p.begin_permitted(given, \"note\", [](const Handle&) {}); }",
+    "with other words beside it": "void f(Platform& p, Permit& given) { p.begin(given, Grow{20480}, \"note\", [](const Handle&) {}); }",
 }
 
 
@@ -30,7 +38,7 @@ def compiled(body, folder):
 
 
 def test_a_permit_that_was_given_is_passed_on(tmp_path):
-    run = compiled("void f(const Permit& given, Target t) { carry_out(given, t, Destroy{}); }", tmp_path)
+    run = compiled("void f(Platform& p, Permit& given) { carry_out(given); begin(p, given); }", tmp_path)
     assert run.returncode == 0, run.stderr
 
 
@@ -38,8 +46,8 @@ def test_a_permit_that_was_given_is_passed_on(tmp_path):
 def test_a_permit_that_nobody_gave_does_not_compile(attempt, tmp_path):
     run = compiled(ATTEMPTS[attempt], tmp_path)
     assert run.returncode != 0
-    assert re.search(r"private within this context|deleted function|no matching function|too few arguments|could not convert|"
-                     r"cannot convert|invalid initialization", run.stderr), run.stderr
+    assert re.search(r"(private|protected) within this context|deleted function|no matching function|too few arguments|could not convert|"
+                     r"cannot convert|discards qualifiers|invalid initialization", run.stderr), run.stderr
 
 
 def test_the_gate_is_one_class_and_the_tests_door_is_for_tests():

@@ -307,9 +307,10 @@ Note Libvirt::note(const Target& target, const Action& action) {
     return OperationId::make(world.instance).str();
 }
 
-void Libvirt::begin(const Permit& permit, const Target& target, const Action& action, const Note& note,
-                    const std::function<void(const Handle&)>& accepted) {
-    if (!permit.is_for(target, action)) throw Error(Code::internal, "this permit is not for that action");
+void Libvirt::begin_permitted(const Permit& permit, const Note& note,
+                              const std::function<void(const Handle&)>& accepted) {
+    const Target& target = permit.target();
+    const Action& action = permit.action();
     const OperationId operation = operation_in(note);
     const VmName name(target.guest);
     const auto guest = this->guest(target.guest);

@@ -31,8 +31,6 @@ class Libvirt final : public Platform {
     std::optional<Error> refusal(const Action& action, Kind kind) const override;
     /// Error{invalid} for what `refusal` refuses.
     Note note(const Target& target, const Action& action) override;
-    void begin(const Permit& permit, const Target& target, const Action& action, const Note& note,
-               const std::function<void(const Handle&)>& accepted) override;
     Trace trace(const Target& target, const Action& action, const Note& note) override;
     /// Finishes what a dead process left of the operation, in its direction.
     ActionState look(const Handle& handle) override;
@@ -40,6 +38,8 @@ class Libvirt final : public Platform {
     void interrupt(const Handle& handle) override;
 
   private:
+    void begin_permitted(const Permit& permit, const Note& note,
+                         const std::function<void(const Handle&)>& accepted) override;
     struct Running {
         std::thread thread;
         std::optional<ActionState> end;

@@ -360,9 +360,10 @@ Proxmox::Found Proxmox::find_same(const Target& target, const Action& action) {
     return found;
 }
 
-void Proxmox::begin(const Permit& permit, const Target& target, const Action& action, const Note& note,
-                    const std::function<void(const Handle&)>& accepted) {
-    if (!permit.is_for(target, action)) throw Error(Code::internal, "this permit is not for that action");
+void Proxmox::begin_permitted(const Permit& permit, const Note& note,
+                              const std::function<void(const Handle&)>& accepted) {
+    const Target& target = permit.target();
+    const Action& action = permit.action();
     Handle handle;
     try {
         handle = begun(target, action, note);

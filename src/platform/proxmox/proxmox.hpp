@@ -35,13 +35,13 @@ class Proxmox final : public Platform {
     std::optional<Error> misfit(const GuestId& id, Kind kind) const override;
     std::optional<Error> refusal(const Action& action, Kind kind) const override;
     Note note(const Target& target, const Action& action) override;
-    void begin(const Permit& permit, const Target& target, const Action& action, const Note& note,
-               const std::function<void(const Handle&)>& accepted) override;
     Trace trace(const Target& target, const Action& action, const Note& note) override;
     ActionState look(const Handle& handle) override;
     void interrupt(const Handle& handle) override;
 
   private:
+    void begin_permitted(const Permit& permit, const Note& note,
+                         const std::function<void(const Handle&)>& accepted) override;
     /// Read over a connection that was trusted; nothing: what lies on the node's disk is what it shows.
     std::optional<NextCertificate> next_certificate();
     /// A path below which the token may not see a guest, as far as the node tells; nothing: it sees all.

@@ -357,9 +357,10 @@ Note Simulated::note(const Target&, const Action&) {
     return "simulated-" + random_hex(16);
 }
 
-void Simulated::begin(const Permit& permit, const Target& target, const Action& action, const Note& note,
-                      const std::function<void(const Handle&)>& accepted) {
-    if (!permit.is_for(target, action)) throw Error(Code::internal, "this permit is not for that action");
+void Simulated::begin_permitted(const Permit& permit, const Note& note,
+                                const std::function<void(const Handle&)>& accepted) {
+    const Target& target = permit.target();
+    const Action& action = permit.action();
     const Error lost(Code::no_answer, "whether the simulated platform does it is not known",
                      "look at the guest");
     {

@@ -23,7 +23,7 @@ namespace blockhost::platform {
 /// "action", "incarnation" of the guest as it was found, or as it was made, "ends", "error" if it fails}.
 /// Fault points "simulated.begin" before an action is taken, "simulated.begin.after" behind.
 /// Several processes may use one folder, one call at a time.
-class Simulated final : public Platform {
+class Simulated : public Platform {
   public:
     explicit Simulated(std::filesystem::path folder) : folder_(std::move(folder)) {}
 
@@ -32,11 +32,13 @@ class Simulated final : public Platform {
     Guests guests() override;
     std::optional<Guest> guest(const GuestId& id) override;
     Note note(const Target& target, const Action& action) override;
-    void begin(const Permit& permit, const Target& target, const Action& action, const Note& note,
-               const std::function<void(const Handle&)>& accepted) override;
     Trace trace(const Target& target, const Action& action, const Note& note) override;
     ActionState look(const Handle& handle) override;
     void interrupt(const Handle& handle) override;
+
+  protected:
+    void begin_permitted(const Permit& permit, const Note& note,
+                         const std::function<void(const Handle&)>& accepted) override;
 
   private:
     std::filesystem::path folder_;

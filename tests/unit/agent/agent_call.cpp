@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The agent's parts as a program, on a simulated platform, for tests/adversary: its protocol.py says what is asked and
-// answered. What is no part yet, the loop that follows a desired state, is here as small as it can be.
+// The agent's parts as a program, on a simulated platform, for tests/adversary: its protocol.py says what is
+// asked and answered. What is no part yet, the loop that follows a desired state, is here as small as it can
+// be.
 #include "agent/accepted.hpp"
 #include "agent/apply.hpp"
 #include "base/fault.hpp"
@@ -41,9 +42,10 @@ Instant clock_now() {
 }
 
 /// The simulated platform, by the name that this host was given.
-class NamedWorld final : public platform::Platform {
+class NamedWorld final : public platform::Simulated {
   public:
-    NamedWorld(const std::filesystem::path& folder, std::string name) : world_(folder), name_(std::move(name)) {}
+    NamedWorld(const std::filesystem::path& folder, std::string name)
+        : platform::Simulated(folder), name_(std::move(name)) {}
 
     /// Also while the platform does not answer: a host's agent, once it runs, knows its name.
     platform::Host host() override {
@@ -52,33 +54,23 @@ class NamedWorld final : public platform::Platform {
         host.name = name_;
         return host;
     }
-    std::vector<platform::Lack> preflight() override { return world_.preflight(); }
-    platform::Guests guests() override { return world_.guests(); }
-    std::optional<platform::Guest> guest(const GuestId& id) override { return world_.guest(id); }
-    platform::Note note(const platform::Target& target, const platform::Action& action) override {
-        return world_.note(target, action);
-    }
-    void begin(const platform::Permit& permit, const platform::Target& target, const platform::Action& action,
-               const platform::Note& note, const std::function<void(const platform::Handle&)>& accepted) override {
+
+  protected:
+    void begin_permitted(const platform::Permit& permit, const platform::Note& note,
+                         const std::function<void(const platform::Handle&)>& accepted) override {
         ++begun;
-        world_.begin(permit, target, action, note, accepted);
+        platform::Simulated::begin_permitted(permit, note, accepted);
     }
-    platform::Trace trace(const platform::Target& target, const platform::Action& action,
-                          const platform::Note& note) override {
-        return world_.trace(target, action, note);
-    }
-    platform::ActionState look(const platform::Handle& handle) override { return world_.look(handle); }
-    void interrupt(const platform::Handle& handle) override { world_.interrupt(handle); }
 
   private:
-    platform::Simulated world_;
     std::string name_;
 };
 
 /// Which desired states were accepted, with the documents: a file for each generation.
 class Documents {
   public:
-    explicit Documents(const Paths& paths) : folder_(database_folder(paths)), accepted_(open_database(paths)) {}
+    explicit Documents(const Paths& paths)
+        : folder_(database_folder(paths)), accepted_(open_database(paths)) {}
 
     /// What is followed.
     struct Document {
@@ -91,7 +83,8 @@ class Documents {
         const auto kept = folder_.read(name_of(*known.generation));
         if (!kept) return std::nullopt;
         const bj::value document = json::parse(*kept, "the kept document");
-        return Document{parse_desired(document.at("text").as_string(), "desired"), document.at("position").as_int64()};
+        return Document{parse_desired(document.at("text").as_string(), "desired"),
+                        document.at("position").as_int64()};
     }
     void accept(const std::string& text, const platform::Platform& platform, const platform::Host& host,
                 std::int64_t position) {
@@ -99,13 +92,16 @@ class Documents {
         const Desired desired = parse_desired(text, "desired", known);
         require_fits(desired, platform, host);
         if (known.generation == desired.generation) return; // the same once more
-        folder_.replace(name_of(desired.generation), json::python_line(bj::object{{"text", text}, {"position", position}}),
+        folder_.replace(name_of(desired.generation),
+                        json::python_line(bj::object{{"text", text}, {"position", position}}),
                         {.mode = 0600, .uid = {}, .gid = {}});
         accepted_.accept(desired);
     }
 
   private:
-    static std::string name_of(std::int64_t generation) { return "desired-" + std::to_string(generation) + ".json"; }
+    static std::string name_of(std::int64_t generation) {
+        return "desired-" + std::to_string(generation) + ".json";
+    }
     Folder folder_;
     Accepted accepted_;
 };
@@ -113,13 +109,16 @@ class Documents {
 /// A host's agent.
 class Host {
   public:
-    explicit Host(const bj::object& asked) : folder_(json::string_or(asked, "folder", "")), host_(json::string_or(asked, "host", "")) {
+    explicit Host(const bj::object& asked)
+        : folder_(json::string_or(asked, "folder", "")), host_(json::string_or(asked, "host", "")) {
         seconds = asked.at("now").as_int64();
         std::filesystem::create_directories(folder_ / "world");
         std::filesystem::create_directories(folder_ / "state");
         paths_.state = StateFolder(folder_ / "state");
-        engine_.emplace(paths_, authority_in(asked), [this] { return std::make_unique<NamedWorld>(folder_ / "world", host_); },
-                        Engine::Times{.runner = patience(), .clock = clock_now});
+        engine_.emplace(
+            paths_, authority_in(asked),
+            [this] { return std::make_unique<NamedWorld>(folder_ / "world", host_); },
+            Engine::Times{.runner = patience(), .clock = clock_now});
         documents_.emplace(paths_);
         episodes_.emplace(open_database(paths_));
     }
@@ -130,7 +129,8 @@ class Host {
         documents_->accept(text, engine_->platform(), engine_->host(), engine_->journal().position());
     }
 
-    /// The envelope's operation. `door`: "verb": as `approve` takes it; "gate": as it came, for the gate alone to judge.
+    /// The envelope's operation. `door`: "verb": as `approve` takes it; "gate": as it came, for the gate
+    /// alone to judge.
     Id approve(const bj::object& asked) {
         const auto bytes = base64::decode(json::string_or(asked, "envelope", ""));
         if (!bytes) throw Error(Code::invalid, "the envelope is not base64");
@@ -158,7 +158,8 @@ class Host {
         settings.allowed_signers = folder_ / "authority/allowed_signers";
         settings.revoked = folder_ / "authority/revoked_keys";
         authority::GateSettings& gate = settings.gate;
-        if (json::string_or(asked, "require_signatures", "") == "all") gate.require = authority::RequireSignatures::all;
+        if (json::string_or(asked, "require_signatures", "") == "all")
+            gate.require = authority::RequireSignatures::all;
         gate.roles = {};
         for (const bj::value& role : asked.at("roles").as_array())
             gate.roles.all.push_back({json::string_or(role, "name", ""), json::strings_in(role, "principals"),
@@ -196,7 +197,8 @@ class Host {
         std::set<GuestId> again;
         for (const PlannedAction& each : plan.actions)
             if (!tried.emplace(each.target.guest, name_of(each)).second) again.insert(each.target.guest);
-        std::erase_if(plan.actions, [&](const PlannedAction& each) { return again.contains(each.target.guest); });
+        std::erase_if(plan.actions,
+                      [&](const PlannedAction& each) { return again.contains(each.target.guest); });
         const std::int64_t before = engine_->journal().position();
         ask_for(*engine_, plan);
         return engine_->journal().position() != before;
@@ -208,13 +210,16 @@ class Host {
             const auto seen = observed.guests.find(wanted.id);
             if (wanted.power != WantedPower::running || seen == observed.guests.end()) continue;
             auto since = engine_->journal().of_guest(wanted.id, 1000);
-            std::erase_if(since, [&](const Operation& each) { return each.arrival <= document.position || !each.begun_at; });
+            std::erase_if(since, [&](const Operation& each) {
+                return each.arrival <= document.position || !each.begun_at;
+            });
             const bool is_old = std::ranges::any_of(since, is_of_power);
             if (!is_old && seen->second.power != platform::Power::running) continue;
             execution::Episode episode = episodes_->find(wanted.id);
             const execution::Sight sight{.should_run = true,
                                          .guest = seen->second,
-                                         .stopped_on_purpose = was_switched_off(since, seen->second.incarnation)};
+                                         .stopped_on_purpose =
+                                             was_switched_off(since, seen->second.incarnation)};
             const auto healing = heal(episode, sight, {}, clock_now());
             episodes_->keep(wanted.id, episode);
             if (healing.act == execution::Healing::Do::start) continue; // by the plan's action

@@ -56,8 +56,7 @@ struct FakePlatform final : Platform {
         return std::nullopt;
     }
     Note note(const Target&, const Action&) override { return ""; }
-    void begin(const Permit&, const Target&, const Action&, const Note&,
-               const std::function<void(const Handle&)>&) override {
+    void begin_permitted(const Permit&, const Note&, const std::function<void(const Handle&)>&) override {
         throw Error(Code::internal, "a plan begins nothing");
     }
     Trace trace(const Target&, const Action&, const Note&) override { return {}; }

@@ -17,7 +17,7 @@ using namespace blockhost::authority;
 using namespace std::chrono_literals;
 
 // Permits come from the gate alone. (tests/structure/test_permit.py compiles an attempt.)
-static_assert(!std::is_constructible_v<platform::Permit, platform::Target, platform::ActionKind>);
+static_assert(!std::is_constructible_v<platform::Permit, platform::Target, platform::Action>);
 static_assert(!std::is_default_constructible_v<platform::Permit> &&
               !std::is_copy_constructible_v<platform::Permit>);
 static_assert(!std::is_constructible_v<RotationPermit, RotateKeys> &&

@@ -35,7 +35,7 @@ std::string carried_out(const Paths& paths, Journal& journal, const bj::object& 
     const Door door = [gate](const Operation& operation) -> Verdict {
         if (gate == "waits") return Waits{"an operator's signature"};
         if (gate == "refuses") return Error(Code::denied, "the key was revoked", "sign with another one");
-        return platform::PermitForTests::make(operation.target, kind_of(operation.action));
+        return platform::PermitForTests::make(operation.target, operation.action);
     };
     using namespace std::chrono_literals;
     const RunnerSettings settings{.bounds = {},

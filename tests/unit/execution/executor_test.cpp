@@ -74,6 +74,27 @@ TEST_CASE("without a permit nothing is begun") {
     CHECK(bench.platform.begins == 0);
 }
 
+TEST_CASE("a permit for a larger disk than was asked for begins nothing") {
+    Bench bench;
+    const Id id = bench.submit(wish(platform::Grow{10 * 1024}));
+    for (const platform::Action& other :
+         {platform::Action(platform::Grow{20 * 1024}), platform::Action(Destroy{})}) {
+        bench.door = [&](const Operation& operation) -> Verdict {
+            return platform::PermitForTests::make(operation.target, other);
+        };
+        const Id each = bench.submit(wish(platform::Grow{10 * 1024}));
+        CHECK(bench.turn(each) == Turn::ended);
+        CHECK(bench.told(each).state == State::rejected);
+        CHECK(bench.told(each).error->message() == "what the gate permitted is another action");
+    }
+    bench.door = [](const Operation& operation) -> Verdict {
+        return platform::PermitForTests::make({operation.target.guest, "made:1"}, operation.action);
+    };
+    CHECK(bench.turn(id) == Turn::ended);
+    CHECK(bench.told(id).state == State::rejected);
+    CHECK(bench.platform.begins == 0);
+}
+
 TEST_CASE("a gate that cannot decide permits nothing, and is asked again") {
     Bench bench({.begin = 1h, .again = 0ms, .trace = 0ms});
     const Id id = bench.submit();

@@ -37,13 +37,14 @@ class Crowd final : public Platform {
     Guests guests() override { return {}; }
     std::optional<Guest> guest(const GuestId&) override { return std::nullopt; }
     Note note(const Target&, const Action&) override { return random_hex(8); }
-    void begin(const Permit&, const Target& target, const Action& action, const Note& note,
-               const std::function<void(const Handle&)>& accepted) override {
+    void begin_permitted(const Permit& permit, const Note& note,
+                         const std::function<void(const Handle&)>& accepted) override {
+        const Target& target = permit.target();
         {
             const std::lock_guard lock(shared_.mutex);
             const bool is_alone = shared_.running.insert(target.guest).second;
             shared_.order.push_back(target.guest + (is_alone ? " " : " not alone ") +
-                                    std::string(to_string(kind_of(action))));
+                                    std::string(to_string(permit.kind())));
             shared_.most_at_once = std::max(shared_.most_at_once, shared_.running.size());
             shared_.guests[note] = target.guest;
             shared_.changed.notify_all();

@@ -43,7 +43,7 @@ inline Request wish(platform::Action action, platform::Target target = web()) {
 }
 
 inline Verdict permit(const Operation& operation) {
-    return platform::PermitForTests::make(operation.target, kind_of(operation.action));
+    return platform::PermitForTests::make(operation.target, operation.action);
 }
 
 /// Nothing is waited for.
@@ -73,6 +73,7 @@ class Scripted final : public platform::Platform {
     };
     std::function<std::optional<platform::Guest>(const platform::GuestId&)> on_guest =
         [](const platform::GuestId&) { return std::nullopt; };
+    std::optional<Action> last_begun;
     std::atomic<int> notes = 0, begins = 0, traces = 0, looks = 0, interrupts = 0;
 
     platform::Host host() override { return {}; }
@@ -80,10 +81,9 @@ class Scripted final : public platform::Platform {
     platform::Guests guests() override { return {}; }
     std::optional<platform::Guest> guest(const platform::GuestId& id) override { return on_guest(id); }
     platform::Note note(const Target&, const Action&) override { return on_note(); }
-    void begin(const platform::Permit& permit, const Target& target, const Action& action,
-               const platform::Note& note,
-               const std::function<void(const platform::Handle&)>& accepted) override {
-        if (!permit.is_for(target, action)) throw Error(Code::internal, "this permit is not for that action");
+    void begin_permitted(const platform::Permit& permit, const platform::Note& note,
+                         const std::function<void(const platform::Handle&)>& accepted) override {
+        last_begun = permit.action();
         ++begins;
         on_begin();
         accepted("handle of " + note);

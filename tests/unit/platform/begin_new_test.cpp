@@ -19,8 +19,8 @@ class Raced final : public Platform {
     Guests guests() override { return {}; }
     std::optional<Guest> guest(const GuestId&) override { return std::nullopt; }
     Note note(const Target&, const Action&) override { return std::to_string(next_++); }
-    void begin(const Permit&, const Target&, const Action&, const Note& note,
-               const std::function<void(const Handle&)>& accepted) override {
+    void begin_permitted(const Permit&, const Note& note,
+                         const std::function<void(const Handle&)>& accepted) override {
         if (taken_-- > 0) throw Error(Code::exists, note + " is taken");
         accepted("made " + note);
     }
@@ -40,9 +40,9 @@ struct Begun {
 Begun begun(int taken) {
     Raced platform(taken);
     Begun told;
+    Permit permit = PermitForTests::make({}, Restore{"backup"});
     begin_new(
-        platform, PermitForTests::make({}, ActionKind::restore), Restore{"backup"},
-        [&](const Note& note) { told.notes.push_back(note); },
+        platform, permit, [&](const Note& note) { told.notes.push_back(note); },
         [&](const Handle& handle) { told.handle = handle; });
     return told;
 }

@@ -7,7 +7,7 @@
 namespace blockhost::platform {
 
 struct PermitForTests {
-    static Permit make(Target target, ActionKind kind) { return Permit(std::move(target), kind); }
+    static Permit make(Target target, Action action) { return Permit(std::move(target), std::move(action)); }
 };
 
 } // namespace blockhost::platform

@@ -304,11 +304,11 @@ bj::value carry_out(const Opened& opened, const bj::object& command) {
         const Target target{text(command, "guest"), text(command, "incarnation")};
         const Action action = action_of(command.at("action").as_object());
         Handle handle;
-        platform.begin(PermitForTests::make(target, kind_of(action)), target, action, text(command, "note"),
-                       [&](const Handle& told) {
-                           if (proxmox::flag(command, "full")) throw Error(Code::io, "the disk is full");
-                           handle = told;
-                       });
+        Permit permit = PermitForTests::make(target, action);
+        platform.begin(permit, text(command, "note"), [&](const Handle& told) {
+            if (proxmox::flag(command, "full")) throw Error(Code::io, "the disk is full");
+            handle = told;
+        });
         return bj::value(handle);
     }
     if (wish == "refusal") {

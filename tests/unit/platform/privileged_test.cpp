@@ -95,9 +95,8 @@ Error thrown(Call&& call) {
     throw Error(Code::internal, "");
 }
 
-platform::Permit permit_for(const std::string& container,
-                            platform::ActionKind kind = platform::ActionKind::set_config) {
-    return platform::PermitForTests::make({container, "device:1"}, kind);
+platform::Permit permit_for(const std::string& container, platform::Action action = platform::SetConfig{}) {
+    return platform::PermitForTests::make({container, "device:1"}, std::move(action));
 }
 
 /// The three commands, each as it is called.
@@ -312,9 +311,12 @@ TEST_CASE("features are set with a permit for that container's configuration, an
     FakeNode fake;
     const ContainerFeatures features(fake.node);
     const Features wanted({"keyctl"});
-    for (const auto& permit :
-         {permit_for("141"), permit_for("140", platform::ActionKind::start), permit_for("")})
-        CHECK(thrown([&] { features.set(permit, ContainerId(140), wanted); }).code() == Code::internal);
+    for (const auto& [container, action] :
+         {std::pair<std::string, platform::Action>("141", platform::SetConfig{}),
+          {"140", platform::Start{}},
+          {"", platform::SetConfig{}}})
+        CHECK(thrown([&] { features.set(permit_for(container, action), ContainerId(140), wanted); }).code() ==
+              Code::internal);
     CHECK(fake.calls() == "(nothing)");
 }
 
