@@ -11,6 +11,7 @@
 #include "operations/power.hpp"
 #include "operations/recover.hpp"
 #include "operations/resume.hpp"
+#include "safety/start.hpp"
 #include "vm/observation.hpp"
 
 #include <algorithm>
@@ -47,6 +48,30 @@ Power power_of(PowerState state) {
         break;
     }
     return Power::unknown;
+}
+
+/// What libvirt's reason says of a domain that is off.
+Outage outage_of(const DomainView& domain) {
+    using Cause = Outage::Cause;
+    if (domain.state == PowerState::crashed) return {Cause::crash, "its guest panicked, libvirt says"};
+    if (domain.state != PowerState::off) return {Cause::unknown, "it is not off any more"};
+    struct Row {
+        std::string_view reason, why;
+        Cause cause;
+    };
+    static constexpr Row table[]{
+        {"crashed", "it crashed, libvirt says", Cause::crash},
+        {"failed", "its last start failed, libvirt says", Cause::crash},
+        {"daemon", "libvirtd ended it when it found it again", Cause::crash},
+        {"shutdown", "it was shut down, from inside or by a press of its power button", Cause::on_purpose},
+        {"destroyed", "somebody forced it off", Cause::on_purpose},
+        {"migrated", "it was moved to another host", Cause::on_purpose},
+        {"saved", "its memory was saved to disk", Cause::on_purpose},
+        {"from snapshot", "it was reverted to a snapshot that is off", Cause::on_purpose},
+    };
+    for (const Row& row : table)
+        if (row.reason == domain.reason) return {row.cause, std::string(row.why)};
+    return {Cause::unknown, "libvirt does not know why: it was not on since the daemon was started"};
 }
 
 /// What a handle says.
@@ -282,6 +307,22 @@ std::optional<Guest> Libvirt::guest(const GuestId& id) {
     Guest guest = seen_guest(world, VmName(id));
     if (guest.id.empty()) return std::nullopt;
     return guest;
+}
+
+Outage Libvirt::outage(const Guest& guest, bool) {
+    World world(paths_, reality_, Intent::look, silence_);
+    const VmName name(guest.id);
+    const Observation seen = observe(world, name);
+    if (!seen.record || !seen.domain || incarnation_of(seen.domain->uuid) != guest.incarnation)
+        return {Outage::Cause::unknown, "it is not the one that was looked at any more"};
+    const bool should_run = seen.record->status == RecordStatus::active;
+    if (safety::is_kept_off(world, name))
+        return {Outage::Cause::on_purpose, "an operator stopped it", should_run};
+    if (seen.record->expires_at && *seen.record->expires_at <= now())
+        return {Outage::Cause::on_purpose, "its time is over", should_run};
+    Outage outage = outage_of(*seen.domain);
+    outage.should_run = should_run;
+    return outage;
 }
 
 std::optional<Error> Libvirt::misfit(const GuestId& id, Kind kind) const {

@@ -26,6 +26,9 @@ class Libvirt final : public Platform {
     /// Configuration as far as one call for all domains tells it: no disk, no description.
     Guests guests() override;
     std::optional<Guest> guest(const GuestId& id) override;
+    /// libvirt's reason of the state tells, and this host's own records: who stopped it by a verb, whose time
+    /// is over. A libvirtd that was started anew has forgotten the reason.
+    Outage outage(const Guest& guest, bool seen_running) override;
     std::optional<Error> misfit(const GuestId& id, Kind kind) const override;
     /// set-config, grow, snapshots and backups are not built for libvirt.
     std::optional<Error> refusal(const Action& action, Kind kind) const override;

@@ -440,6 +440,20 @@ std::string Node::node_of(int guest) {
     return "";
 }
 
+std::vector<Upid> Node::tasks(const GuestRef& guest) {
+    const std::string from = path("/tasks");
+    const std::string id = std::to_string(guest.id);
+    const bj::value told = client_.get(from, {{"source", "all"}, {"vmid", id}, {"limit", "500"}});
+    std::vector<Upid> found;
+    for (const bj::value& row : list_of(told, from)) {
+        auto upid = parse_upid(scalar(row_of(row, from), "upid").value_or(""));
+        if (!upid) throw senseless(from, "a task has no handle");
+        if (upid->subject == id) found.push_back(std::move(*upid));
+    }
+    std::ranges::stable_sort(found, std::ranges::greater{}, &Upid::started);
+    return found;
+}
+
 std::vector<RunningTask> Node::running_tasks(const GuestRef& guest) {
     const std::string from = path("/tasks");
     const bj::value told = client_.get(from, {{"source", "active"}, {"vmid", std::to_string(guest.id)}});

@@ -152,6 +152,8 @@ class Node {
     /// The node of the cluster that has a guest of that id, by the cluster's own list; empty: none that may
     /// be seen.
     std::string node_of(int guest);
+    /// Whosever tasks of that guest, newest first, as far as they may be seen: at most the last 500.
+    std::vector<Upid> tasks(const GuestRef& guest);
     /// What runs for that guest, as far as it may be seen.
     std::vector<RunningTask> running_tasks(const GuestRef& guest);
 

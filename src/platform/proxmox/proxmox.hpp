@@ -32,6 +32,9 @@ class Proxmox final : public Platform {
     std::vector<Lack> preflight() override;
     Guests guests() override;
     std::optional<Guest> guest(const GuestId& id) override;
+    /// The node's tasks tell who switched it off. A guest that no task switched off crashed or was shut down
+    /// from inside: a node's API does not tell the two apart.
+    Outage outage(const Guest& guest, bool seen_running) override;
     std::optional<Error> misfit(const GuestId& id, Kind kind) const override;
     std::optional<Error> refusal(const Action& action, Kind kind) const override;
     Note note(const Target& target, const Action& action) override;

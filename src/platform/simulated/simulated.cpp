@@ -115,12 +115,16 @@ struct Effect {
         return guest;
     }
 
-    void operator()(const Start&) const { guest()["power"] = "running"; }
+    void operator()(const Start&) const {
+        guest()["power"] = "running";
+        guest().erase("crashed");
+    }
     void operator()(const Stop& stop) const {
         bj::object& stopped = guest();
         if (json::is_true(stopped, "deaf") && !stop.force)
             throw Error(Code::guest, "the guest did not shut down within its time", "force it off");
         stopped["power"] = "stopped";
+        stopped.erase("crashed");
     }
     void operator()(const Resume&) const {
         bj::object& resumed = guest();
@@ -351,6 +355,15 @@ std::optional<Guest> Simulated::guest(const GuestId& id) {
     bj::value* found = world.guests().if_contains(id);
     if (found == nullptr) return std::nullopt;
     return guest_of(id, found->as_object());
+}
+
+Outage Simulated::outage(const Guest& guest, bool) {
+    Entered world(folder_);
+    if (is_unreadable(world, guest.id)) throw Error(unreadable);
+    const bj::value* found = world.guests().if_contains(guest.id);
+    if (found == nullptr) return {Outage::Cause::unknown, "it is gone"};
+    if (json::is_true(found->as_object(), "crashed")) return {Outage::Cause::crash, "it crashed"};
+    return {Outage::Cause::on_purpose, "it was switched off"};
 }
 
 Note Simulated::note(const Target&, const Action&) {

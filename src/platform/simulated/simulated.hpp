@@ -17,12 +17,12 @@ namespace blockhost::platform {
 ///   {"takes_ms": N}                       how long an action takes
 ///   {"unreadable": ["id"], "hidden": true}   guests that cannot be read; a list that may lack some
 ///   {"down": true}                        nothing answers
-/// A guest with "deaf": true does not react to a shutdown. An action does at once what it does, however long
-/// it takes: an interruption ends only one that will fail.
-/// Each action that was taken stays there, in the order in which they were: its note -> {"kind", "guest",
-/// "action", "incarnation" of the guest as it was found, or as it was made, "ends", "error" if it fails}.
-/// Fault points "simulated.begin" before an action is taken, "simulated.begin.after" behind.
-/// Several processes may use one folder, one call at a time.
+/// A guest that is off with "crashed": true crashed; any other one was switched off. A guest with "deaf":
+/// true does not react to a shutdown. An action does at once what it does, however long it takes: an
+/// interruption ends only one that will fail. Each action that was taken stays there, in the order in which
+/// they were: its note -> {"kind", "guest", "action", "incarnation" of the guest as it was found, or as it
+/// was made, "ends", "error" if it fails}. Fault points "simulated.begin" before an action is taken,
+/// "simulated.begin.after" behind. Several processes may use one folder, one call at a time.
 class Simulated : public Platform {
   public:
     explicit Simulated(std::filesystem::path folder) : folder_(std::move(folder)) {}
@@ -31,6 +31,7 @@ class Simulated : public Platform {
     std::vector<Lack> preflight() override;
     Guests guests() override;
     std::optional<Guest> guest(const GuestId& id) override;
+    Outage outage(const Guest& guest, bool seen_running) override;
     Note note(const Target& target, const Action& action) override;
     Trace trace(const Target& target, const Action& action, const Note& note) override;
     ActionState look(const Handle& handle) override;
