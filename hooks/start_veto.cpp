@@ -28,7 +28,7 @@ constexpr auto patience = std::chrono::seconds(2);
 std::optional<std::string> read_definition() {
     const Deadline deadline = Deadline::in(patience);
     std::string definition;
-    std::vector<char> part(64 * 1024);
+    std::vector<char> part(std::size_t{64} * 1024);
     while (definition.size() <= largest_definition) {
         pollfd input{STDIN_FILENO, POLLIN, 0};
         if (::poll(&input, 1, static_cast<int>(deadline.left().count())) <= 0) return std::nullopt;
@@ -55,9 +55,9 @@ std::optional<std::string> objection(const char* name, const char* operation) no
 int main(int argc, char** argv) {
     std::signal(SIGPIPE, SIG_IGN);
     if (argc < 3) return 0;
-    auto reason = objection(argv[1], argv[2]);
+    const auto reason = objection(argv[1], argv[2]);
     if (!reason) return 0;
-    reason->push_back('\n');
-    (void)!::write(STDERR_FILENO, reason->data(), reason->size());
+    const std::string line = *reason + "\n";
+    (void)!::write(STDERR_FILENO, line.data(), line.size());
     return 1;
 }

@@ -19,7 +19,7 @@ execution::Door door_to(authority::Gate& gate, Look look);
 execution::Runner::Record record_of(authority::Gate& gate);
 
 /// What the journal knows of the thing that an operation's action would lose, for GateParts.
-authority::Provenance provenance_in(execution::Journal& journal, const execution::Id& operation,
+authority::Provenance provenance_in(execution::Journal& journal, const execution::Id& id,
                                     const platform::Target& target, const platform::Action& action);
 
 /// Ends the operations for which the gate waits no longer: their time is over, or their guest is another one.

@@ -18,7 +18,7 @@ using Verdict = Check::Verdict;
 /// How far two clocks may be apart: a signature's window and a task's time are judged by both.
 constexpr std::int64_t clock_doubtful_s = 5, clock_bad_s = 60;
 /// Before a certificate ends, there must be time to renew it.
-constexpr std::int64_t day_s = 24 * 3600, certificate_doubtful_s = 14 * day_s;
+constexpr std::int64_t day_s = std::int64_t{24} * 3600, certificate_doubtful_s = 14 * day_s;
 
 std::int64_t seconds_now() {
     return std::chrono::duration_cast<std::chrono::seconds>(now().time_since_epoch()).count();
