@@ -135,6 +135,11 @@ std::vector<Pending> end_what_waits_no_longer(Gate& gate, execution::Journal& jo
         } catch (const execution::Overtaken&) { // it was approved meanwhile
         }
     }
+    // The journal knows better what ended otherwise, or was approved and waits for its turn.
+    std::erase_if(still, [&](const Pending& each) {
+        const auto operation = journal.find(each.operation);
+        return operation && operation->state != execution::State::waiting;
+    });
     return still;
 }
 

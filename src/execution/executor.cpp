@@ -157,8 +157,19 @@ struct Executor::Now {
             return Turn::aside;
         } catch (const Error& error) {
             if (is_of_journal(error)) throw;
-            return hold(error);
+            return operation.signed_operation.empty() ? hold(error) : hold_signed(error);
         }
+    }
+
+    /// What was approved does not end because the gate could not decide: it waits for a signature again.
+    Turn hold_signed(const Error& error) {
+        if (!attempt.begin_ends) attempt.begin_ends = Deadline::in(executor.patience_.begin);
+        if (!attempt.begin_ends->passed()) return hold(error);
+        write([&](Journal& journal) {
+            journal.waits(id(), "a signature is needed; what was signed could not be judged: " + told(error));
+        });
+        executor.forget(id());
+        return Turn::aside;
     }
 
     void noted(const Note& note, bool was_free) {

@@ -19,7 +19,9 @@ struct Waits {
 /// A permit for exactly this operation's target and action; or it waits; or it may not be done.
 using Verdict = std::variant<platform::Permit, Waits, Error>;
 /// The gate, as operations meet it. It is asked again for the same operation after a crash: whoever has
-/// permitted that operation permits it then, too. What it throws says that it could not decide.
+/// permitted that operation permits it then, too. What it throws says that it could not decide: it is asked
+/// again for as long as a lock is waited for (Patience::begin). Then the operation fails; one that came with
+/// a signature waits for one again.
 using Door = std::function<Verdict(const Operation&)>;
 
 /// How long things are waited for.

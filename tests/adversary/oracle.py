@@ -88,7 +88,11 @@ class Oracle:
     # What was asked for
 
     def clock(self, now):
+        """One that goes back is a disturbance: no signature need count until it is right again."""
         self.now = now
+        if now < self.latest:
+            for approval in self.approvals:
+                approval.disturbed = True
 
     def job(self, source, key, action, guest, incarnation, taken, operation=None, licence=None):
         """One that is delivered again is the same wish; one that was refused never was one."""
@@ -259,7 +263,9 @@ class Oracle:
             if why is None:
                 approval.spent = True
                 self.spent.add(approval.members()["nonce"])
-                for wish in self.wishes:
+                # Of two that are alike, the one that was signed.
+                asked = approval.members()["operation"]
+                for wish in sorted(self.wishes, key=lambda wish: wish.operation != asked):
                     if wish.fits(effect) and not wish.begun:
                         self.begin(wish)
                         break
@@ -300,9 +306,14 @@ class Oracle:
         wish.begun_at = self.step
         later = [each for each in self.wishes if each.number > wish.number and each.begun
                  and (each.guest, each.incarnation) == (wish.guest, wish.incarnation)]
-        both = [each for each in later if self.is_plain(each) and self.is_plain(wish)]
+        both = [each for each in later if self.is_plain(each) and self.is_plain(wish) and not self.has_elder(each, wish)]
         if both:
             self.wrong(f"{wish} was begun after {both[0]}, which arrived later")
+
+    def has_elder(self, each, wish):
+        """Whether one that is like `each` arrived before `wish`: nobody knows which of the two was begun."""
+        return any(other.number < wish.number and other.action == each.action and other.guest == each.guest
+                   and other.incarnation == each.incarnation for other in self.wishes)
 
     def is_plain(self, wish):
         """Whether it queues by its arrival: it never had to wait for a signature."""

@@ -276,9 +276,15 @@ bj::array operations(execution::Journal& journal) {
     return all;
 }
 
+/// In order of arrival: the clock of the requests has ties.
 bj::array pending(Engine& engine) {
+    std::map<std::int64_t, authority::Pending> by_arrival;
+    for (authority::Pending& each : engine.waiting()) {
+        const auto operation = engine.journal().find(each.operation);
+        by_arrival.emplace(operation ? operation->arrival : 0, std::move(each));
+    }
     bj::array all;
-    for (const authority::Pending& each : engine.waiting())
+    for (const auto& [arrival, each] : by_arrival)
         all.push_back(bj::object{{"operation", each.operation}, {"envelope", each.bytes}});
     return all;
 }

@@ -196,6 +196,25 @@ TEST_CASE("what waits for a guest that is another one now has failed, and the re
     CHECK(host.state(queued) == State::queued);
 }
 
+TEST_CASE("what is cancelled, or approved, does not wait any more") {
+    AgentHost host;
+    const Id cancelled = host.submit(Destroy{}), approved = host.submit(RollBack{"s"});
+    host.turn(cancelled);
+    host.turn(approved);
+    const auto look = [&](const GuestId& id) { return host.look(id); };
+    CHECK(end_what_waits_no_longer(*host.gate, host.journal, look).size() == 2);
+    host.journal.approved(approved, "what was signed");
+    host.journal.cancel(cancelled, "it is not wanted");
+    CHECK(end_what_waits_no_longer(*host.gate, host.journal, look).empty());
+    record_of (*host.gate)(host.journal.find(cancelled).value());
+    const auto still = host.gate->waiting([&](const GuestId& id) {
+        const auto guest = host.look(id).value();
+        return authority::Seen{guest.incarnation, guest.digest};
+    });
+    REQUIRE(still.size() == 1);
+    CHECK(still[0].operation == approved);
+}
+
 TEST_CASE("each end is a line of the record") {
     AgentHost host;
     const Id start = host.submit(Start{});

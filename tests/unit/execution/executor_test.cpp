@@ -107,6 +107,25 @@ TEST_CASE("a gate that cannot decide permits nothing, and is asked again") {
     CHECK(bench.told(id).state == State::done);
 }
 
+TEST_CASE("what was approved waits again when the gate could not decide within its patience") {
+    Bench bench;
+    const Id approved = bench.submit(wish(Destroy{})), plain = bench.submit(wish(Start{}));
+    bench.door = [](const Operation&) -> Verdict { return Waits{"an operator's signature"}; };
+    bench.turn(approved);
+    bench.journal.approved(approved, "signed");
+    bench.door = [](const Operation&) -> Verdict { throw Error(Code::clock, "the clock went back"); };
+    CHECK(bench.turn(approved) == Turn::aside);
+    CHECK(bench.told(approved).state == State::waiting);
+    CHECK(bench.told(approved).detail ==
+          "a signature is needed; what was signed could not be judged: the clock went back");
+    CHECK(bench.turn(plain) == Turn::ended);
+    CHECK(bench.told(plain).state == State::failed);
+    bench.journal.approved(approved, "signed");
+    bench.door = permit;
+    CHECK(bench.turn(approved) == Turn::ended);
+    CHECK(bench.told(approved).state == State::done);
+}
+
 TEST_CASE("a lock is waited for with the permit in hand, and then begun") {
     Bench bench({.begin = 1h, .again = 0ms, .trace = 0ms});
     const Id id = bench.submit();
