@@ -197,6 +197,14 @@ def judge(events, start, keys):
         shutil.rmtree(folder, ignore_errors=True)
 
 
+FOUND = sorted((pathlib.Path(__file__).resolve().parent / "found").iterdir())
+"""Histories in which something was wrong once: with the program, or with the oracle."""
+
+
+def read(path):
+    return [play.from_line(line) for line in path.read_text().splitlines() if line.strip()]
+
+
 class Broken(Exception):
     """A history in which a rule was broken. Nothing else that is raised while one is played is a finding."""
 
@@ -246,7 +254,7 @@ def explain(seed, events, problems):
 def main(path):
     import keys
     import protocol
-    events = [play.from_line(line) for line in pathlib.Path(path).read_text().splitlines() if line.strip()]
+    events = read(pathlib.Path(path))
     with tempfile.TemporaryDirectory(prefix="blockhost-adversary-keys-") as folder:
         start = functools.partial(protocol.Process, protocol.program(), left_out=os.environ.get("BLOCKHOST_LEAVE_OUT"))
         problems = judge(events, start, keys.Keys(folder))

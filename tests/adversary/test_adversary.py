@@ -53,6 +53,11 @@ def test_no_adversary_makes_it_destroy_what_nobody_signed_for(program, real, cap
     assert not bad, "\n".join(histories.explain(*each) for each in bad[:3])
 
 
+@pytest.mark.parametrize("path", histories.FOUND, ids=lambda path: path.name)
+def test_what_was_found_once_is_well(program, real, path):
+    assert histories.judge(histories.read(path), functools.partial(protocol.Process, program), real) == []
+
+
 def classes(program, folder, real, left_out=None):
     player = play.Player(functools.partial(protocol.Process, program, left_out=left_out), folder, real, "all")
     try:

@@ -44,6 +44,11 @@ def test_an_honest_agent_keeps_the_rules():
         assert not found, histories.explain(seed, *found)
 
 
+@pytest.mark.parametrize("path", histories.FOUND, ids=lambda path: path.name)
+def test_an_honest_agent_keeps_the_rules_where_something_was_found_once(path):
+    assert histories.judge(histories.read(path), agent(), NOTARY) == []
+
+
 PLAYED = [name for name, row in knobs.ROWS.items() if knobs.is_played(row)]
 
 
