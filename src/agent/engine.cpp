@@ -93,8 +93,8 @@ authority::AuthoritySettings authority_of(const Paths& paths) {
 }
 
 Engine::Engine(const Paths& paths, authority::AuthoritySettings settings, Open open, Times times)
-    : open_(std::move(open)), times_(std::move(times)), settings_(std::move(settings)), platform_(open_()), host_(platform_->host()),
-      folder_(database_folder(paths)), gates_own_(open_database(paths)),
+    : open_(std::move(open)), times_(std::move(times)), settings_(std::move(settings)), platform_(open_()),
+      host_(platform_->host()), folder_(database_folder(paths)), gates_own_(open_database(paths)),
       audit_(authority::Audit::open(database_folder(paths), record_name)), journal_(open_database(paths)),
       gate_({.settings = named(settings_.gate, host_.name),
              .database = gates_own_,

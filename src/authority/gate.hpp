@@ -118,7 +118,8 @@ class Gate {
     /// one that was closed, for other parameters, another incarnation, or when the envelope's time is over.
     Verdict renew(const Request& request);
 
-    /// Puts the end of an operation on record, and closes its approval; it waits no longer. `how`: "done", "failed", "unknown".
+    /// Puts the end of an operation on record, and closes its approval; it waits no longer. `how`: "done",
+    /// "failed", "unknown".
     AuditHead ended(const std::string& operation, std::string_view how, std::string_view detail);
     /// An operator does not want it: it waits no longer. False when it does not wait.
     bool reject(const std::string& operation, std::string_view by);

@@ -166,7 +166,8 @@ TEST_CASE("signatures are judged by the clock that the engine was given") {
     host.engine->approve(destroy, host.signed_by("alice"));
     hours = 73;
     CHECK(host.finish(destroy) == State::waiting);
-    CHECK(host.engine->journal().find(destroy)->detail.find("the envelope's time ended") != std::string::npos);
+    CHECK(host.engine->journal().find(destroy)->detail.find("the envelope's time ended") !=
+          std::string::npos);
     CHECK(host.seen());
 }
 

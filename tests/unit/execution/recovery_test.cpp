@@ -251,8 +251,7 @@ TEST_CASE("the simulated platform keeps each action with what it was begun on, o
         const bj::object& kept = actions.begin()->value().as_object();
         CHECK(kept.at("action") == bj::value(to_json(stage.acted.action)));
         std::string made = "made:0";
-        if (makes_guest(stage.acted.action))
-            made = Simulated(stage.place()).guest("new").value().incarnation;
+        if (makes_guest(stage.acted.action)) made = Simulated(stage.place()).guest("new").value().incarnation;
         CHECK(json::string_or(kept, "incarnation", "") == made);
     }
 }
