@@ -12,6 +12,7 @@ using authority::Gate;
 using authority::Pending;
 using authority::Seen;
 using execution::Operation;
+using execution::State;
 using execution::Verdict;
 using execution::Waits;
 using platform::Permit;
@@ -20,6 +21,7 @@ authority::Source source_of(const execution::Source& source) {
     using Kind = execution::Source::Kind;
     switch (source.kind) {
     case Kind::shell:
+    case Kind::selftest:
         return authority::Source::root_shell;
     case Kind::hub:
         return authority::Source::hub;
@@ -29,6 +31,7 @@ authority::Source source_of(const execution::Source& source) {
         return authority::Source::local;
     case Kind::timer:
     case Kind::healing:
+    case Kind::drill:
     case Kind::take_back: // nobody's wish but the agent's own
         break;
     }
@@ -44,6 +47,46 @@ std::optional<Seen> seen_in(const std::optional<platform::Guest>& guest) {
 bool is_undecided(const Error& error) {
     return error.code() == Code::io || error.code() == Code::busy || error.code() == Code::clock ||
            error.code() == Code::program || error.code() == Code::config;
+}
+
+/// Whether it was begun, or may have been.
+bool may_have_begun(const Operation& operation) {
+    return operation.begun_at || operation.state == State::noted || operation.state == State::unknown;
+}
+
+/// Whether a trial of the agent's own made that guest, and nothing else worked on it since.
+bool is_scratch_guest(const std::vector<Operation>& last_first, const platform::Target& guest) {
+    for (const Operation& each : last_first) {
+        if (execution::makes_guest(each.action) && each.made == guest)
+            return each.state == State::done && is_trial(each.source.kind);
+        if (!is_trial(each.source.kind) && may_have_begun(each)) return false;
+    }
+    return false;
+}
+
+/// Whether such a trial took the snapshot that has that name now.
+bool is_scratch_snapshot(const std::vector<Operation>& last_first, const platform::Target& guest,
+                         const std::string& name) {
+    for (const Operation& each : last_first) {
+        if (each.target.guest != guest.guest || !may_have_begun(each) || each.state == State::failed)
+            continue;
+        const auto* taken = std::get_if<platform::TakeSnapshot>(&each.action);
+        const auto* deleted = std::get_if<platform::DeleteSnapshot>(&each.action);
+        if (deleted != nullptr && deleted->snapshot == name) return false;
+        if (taken != nullptr && taken->snapshot == name)
+            return each.state == State::done && each.target == guest && is_trial(each.source.kind);
+    }
+    return is_scratch_guest(last_first, guest);
+}
+
+/// Whether what the action would lose was made for a trial.
+bool is_scratch(execution::Journal& journal, const platform::Target& target, const platform::Action& action) {
+    if (target.incarnation.empty()) return false;
+    if (const auto* gone = std::get_if<platform::DeleteSnapshot>(&action))
+        return is_scratch_snapshot(journal.about_guest(target.guest), target, gone->snapshot);
+    const platform::ActionKind kind = kind_of(action);
+    return (kind == platform::ActionKind::destroy || kind == platform::ActionKind::rollback) &&
+           is_scratch_guest(journal.about_guest(target.guest), target);
 }
 
 /// One who asks on behalf of operations.
@@ -62,8 +105,9 @@ class Asker {
                                    .seen = {},
                                    .signed_operation = operation.signed_operation};
         // What loses nothing is permitted whatever is there.
-        if (authority::class_of(to_string(kind_of(operation.action)), authority::Provenance::ordinary) !=
-            authority::Class::benign)
+        const platform::ActionKind kind = kind_of(operation.action);
+        if (!is_on_storage(kind) &&
+            authority::class_of(to_string(kind), authority::Provenance::ordinary) != authority::Class::benign)
             request.seen = look_at(operation.target.guest);
         auto decided = gate_.decide(request);
         if (auto* permit = std::get_if<Permit>(&decided)) return std::move(*permit);
@@ -108,13 +152,15 @@ authority::Provenance provenance_in(execution::Journal& journal, const execution
                                     const platform::Target& target, const platform::Action& action) {
     using authority::Provenance;
     const auto operation = journal.find(id);
-    if (!operation || operation->undoes.empty()) return Provenance::ordinary;
-    const auto made = journal.find(operation->undoes);
-    const bool is_its_guest = made && made->state == execution::State::done && made->made == target &&
-                              operation->target == target && !target.incarnation.empty();
-    const bool is_undoing =
-        std::holds_alternative<platform::Destroy>(action) && kind_of(operation->action) == kind_of(action);
-    return is_its_guest && is_undoing ? Provenance::made_in_this_transaction : Provenance::ordinary;
+    if (operation && !operation->undoes.empty()) {
+        const auto made = journal.find(operation->undoes);
+        const bool is_its_guest = made && made->state == State::done && made->made == target &&
+                                  operation->target == target && !target.incarnation.empty();
+        const bool is_undoing = std::holds_alternative<platform::Destroy>(action) &&
+                                kind_of(operation->action) == kind_of(action);
+        if (is_its_guest && is_undoing) return Provenance::made_in_this_transaction;
+    }
+    return is_scratch(journal, target, action) ? Provenance::scratch : Provenance::ordinary;
 }
 
 std::vector<Pending> end_what_waits_no_longer(Gate& gate, execution::Journal& journal, const Look& look) {

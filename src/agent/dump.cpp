@@ -26,7 +26,8 @@ bj::object as_json(const PlannedAction& planned) {
     for (const Change& each : planned.changes)
         changes.push_back(bj::object{{"field", each.field}, {"from", each.from}, {"to", each.to}});
     return {{"guest", planned.target.guest},
-            {"kind", to_string(planned.kind)},
+            {"kind",
+             planned.action && is_on_storage(kind_of(*planned.action)) ? "storage" : to_string(planned.kind)},
             {"incarnation", planned.target.incarnation},
             {"action", name_of(planned)},
             {"changes", std::move(changes)},

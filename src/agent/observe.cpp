@@ -78,6 +78,15 @@ Observed observe(platform::Platform& platform, const platform::Host& host, const
     std::vector<GuestId> named;
     for (const WantedGuest& guest : desired.guests) named.push_back(guest.id);
     read_in_full(platform, observed, named, each);
+    for (const auto& [name, wanted] : desired.storage) {
+        SeenStorage& seen = observed.storage[name];
+        try {
+            seen.is_mounted = platform.is_mounted(platform::storage_target(name, wanted.uuid), wanted.mount);
+        } catch (const Error& error) {
+            if (error.code() == Code::interrupted) throw;
+            seen.unreadable = error.message();
+        }
+    }
     return observed;
 }
 

@@ -8,6 +8,12 @@
 
 namespace blockhost::agent {
 
+/// Whether wanted storage is mounted where it is wanted.
+struct SeenStorage {
+    std::optional<bool> is_mounted; ///< nothing: the platform mounts none, or it could not be seen
+    std::string unreadable;         ///< why it could not be seen; empty: it could
+};
+
 struct Observed {
     platform::Host host;
     /// By id. One that could not be read says why, and nothing follows from what else it says.
@@ -15,6 +21,8 @@ struct Observed {
     /// Why more guests may exist than are seen; empty: these are all. While it is not empty, nothing follows
     /// from a guest's absence.
     std::string doubt;
+    /// By its name; of what is wanted alone.
+    std::map<std::string, SeenStorage> storage = {};
 };
 
 /// Looks at the host, its list of guests, and, one after another, at guests whose whole configuration is

@@ -270,6 +270,30 @@ class Planner {
     Kind kind_ = Kind::vm;
 };
 
+/// Storage that the document does not name is left alone, mounted or not: taking it away is said by a verb.
+void plan_storage(Plan& plan, const std::string& name, const WantedStorage& wanted, const SeenStorage& seen,
+                  const Refusal& refusal) {
+    const platform::Target target = platform::storage_target(name, wanted.uuid);
+    if (!seen.unreadable.empty()) {
+        plan.unknown.push_back({target.guest, "whether it is mounted cannot be seen: " + seen.unreadable});
+        return;
+    }
+    if (!seen.is_mounted) {
+        plan.notes.push_back({target.guest, "it is not compared: the platform mounts no storage"});
+        return;
+    }
+    if (*seen.is_mounted) return;
+    PlannedAction& planned = plan.actions.emplace_back();
+    planned.target = target;
+    planned.action = platform::Mount{wanted.mount};
+    planned.changes = {{"mount", "", wanted.mount}};
+    planned.reason = "it is not mounted there, now and after each start";
+    if (const auto refused = refusal(*planned.action, planned.kind)) {
+        planned.verdict = Verdict::impossible;
+        planned.why = text_of(*refused);
+    }
+}
+
 } // namespace
 
 std::string_view to_string(Verdict verdict) {
@@ -299,6 +323,9 @@ Plan make_plan(const Desired& desired, const Observed& observed, const Refusal& 
         else
             planner.for_guest(seen->second);
     }
+    for (const auto& [name, wanted] : desired.storage)
+        if (const auto seen = observed.storage.find(name); seen != observed.storage.end())
+            plan_storage(plan, name, wanted, seen->second, refusal);
     return plan;
 }
 

@@ -13,7 +13,7 @@ struct Change {
     bool operator==(const Change&) const = default;
 };
 
-/// What is to be done to one guest.
+/// What is to be done to one guest, or to storage of the host.
 struct PlannedAction {
     enum class Verdict {
         benign,          ///< loses nothing
@@ -52,8 +52,8 @@ struct Plan {
     std::string host;
     std::int64_t generation = 0;
     std::string desired_digest;
-    /// In the document's order of guests; those of one guest in the order in which they are carried out. What
-    /// follows a create (its start, its growth) is planned once the guest is there.
+    /// Storage last. In the document's order of guests; those of one guest in the order in which they are
+    /// carried out. What follows a create (its start, its growth) is planned once the guest is there.
     std::vector<PlannedAction> actions;
     /// Guests of which it is not known whether they are as they are wanted.
     std::vector<Remark> unknown;
@@ -71,8 +71,9 @@ struct Plan {
 using Refusal = std::function<std::optional<Error>(const platform::Action&, platform::Kind)>;
 
 /// Compares. A guest that the document does not name is left alone; nothing is planned for one that could not
-/// be read, and no guest is created while the list may lack some. Configurations are compared as they will be
-/// at the next start (Guest::config), not as they run now. Asks nobody but `refusal`, once for each action.
+/// be read, and no guest is created while the list may lack some. Storage that is named is to be mounted.
+/// Configurations are compared as they will be at the next start (Guest::config), not as they run now. Asks
+/// nobody but `refusal`, once for each action.
 Plan make_plan(const Desired& desired, const Observed& observed, const Refusal& refusal);
 
 } // namespace blockhost::agent

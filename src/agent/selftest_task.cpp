@@ -56,10 +56,9 @@ class Trial {
   private:
     bool does(const std::string& name, platform::Action action) {
         stage_(name);
-        const auto submitted =
-            engine_.journal().submit({.source = {execution::Source::Kind::shell, "selftest"},
-                                      .target = {guest_.id, incarnation_},
-                                      .action = std::move(action)});
+        const auto submitted = engine_.journal().submit({.source = {execution::Source::Kind::selftest, ""},
+                                                         .target = {guest_.id, incarnation_},
+                                                         .action = std::move(action)});
         const Operation ended = engine_.finish(submitted.operation.id, check_);
         Check made{
             .name = name, .verdict = Verdict::good, .told = "done, operation " + ended.id, .remedy = ""};

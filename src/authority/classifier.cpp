@@ -56,6 +56,16 @@ constexpr std::array table{
     ClassRow{"destroy", ordinary, destructive},
     ClassRow{"destroy", scratch, benign},
     ClassRow{"destroy", made_in_this_transaction, benign},
+    ClassRow{"set-features", ordinary, benign},
+    ClassRow{"set-features", scratch, benign},
+    ClassRow{"set-features", made_in_this_transaction, benign},
+    ClassRow{"mount", ordinary, benign},
+    ClassRow{"mount", scratch, benign},
+    ClassRow{"mount", made_in_this_transaction, benign},
+    // The only copy of a backup may be on it, whether one is being made or not.
+    ClassRow{"unmount", ordinary, destructive},
+    ClassRow{"unmount", scratch, benign},
+    ClassRow{"unmount", made_in_this_transaction, benign},
     // Nothing that the agent does by itself makes keys.
     ClassRow{"rotate-keys", ordinary, destructive},
     ClassRow{"rotate-keys", scratch, destructive},
@@ -95,11 +105,12 @@ Class class_of(std::string_view change, Provenance provenance) {
 }
 
 std::string_view loss_of(std::string_view change) {
-    static constexpr std::array<std::pair<std::string_view, std::string_view>, 5> losses{{
+    static constexpr std::array<std::pair<std::string_view, std::string_view>, 6> losses{{
         {"rollback", "it loses what was written since the snapshot"},
         {"delete-snapshot", "it loses the snapshot"},
         {"delete-backup", "it loses the backup"},
         {"destroy", "it loses the guest and its disks"},
+        {"unmount", "it takes away what is stored there"},
         {"rotate-keys", "who may sign now may not any more"},
     }};
     const auto found =

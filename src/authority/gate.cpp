@@ -44,7 +44,8 @@ bool needs_guest(const Change& change) {
     const auto* action = std::get_if<platform::Action>(&change);
     if (!action) return false;
     const ActionKind kind = kind_of(*action);
-    return kind != ActionKind::create && kind != ActionKind::restore && kind != ActionKind::delete_backup;
+    return kind != ActionKind::create && kind != ActionKind::restore && kind != ActionKind::delete_backup &&
+           !is_on_storage(kind);
 }
 
 std::string incarnation_of(const platform::Target& target) {

@@ -203,6 +203,11 @@ std::vector<Operation> Journal::of_guest(const platform::GuestId& guest, std::si
     return read("WHERE guest = ?1 ORDER BY arrival DESC LIMIT ?2", {guest, static_cast<std::int64_t>(most)});
 }
 
+std::vector<Operation> Journal::about_guest(const platform::GuestId& guest) {
+    const std::lock_guard lock(mutex_);
+    return read("WHERE guest = ?1 OR made = ?1 ORDER BY arrival DESC", {guest});
+}
+
 std::vector<Operation> Journal::latest(std::size_t most) {
     const std::lock_guard lock(mutex_);
     return read("ORDER BY arrival DESC LIMIT ?1", {static_cast<std::int64_t>(most)});

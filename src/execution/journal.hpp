@@ -43,6 +43,8 @@ class Journal {
     std::vector<Operation> open();
     /// Those of a guest's id, the last one first.
     std::vector<Operation> of_guest(const platform::GuestId& guest, std::size_t most);
+    /// Those of a guest's id, and those that made a guest of that id, the last one first.
+    std::vector<Operation> about_guest(const platform::GuestId& guest);
     /// Those that changed since that position, in the order of their changes.
     std::vector<Operation> changed_since(std::int64_t position, std::size_t most = 1000);
     /// The last that arrived, the last one first.

@@ -38,8 +38,8 @@ constexpr std::array<std::pair<State, State>, 18> moves{{
     {begun, unknown},
 }};
 
-constexpr std::array<std::string_view, 7> sources{"shell", "hub",     "desired",  "timer",
-                                                  "local", "healing", "take-back"};
+constexpr std::array<std::string_view, 9> sources{"shell",   "hub",       "desired",  "timer", "local",
+                                                  "healing", "take-back", "selftest", "drill"};
 
 template<class Enum, std::size_t count>
 std::optional<Enum> found_in(const std::array<std::string_view, count>& names, std::string_view name) {
@@ -77,6 +77,10 @@ bool makes_guest(const platform::Action& action) {
 
 std::string_view to_string(Source::Kind kind) {
     return sources[static_cast<std::size_t>(kind)];
+}
+
+bool is_trial(Source::Kind kind) {
+    return kind == Source::Kind::selftest || kind == Source::Kind::drill;
 }
 
 std::optional<Source::Kind> source_named(std::string_view name) {

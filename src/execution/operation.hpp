@@ -42,19 +42,24 @@ bool makes_guest(const platform::Action& action);
 /// Whose wish it is.
 struct Source {
     enum class Kind {
-        shell,    ///< a verb that root called on this host
-        hub,      ///< a job of the hub's
-        desired,  ///< a difference from the desired state
-        timer,    ///< a backup's time, an expiry
-        local,    ///< a guest's or program's own door
-        healing,  ///< a guest that should run, and crashed
-        take_back ///< what a failed create left is removed: Operation::undoes
+        shell,     ///< a verb that root called on this host
+        hub,       ///< a job of the hub's
+        desired,   ///< a difference from the desired state
+        timer,     ///< a backup's time, an expiry
+        local,     ///< a guest's or program's own door
+        healing,   ///< a guest that should run, and crashed
+        take_back, ///< what a failed create left is removed: Operation::undoes
+        selftest,  ///< a trial of the agent's own that root called for
+        drill      ///< a trial of the agent's own, of a backup
     } kind = Kind::shell;
     std::string name; ///< the user, the job, the generation …: printable; may be empty
     bool operator==(const Source&) const = default;
 };
 std::string_view to_string(Source::Kind kind);
 std::optional<Source::Kind> source_named(std::string_view name);
+/// Whether what it makes is scratch: made for a trial, and for nothing else. No request from outside has such
+/// a source.
+bool is_trial(Source::Kind kind);
 
 using Id = std::string;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-/// Every change of a guest or of its backups, as a value. What a platform does for each, its row in the
-/// table of capabilities says.
+/// Every change of a guest, of its backups, or of the host's storage, as a value. What a platform does for
+/// each, its row in the table of capabilities says.
 
 #include "platform/guest.hpp"
 
@@ -79,8 +79,26 @@ struct Destroy {
     bool operator==(const Destroy&) const = default;
 };
 
-using Action = std::variant<Start, Stop, Resume, SetConfig, Grow, Create, TakeSnapshot, RollBack,
-                            DeleteSnapshot, Backup, Restore, DeleteBackup, Destroy>;
+/// Gives a container exactly these features, some of which only root on the host can: "keyctl", "mount=nfs",
+/// "nesting".
+struct SetFeatures {
+    std::set<std::string> features;
+    bool operator==(const SetFeatures&) const = default;
+};
+/// Mounts the storage that is its target there, now and after each start of the host.
+struct Mount {
+    std::string point; ///< "/mnt/backup-1"
+    bool operator==(const Mount&) const = default;
+};
+/// Takes the storage that is its target away from there. What is on it stays, and nobody gets at it.
+struct Unmount {
+    std::string point;
+    bool operator==(const Unmount&) const = default;
+};
+
+using Action =
+    std::variant<Start, Stop, Resume, SetConfig, Grow, Create, TakeSnapshot, RollBack, DeleteSnapshot, Backup,
+                 Restore, DeleteBackup, Destroy, SetFeatures, Mount, Unmount>;
 
 /// In the order of the alternatives of Action.
 enum class ActionKind {
@@ -97,6 +115,9 @@ enum class ActionKind {
     restore,
     delete_backup,
     destroy,
+    set_features,
+    mount,
+    unmount,
 };
 ActionKind kind_of(const Action& action);
 /// "start", "set-config", "delete-snapshot": as in documents and messages.
@@ -104,6 +125,9 @@ std::string_view to_string(ActionKind kind);
 std::optional<ActionKind> action_kind(std::string_view name);
 /// Each kind once, in order.
 std::span<const ActionKind> action_kinds();
+
+/// Whether it is done to storage of the host, and to no guest.
+bool is_on_storage(ActionKind kind);
 
 /// The guest that is meant: one id at one time. An empty incarnation says that no guest has the id, which
 /// only a create, a restore to a new id, and a delete-backup may say: a backup outlives its guest. The first
@@ -113,5 +137,11 @@ struct Target {
     Incarnation incarnation;
     bool operator==(const Target&) const = default;
 };
+
+/// Storage of the host as what is meant: its guest is "storage:NAME", its incarnation "filesystem:UUID",
+/// which tells one disk of that name from another.
+Target storage_target(std::string_view name, std::string_view filesystem);
+/// The UUID of the file system; empty for a target that is no storage.
+std::string filesystem_of(const Target& target);
 
 } // namespace blockhost::platform

@@ -80,6 +80,9 @@ struct Writer {
     void operator()(const Restore& restore) const { to["backup"] = restore.backup; }
     void operator()(const DeleteBackup& gone) const { to["backup"] = gone.backup; }
     void operator()(const Destroy&) const {}
+    void operator()(const SetFeatures& set) const { to["features"] = list_of(set.features); }
+    void operator()(const Mount& mount) const { to["point"] = mount.point; }
+    void operator()(const Unmount& unmount) const { to["point"] = unmount.point; }
 };
 
 Action read(ActionKind kind, Fields& from) {
@@ -124,6 +127,12 @@ Action read(ActionKind kind, Fields& from) {
         return DeleteBackup{from.text("backup")};
     case ActionKind::destroy:
         return Destroy{};
+    case ActionKind::set_features:
+        return SetFeatures{set_of(from, "features")};
+    case ActionKind::mount:
+        return Mount{from.text("point")};
+    case ActionKind::unmount:
+        return Unmount{from.text("point")};
     }
     throw Error(Code::internal, "an action of no kind is read");
 }

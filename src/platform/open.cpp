@@ -88,6 +88,7 @@ proxmox::Settings settings_in(const Section& section) {
         throw section.wrong("pins", "or ca_file is needed, and not both",
                             "pin the fingerprint that the node shows under System, Certificates");
     settings.node = section.text("node", true);
+    settings.local.name = settings.node;
     settings.backup_storage = section.text("backup_storage");
     settings.disk_storage = section.text("disk_storage");
     return settings;

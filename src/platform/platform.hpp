@@ -116,6 +116,12 @@ class Platform {
     /// `begin` throws the same.
     virtual std::optional<Error> refusal(const Action&, Kind) const { return std::nullopt; }
 
+    /// Whether storage of the host (storage_target) is mounted there, now and after each start; nothing: the
+    /// platform mounts none. Throws when that cannot be seen.
+    virtual std::optional<bool> is_mounted(const Target& /*storage*/, const std::string& /*point*/) {
+        return std::nullopt;
+    }
+
     /// Looks at what `trace` has to know of the time before the action. Changes nothing.
     virtual Note note(const Target& target, const Action& action) = 0;
 

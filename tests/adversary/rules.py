@@ -15,6 +15,8 @@ LOSES_DATA = ("rollback", "delete-snapshot", "delete-backup", "destroy")
 """What takes the only or primary copy of data away, unless that copy was made for a trial, or is taken back by its maker."""
 LOSES_NOTHING = ("start", "stop", "resume", "set-config", "grow", "create", "snapshot", "backup", "restore")
 """What can be taken back. A restore always makes a new guest."""
+STORAGE_AND_FEATURES = {"mount": False, "unmount": True, "set-features": False}
+"""Kinds that no history has, since a simulated host has no disks of its own: whether they take data away."""
 KEYS = "rotate-keys"
 """A change of who may sign: never lowered, since nothing that the agent makes for itself is a key."""
 KINDS = (*LOSES_NOTHING, *LOSES_DATA)
@@ -23,14 +25,14 @@ MAKES_A_GUEST = ("create", "restore")
 
 def class_of(kind, provenance=ORDINARY):
     """What the rules do not know is destructive."""
-    if kind in LOSES_NOTHING:
+    if kind in LOSES_NOTHING or STORAGE_AND_FEATURES.get(kind) is False:
         return BENIGN
-    if kind in LOSES_DATA and provenance in (SCRATCH, IN_TRANSACTION):
+    if (kind in LOSES_DATA or kind in STORAGE_AND_FEATURES) and provenance in (SCRATCH, IN_TRANSACTION):
         return BENIGN
     return DESTRUCTIVE
 
 
-CLASSES = {(kind, provenance): class_of(kind, provenance) for kind in (*KINDS, KEYS) for provenance in PROVENANCES}
+CLASSES = {(kind, provenance): class_of(kind, provenance) for kind in (*KINDS, *STORAGE_AND_FEATURES, KEYS) for provenance in PROVENANCES}
 
 ROLES = {
     "operator": frozenset((*LOSES_DATA, KEYS)),

@@ -201,7 +201,7 @@ def test_what_nobody_wished_for_and_what_is_done_twice_is_seen():
 
 @pytest.mark.parametrize("kind, provenance", rules.CLASSES)
 def test_the_rules_lower_what_the_agent_made_for_itself_and_nothing_else(kind, provenance):
-    is_data = kind in rules.LOSES_DATA
+    is_data = kind in rules.LOSES_DATA or rules.STORAGE_AND_FEATURES.get(kind, False)
     expected = kind == rules.KEYS or (is_data and provenance == rules.ORDINARY)
     assert (rules.CLASSES[kind, provenance] == rules.DESTRUCTIVE) == expected
     assert rules.class_of("wipe") == rules.DESTRUCTIVE

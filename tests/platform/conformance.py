@@ -96,17 +96,64 @@ def test_a_later_guest_of_the_same_id_is_left_alone(world):
 
 
 KINDS = ("start", "stop", "resume", "set-config", "grow", "snapshot", "rollback", "delete-snapshot", "backup", "delete-backup",
-         "destroy")
+         "destroy", "set-features", "mount", "unmount")
+WITH = {"set-features": {"features": ["keyctl"]}, "mount": {"point": "/mnt/usb-1"}, "unmount": {"point": "/mnt/usb-1"}}
+"""What kinds need to be told beside their name."""
 
 
 def test_what_a_platform_does_not_have_it_says_beforehand(world):
     """And nothing else; in the words of the refusal itself."""
-    refused = {kind: world.platform.do("refusal", action={"kind": kind}) for kind in KINDS}
+    of_whom = {kind: "container" if kind == "set-features" else "vm" for kind in KINDS}
+    refused = {kind: world.platform.do("refusal", kind=of_whom[kind], action={"kind": kind, **WITH.get(kind, {})}) for kind in KINDS}
     assert {kind for kind, told in refused.items() if told} == set(KINDS) & world.lacks
     for kind in set(KINDS) & world.lacks:
         with pytest.raises(Failed) as failed:
-            world.platform.begin(world.id, kind)
+            world.platform.begin(world.id, kind, **WITH.get(kind, {}))
         assert {"code": failed.value.code, "message": failed.value.message, "hint": failed.value.hint} == refused[kind]
+
+
+USB = {"guest": "storage:usb-1", "incarnation": "filesystem:1A2B-3C4D"}
+
+
+def on_storage(world, kind, point="/mnt/usb-1", **target):
+    wanted = {**USB, **target, "action": {"kind": kind, "point": point}}
+    return world.platform.do("await", handle=world.platform.do("begin", **wanted, note=world.platform.do("note", **wanted)))
+
+
+def is_mounted(world, point="/mnt/usb-1"):
+    return world.platform.do("is-mounted", **USB, point=point)
+
+
+@needs("mount", point="/mnt/usb-1")
+def test_storage_is_mounted_and_taken_away_again(world):
+    assert is_mounted(world) is False
+    for _ in range(2):
+        assert on_storage(world, "mount")["phase"] == "done"
+        assert is_mounted(world) is True and is_mounted(world, "/mnt/other") is False
+    for _ in range(2):
+        assert on_storage(world, "unmount")["phase"] == "done"
+        assert is_mounted(world) is False
+
+
+@needs("mount", point="/mnt/usb-1")
+def test_a_mount_whose_answer_got_lost_is_found_by_what_is_mounted(world):
+    wanted = {**USB, "action": {"kind": "mount", "point": "/mnt/usb-1"}}
+    note = world.platform.do("note", **wanted)
+    assert world.platform.do("recover", **wanted, note=note, ms=0)["phase"] == "unknown"
+    world.platform.do("begin", **wanted, note=note)
+    assert world.platform.do("recover", **wanted, note=note, ms=0)["phase"] == "done"
+
+
+@needs("mount", point="/mnt/usb-1")
+def test_storage_is_no_guest_and_a_guest_no_storage(world):
+    for target in ({"guest": str(world.id)}, {"incarnation": "uuid:1A2B-3C4D"}, {"incarnation": ""}):
+        for kind in ("mount", "unmount"):
+            with pytest.raises(Failed, match="no storage") as failed:
+                on_storage(world, kind, **target)
+            assert failed.value.code == "invalid"
+    with pytest.raises(Failed):
+        world.platform.begin("storage:usb-1", "destroy", incarnation="filesystem:1A2B-3C4D")
+    assert is_mounted(world) is False
 
 
 def test_ids_that_no_guest_can_have_are_told_beforehand(world):

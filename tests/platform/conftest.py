@@ -27,6 +27,29 @@ def loses(world, wanted, note):
     assert failed.value.code == "no_answer" and "not known" in failed.value.message
 
 
+def script(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("#!/bin/sh\n" + text)
+    path.chmod(0o755)
+
+
+def local_node(root, name="pve1"):
+    """The node's own file system, with a USB disk that has the file system 1A2B-3C4D; programs note their calls."""
+    for folder in ("etc/pve", "mnt", "proc/self", "dev/disk/by-uuid", "sys/class/block"):
+        (root / folder).mkdir(parents=True)
+    (root / f"etc/pve/nodes/{name}").mkdir(parents=True)
+    (root / "etc/pve/local").symlink_to(f"nodes/{name}")
+    mounts = root / "proc/self/mountinfo"
+    (root / "etc/fstab").write_text("proc /proc proc defaults 0 0\n")
+    mounts.write_text("22 1 253:1 / / rw,relatime shared:1 - ext4 /dev/pve/root rw\n")
+    (root / "dev/disk/by-uuid/1A2B-3C4D").symlink_to("../../sdb1")
+    (root / "sys/class/block/sdb1").symlink_to("../../devices/pci0000:00/usb2/2-1/host6/block/sdb/sdb1")
+    script(root / "usr/bin/mount", f'echo "40 22 8:17 / $4 rw - ext4 /dev/sdb1 rw" >>{mounts}\n')
+    script(root / "usr/bin/umount", f'grep -v " $1 " {mounts} >{mounts}.new; mv {mounts}.new {mounts}\n')
+    script(root / "usr/sbin/pct", f'echo "$@" >>{root}/pct-calls\n')
+    return root
+
+
 class Proxmox:
     """A stand-in node, a hundred times as fast."""
 
@@ -38,7 +61,12 @@ class Proxmox:
         self.standin.__enter__()
         self.standin.front.idle = 1 << 20
         self.standin.add_template()
-        self.platform = Platform(self.standin, folder / "secrets", patience_ms=2000)
+        self.root = local_node(folder / "node")
+        self.secrets = folder / "secrets"
+        self.platform = self.reopened()
+
+    def reopened(self, **settings):
+        return Platform(self.standin, self.secrets, patience_ms=2000, local_root=str(self.root), **settings)
 
     def add(self, number):
         self.standin.add_vm(number, name=f"vm-{number}", cores=1, memory=512, disks={"scsi0": 1})
@@ -151,7 +179,8 @@ class MockedLibvirt:
 
     name = "libvirt, simulated"
     id, other = "vm-1", "vm-2"
-    lacks = frozenset({"set-config", "grow", "snapshot", "rollback", "delete-snapshot", "backup", "restore", "delete-backup"})
+    lacks = frozenset({"set-config", "grow", "snapshot", "rollback", "delete-snapshot", "backup", "restore", "delete-backup",
+                       "set-features", "mount", "unmount"})
 
     def __init__(self, folder):
         self.mock = Mock(folder)

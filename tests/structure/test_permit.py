@@ -61,3 +61,81 @@ def test_the_gate_is_one_class_and_the_tests_door_is_for_tests():
         if re.search(r"\bPermitForTests\b", text) and not name.startswith("tests/"):
             doors.append(name)
     assert gates == ["src/authority/gate.hpp"] and doors == ["src/platform/permit.hpp"]
+
+
+# -- every write to a node has one
+
+NODE = "src/platform/proxmox"
+WRITES_BY_PROGRAM = {"set", "mount", "unmount"}
+"""What changes a node behind the fence; the other fenced functions look."""
+READS_BY_PROGRAM = {"look", "smart", "sensors"}
+
+
+def proxmox_sources(tree):
+    return {str(path.relative_to(tree)): re.sub(r"//[^\n]*", "", path.read_text())
+            for path in sorted((tree / NODE).rglob("*.[ch]pp"))}
+
+
+def writes_without_a_permit(tree):
+    """HTTP requests that are no GET begin in one function of the client; whoever reaches it has a permit, but for the end of a
+    task. Behind the fence, each command's public functions that change something take one."""
+    texts, found = proxmox_sources(tree), []
+    for name, text in texts.items():
+        if "Session" in text and not name.endswith(("client.cpp", "client.hpp")):
+            found.append(f"{name} speaks HTTP by itself")
+        for call in re.finditer(r"\b(?:client_?|Client)(?:\.|->|::)(change|send|stop)\(([^,)]*)", text):
+            function, first = call.groups()
+            is_definition = name.endswith("client.cpp") and "Client::" in call.group(0)
+            if function == "change" and not is_definition and first.strip() != "permit":
+                found.append(f"{name} changes something without a permit: {call.group(0)}")
+            if function == "send" and not is_definition or function == "stop" and not is_definition and not name.endswith("task.cpp"):
+                found.append(f"{name} writes past the permit: {call.group(0)}")
+    client = texts[f"{NODE}/client.hpp"]
+    public = client[client.index("class Client {"):client.index("  private:", client.index("class Client {"))]
+    functions = re.findall(r"(\w+)\(((?:[^()]|\([^()]*\))*)\)(?: const)?(?:;| \{)", public)
+    for function, parameters in functions:
+        if function not in ("Client", "get", "certificate", "access", "user", "stop", "check") and "const Permit& permit" not in parameters:
+            found.append(f"the client's {function} takes no permit")
+    senders = re.findall(r"(\w[\w:]*)\([^;{}]*\) (?:const )?\{[^{}]*\bsend\(", texts[f"{NODE}/client.cpp"])
+    if sorted(senders) != ["Client::change", "Client::stop"]:
+        found.append(f"what sends: {senders}")
+    for name, text in texts.items():
+        if f"{NODE}/privileged/" not in name or not name.endswith(".hpp") or "Fence fence_;" not in text:
+            continue
+        public = text[text.index("  public:"):text.index("  private:")]
+        for function, parameters in re.findall(r"\b(\w+)\(((?:[^()]|\([^()]*\))*)\) const;", public):
+            if function in WRITES_BY_PROGRAM and parameters != "const Permit& permit":
+                found.append(f"{name}: {function} takes no permit")
+            if function not in WRITES_BY_PROGRAM | READS_BY_PROGRAM:
+                found.append(f"{name}: nobody says whether {function} changes something")
+    for name in ("fstab.write(", "mount_now(", "perform("):
+        for file, text in texts.items():
+            if name in text and "/privileged/" not in file:
+                found.append(f"{file} calls {name}")
+    return found
+
+
+def test_no_request_changes_a_node_without_a_permit():
+    assert writes_without_a_permit(TREE) == []
+
+
+@pytest.mark.parametrize("file, text, instead", [
+    ("node.cpp", "client_.change(permit, ", "client_.change("),
+    ("agent_line.cpp", 'client.change(permit, "POST", at + "exec"', 'client.send("POST", at + "exec"'),
+    ("node.cpp", "int Node::next_id() {", 'int Node::next_id() {\n    client_.stop(*parse_upid("x"));'),
+    ("client.hpp", "change(const Permit& permit, const char* method", "change(const char* method"),
+    ("client.hpp", "void stop(const Upid& task);", "void stop(const Upid& task);\n    boost::json::value put(std::string_view path);"),
+    ("client.cpp", "boost::json::value Client::get(std::string_view path, const Parameters& query) {",
+     'boost::json::value Client::get(std::string_view path, const Parameters& query) {\n    send("PUT", path, query);'),
+    ("privileged/usb_disk.hpp", "void unmount(const Permit& permit) const;", "void unmount(const MountPoint& point) const;"),
+    ("privileged/health.hpp", "  private:", "    void format(const Device& device) const;\n\n  private:"),
+    ("task.cpp", "namespace {", "namespace {\nhttp::Session* own = nullptr;"),
+])
+def test_a_write_without_a_permit_is_found(file, text, instead, tmp_path):
+    for name, content in {str(path.relative_to(TREE)): path.read_text() for path in (TREE / NODE).rglob("*.[ch]pp")}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content)
+    path = tmp_path / NODE / file
+    assert text in path.read_text()
+    path.write_text(path.read_text().replace(text, instead))
+    assert writes_without_a_permit(tmp_path), (file, instead)

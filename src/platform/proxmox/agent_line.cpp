@@ -35,16 +35,16 @@ Parameters command_of(const bj::object& arguments) {
     return command;
 }
 
-bj::value passed_on(Client& client, const std::string& at, const bj::object& message) {
+bj::value passed_on(Client& client, const Permit& permit, const std::string& at, const bj::object& message) {
     const std::string name = json::string_or(message, "execute", "");
     const bj::value* given = message.if_contains("arguments");
     const bj::object none, &arguments = given != nullptr && given->is_object() ? given->get_object() : none;
     if (name == "guest-ping") {
-        client.change("POST", at + "ping");
+        client.change(permit, "POST", at + "ping");
         return bj::object();
     }
     if (name == "guest-exec") {
-        const bj::value told = client.change("POST", at + "exec", command_of(arguments));
+        const bj::value told = client.change(permit, "POST", at + "exec", command_of(arguments));
         const auto pid = told.is_object() ? number(told.get_object(), "pid") : std::nullopt;
         return pid ? bj::object{{"pid", *pid}} : bj::object();
     }
@@ -56,14 +56,14 @@ bj::value passed_on(Client& client, const std::string& at, const bj::object& mes
 
 } // namespace
 
-guest::AgentCall agent_line(Client& client, std::string node, const GuestRef& guest) {
+guest::AgentCall agent_line(Client& client, const Permit& permit, std::string node, const GuestRef& guest) {
     if (guest.kind != Kind::vm)
         throw Error(Code::wrong_state, "a container has no guest agent",
                     "what it needs has to be in the archive that it is made of");
     const std::string at = "/nodes/" + node + "/qemu/" + std::to_string(guest.id) + "/agent/";
-    return [&client, at](const std::string& command) {
+    return [&client, &permit, at](const std::string& command) {
         const bj::value message = json::parse(command, "a message for the guest agent");
-        return bj::serialize(bj::object{{"return", passed_on(client, at, message.as_object())}});
+        return bj::serialize(bj::object{{"return", passed_on(client, permit, at, message.as_object())}});
     };
 }
 

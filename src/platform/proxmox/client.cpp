@@ -176,7 +176,16 @@ boost::json::value Client::get(std::string_view path, const Parameters& query) {
     return std::move(*data);
 }
 
-boost::json::value Client::change(const char* method, std::string_view path, const Parameters& parameters) {
+boost::json::value Client::change(const Permit& /*of the action*/, const char* method, std::string_view path,
+                                  const Parameters& parameters) {
+    return send(method, path, parameters);
+}
+
+void Client::stop(const Upid& task) {
+    send("DELETE", path_of(task), {});
+}
+
+boost::json::value Client::send(const char* method, std::string_view path, const Parameters& parameters) {
     const std::string what = std::string(method) + " " + std::string(path);
     http::Call call{.method = method,
                     .url = access_.origin + std::string(api) + std::string(path),

@@ -4,8 +4,10 @@
 /// parameters are those of the API viewer (https://pve.proxmox.com/pve-docs/api-viewer/).
 
 #include "http/session.hpp"
+#include "platform/permit.hpp"
 #include "platform/proxmox/form.hpp"
 #include "platform/proxmox/refusal.hpp"
+#include "platform/proxmox/upid.hpp"
 
 #include <functional>
 
@@ -49,9 +51,14 @@ class Client {
     boost::json::value get(std::string_view path, const Parameters& query = {});
 
     /// Changes something: "POST", "PUT" or "DELETE", whose parameters are sent as a form, or as a query for
-    /// DELETE. Sent at most once. Throws Refused when it was not carried out, AnswerLost when nobody knows,
-    /// and Error{no_answer} when it was certainly not sent.
-    boost::json::value change(const char* method, std::string_view path, const Parameters& parameters = {});
+    /// DELETE. The permit is that of the action which this serves. Sent at most once. Throws Refused when it
+    /// was not carried out, AnswerLost when nobody knows, and Error{no_answer} when it was certainly not
+    /// sent.
+    boost::json::value change(const Permit& permit, const char* method, std::string_view path,
+                              const Parameters& parameters = {});
+    /// Asks the node to stop a task: the one write without a permit, since it only ends what one began.
+    /// Throws as change does.
+    void stop(const Upid& task);
 
     /// The certificate that the node showed last.
     const std::optional<http::Certificate>& certificate() const { return session_.certificate(); }
@@ -60,6 +67,7 @@ class Client {
     const std::string& user() const { return user_; }
 
   private:
+    boost::json::value send(const char* method, std::string_view path, const Parameters& parameters);
     http::Response call(const http::Call& call);
     RawAnswer ask(const http::Call& call, std::string_view what);
 

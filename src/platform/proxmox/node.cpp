@@ -175,8 +175,9 @@ std::string Node::path(const GuestRef& guest, std::string_view rest) const {
            std::string(rest);
 }
 
-Upid Node::task(const char* method, const std::string& path, const Parameters& parameters) {
-    const bj::value told = client_.change(method, path, parameters);
+Upid Node::task(const Permit& permit, const char* method, const std::string& path,
+                const Parameters& parameters) {
+    const bj::value told = client_.change(permit, method, path, parameters);
     const std::string text = scalar(told).value_or("");
     if (auto upid = parse_upid(text)) return std::move(*upid);
     throw AnswerLost(Error(Code::no_answer,
@@ -227,38 +228,38 @@ Power Node::power(const GuestRef& guest) {
     return power_in(object_of(told, from));
 }
 
-Upid Node::start(const GuestRef& guest) {
-    return task("POST", path(guest, "/status/start"));
+Upid Node::start(const Permit& permit, const GuestRef& guest) {
+    return task(permit, "POST", path(guest, "/status/start"));
 }
 
-Upid Node::shut_down(const GuestRef& guest, std::chrono::seconds patience, bool force) {
+Upid Node::shut_down(const Permit& permit, const GuestRef& guest, std::chrono::seconds patience, bool force) {
     Parameters parameters{{"timeout", std::to_string(patience.count())}};
     if (force) parameters.emplace_back("forceStop", "1");
-    return task("POST", path(guest, "/status/shutdown"), parameters);
+    return task(permit, "POST", path(guest, "/status/shutdown"), parameters);
 }
 
-Upid Node::stop(const GuestRef& guest) {
-    return task("POST", path(guest, "/status/stop"), {{"overrule-shutdown", "1"}});
+Upid Node::stop(const Permit& permit, const GuestRef& guest) {
+    return task(permit, "POST", path(guest, "/status/stop"), {{"overrule-shutdown", "1"}});
 }
 
-Upid Node::resume(const GuestRef& guest) {
-    return task("POST", path(guest, "/status/resume"));
+Upid Node::resume(const Permit& permit, const GuestRef& guest) {
+    return task(permit, "POST", path(guest, "/status/resume"));
 }
 
-std::optional<Upid> Node::set_config(const GuestRef& guest, const std::string& digest, Parameters set,
-                                     const std::vector<std::string>& remove) {
+std::optional<Upid> Node::set_config(const Permit& permit, const GuestRef& guest, const std::string& digest,
+                                     Parameters set, const std::vector<std::string>& remove) {
     if (set.empty() && remove.empty()) return std::nullopt; // a node refuses a write without options
     if (digest.empty()) throw Error(Code::internal, "a change of a configuration that was not read");
     if (!remove.empty()) set.emplace_back("delete", text::join(remove, ","));
     set.emplace_back("digest", digest);
-    if (guest.kind == Kind::vm) return task("POST", path(guest, "/config"), set);
-    client_.change("PUT", path(guest, "/config"), set);
+    if (guest.kind == Kind::vm) return task(permit, "POST", path(guest, "/config"), set);
+    client_.change(permit, "PUT", path(guest, "/config"), set);
     return std::nullopt;
 }
 
-Upid Node::resize(const GuestRef& guest, const std::string& digest, const std::string& disk,
-                  std::int64_t size) {
-    return task("PUT", path(guest, "/resize"),
+Upid Node::resize(const Permit& permit, const GuestRef& guest, const std::string& digest,
+                  const std::string& disk, std::int64_t size) {
+    return task(permit, "PUT", path(guest, "/resize"),
                 {{"disk", disk}, {"size", std::to_string(size) + "M"}, {"digest", digest}});
 }
 
@@ -279,16 +280,18 @@ std::vector<Snapshot> Node::snapshots(const GuestRef& guest) {
     return snapshots_in(client_.get(from), from);
 }
 
-Upid Node::take_snapshot(const GuestRef& guest, const std::string& snapshot, const std::string& description) {
-    return task("POST", path(guest, "/snapshot"), {{"snapname", snapshot}, {"description", description}});
+Upid Node::take_snapshot(const Permit& permit, const GuestRef& guest, const std::string& snapshot,
+                         const std::string& description) {
+    return task(permit, "POST", path(guest, "/snapshot"),
+                {{"snapname", snapshot}, {"description", description}});
 }
 
-Upid Node::roll_back(const GuestRef& guest, const std::string& snapshot) {
-    return task("POST", path(guest, "/snapshot/" + percent_encoded(snapshot) + "/rollback"));
+Upid Node::roll_back(const Permit& permit, const GuestRef& guest, const std::string& snapshot) {
+    return task(permit, "POST", path(guest, "/snapshot/" + percent_encoded(snapshot) + "/rollback"));
 }
 
-Upid Node::delete_snapshot(const GuestRef& guest, const std::string& snapshot) {
-    return task("DELETE", path(guest, "/snapshot/" + percent_encoded(snapshot)));
+Upid Node::delete_snapshot(const Permit& permit, const GuestRef& guest, const std::string& snapshot) {
+    return task(permit, "DELETE", path(guest, "/snapshot/" + percent_encoded(snapshot)));
 }
 
 std::vector<BackupVolume> backups_in(const bj::value& told, const std::string& from) {
@@ -302,51 +305,53 @@ std::vector<BackupVolume> Node::backups(const std::string& storage) {
     return backups_in(client_.get(from, {{"content", "backup"}}), from);
 }
 
-Upid Node::back_up(const GuestRef& guest, const BackupOrder& order) {
+Upid Node::back_up(const Permit& permit, const GuestRef& guest, const BackupOrder& order) {
     Parameters parameters{{"vmid", std::to_string(guest.id)},
                           {"storage", order.storage},
                           {"mode", "snapshot"},
                           {"remove", "0"}};
     if (!order.notes.empty()) parameters.emplace_back("notes-template", notes_template(order.notes));
     if (order.is_protected) parameters.emplace_back("protected", "1");
-    return task("POST", path("/vzdump"), parameters);
+    return task(permit, "POST", path("/vzdump"), parameters);
 }
 
-Upid Node::restore(const GuestRef& guest, const std::string& backup, const std::string& storage,
-                   const Parameters& instead) {
+Upid Node::restore(const Permit& permit, const GuestRef& guest, const std::string& backup,
+                   const std::string& storage, const Parameters& instead) {
     Parameters parameters{{"vmid", std::to_string(guest.id)}, {"storage", storage}, {"unique", "1"}};
     parameters.insert(parameters.end(), instead.begin(), instead.end());
     if (guest.kind == Kind::vm) {
         parameters.emplace_back("archive", backup);
-        return task("POST", path("/qemu"), parameters);
+        return task(permit, "POST", path("/qemu"), parameters);
     }
     parameters.emplace_back("ostemplate", backup);
     parameters.emplace_back("restore", "1");
-    return task("POST", path("/lxc"), parameters);
+    return task(permit, "POST", path("/lxc"), parameters);
 }
 
-Upid Node::copy(int original, int made, const std::string& storage, const Parameters& given) {
+Upid Node::copy(const Permit& permit, int original, int made, const std::string& storage,
+                const Parameters& given) {
     Parameters parameters{{"newid", std::to_string(made)}, {"full", "1"}};
     if (!storage.empty()) parameters.emplace_back("storage", storage);
     parameters.insert(parameters.end(), given.begin(), given.end());
-    return task("POST", path({Kind::vm, original}, "/clone"), parameters);
+    return task(permit, "POST", path({Kind::vm, original}, "/clone"), parameters);
 }
 
-void Node::protect(const std::string& volume, bool is_protected) {
+void Node::protect(const Permit& permit, const std::string& volume, bool is_protected) {
     client_.change(
-        "PUT",
+        permit, "PUT",
         path("/storage/" + percent_encoded(storage_of(volume)) + "/content/" + percent_encoded(volume)),
         {{"protected", is_protected ? "1" : "0"}});
 }
 
-Upid Node::delete_backup(const std::string& volume) {
-    return task("DELETE", path("/storage/" + percent_encoded(storage_of(volume)) + "/content/" +
-                               percent_encoded(volume)));
+Upid Node::delete_backup(const Permit& permit, const std::string& volume) {
+    return task(
+        permit, "DELETE",
+        path("/storage/" + percent_encoded(storage_of(volume)) + "/content/" + percent_encoded(volume)));
 }
 
-Upid Node::destroy(const GuestRef& guest) {
+Upid Node::destroy(const Permit& permit, const GuestRef& guest) {
     // Without "force", which would destroy a running one; its backups and jobs stay what they are.
-    return task("DELETE", path(guest));
+    return task(permit, "DELETE", path(guest));
 }
 
 std::vector<Upid> Node::own_tasks(std::string_view type) {

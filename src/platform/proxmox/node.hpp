@@ -87,6 +87,7 @@ Permissions permissions_in(const boost::json::value& told, const std::string& fr
 /// there is one, else pve-ssl.pem (pve-manager, src/PVE/Service/pveproxy.pm).
 std::string front_certificate_in(const boost::json::value& told, const std::string& from);
 
+/// What changes something takes the permit of the action that it serves.
 class Node {
   public:
     Node(Client& client, std::string name) : client_(client), name_(std::move(name)) {}
@@ -100,39 +101,42 @@ class Node {
     ReadConfig running_config(const GuestRef& guest);
     Power power(const GuestRef& guest);
 
-    Upid start(const GuestRef& guest);
+    Upid start(const Permit& permit, const GuestRef& guest);
     /// Asks the guest; with `force`, it is switched off when `patience` is over.
-    Upid shut_down(const GuestRef& guest, std::chrono::seconds patience, bool force);
+    Upid shut_down(const Permit& permit, const GuestRef& guest, std::chrono::seconds patience, bool force);
     /// Switches it off at once, also while a shutdown is waited for.
-    Upid stop(const GuestRef& guest);
-    Upid resume(const GuestRef& guest);
+    Upid stop(const Permit& permit, const GuestRef& guest);
+    Upid resume(const Permit& permit, const GuestRef& guest);
 
     /// Keys to set, and keys to take away. A task for a VM; done at once for a container.
-    std::optional<Upid> set_config(const GuestRef& guest, const std::string& digest, Parameters set,
-                                   const std::vector<std::string>& remove);
+    std::optional<Upid> set_config(const Permit& permit, const GuestRef& guest, const std::string& digest,
+                                   Parameters set, const std::vector<std::string>& remove);
     /// `disk`: "scsi0", "rootfs". A node lets a disk grow only.
-    Upid resize(const GuestRef& guest, const std::string& digest, const std::string& disk, std::int64_t mib);
+    Upid resize(const Permit& permit, const GuestRef& guest, const std::string& digest,
+                const std::string& disk, std::int64_t mib);
 
     std::vector<Snapshot> snapshots(const GuestRef& guest);
-    Upid take_snapshot(const GuestRef& guest, const std::string& snapshot, const std::string& description);
-    Upid roll_back(const GuestRef& guest, const std::string& snapshot);
-    Upid delete_snapshot(const GuestRef& guest, const std::string& snapshot);
+    Upid take_snapshot(const Permit& permit, const GuestRef& guest, const std::string& snapshot,
+                       const std::string& description);
+    Upid roll_back(const Permit& permit, const GuestRef& guest, const std::string& snapshot);
+    Upid delete_snapshot(const Permit& permit, const GuestRef& guest, const std::string& snapshot);
 
     std::vector<BackupVolume> backups(const std::string& storage);
     /// Nothing is pruned by it. Error{invalid} for notes with {{…}}.
-    Upid back_up(const GuestRef& guest, const BackupOrder& order);
+    Upid back_up(const Permit& permit, const GuestRef& guest, const BackupOrder& order);
     /// To an id that nothing has: there is no restore over a guest. MAC addresses are made anew.
     /// `instead`: configuration keys whose values are not to be those of the backup.
-    Upid restore(const GuestRef& guest, const std::string& backup, const std::string& storage,
-                 const Parameters& instead = {});
+    Upid restore(const Permit& permit, const GuestRef& guest, const std::string& backup,
+                 const std::string& storage, const Parameters& instead = {});
     /// Copies a VM with its disks, to an id that nothing has. MAC addresses and uuids are made anew; the rest
     /// of its configuration is the copy's, too. The task is the original's by its handle (qemu-server,
     /// src/PVE/API2/Qemu.pm, clone_vm).
-    Upid copy(int original, int made, const std::string& storage, const Parameters& given);
-    void protect(const std::string& volume, bool is_protected);
-    Upid delete_backup(const std::string& volume);
+    Upid copy(const Permit& permit, int original, int made, const std::string& storage,
+              const Parameters& given);
+    void protect(const Permit& permit, const std::string& volume, bool is_protected);
+    Upid delete_backup(const Permit& permit, const std::string& volume);
 
-    Upid destroy(const GuestRef& guest);
+    Upid destroy(const Permit& permit, const GuestRef& guest);
 
     /// This token's own tasks of one type, newest first, at most 50; running ones are among them.
     std::vector<Upid> own_tasks(std::string_view type);
@@ -162,7 +166,8 @@ class Node {
     std::string path(std::string_view rest) const { return "/nodes/" + name_ + std::string(rest); }
     ReadConfig read(const GuestRef& guest, const Parameters& query);
     /// The handle in an answer. Throws AnswerLost for anything else: the node accepted something.
-    Upid task(const char* method, const std::string& path, const Parameters& parameters = {});
+    Upid task(const Permit& permit, const char* method, const std::string& path,
+              const Parameters& parameters = {});
 
     Client& client_;
     std::string name_;

@@ -3,6 +3,7 @@
 
 #include "base/patience.hpp"
 #include "base/text/text.hpp"
+#include "platform/proxmox/local.hpp"
 #include "platform/proxmox/property_string.hpp"
 #include "platform/proxmox/task.hpp"
 
@@ -15,6 +16,7 @@ namespace {
 namespace bj = boost::json;
 
 constexpr const char* all_guests = "/vms"; ///< the path of access rules
+constexpr const char* done = "done";       ///< in a handle: the node carried it out at once
 
 struct ReadHandle {
     std::optional<Upid> upid; ///< nothing: it was done at once
@@ -30,7 +32,7 @@ std::optional<ReadHandle> read_handle(const Handle& handle) {
     }
     ReadHandle read{{}, handle.substr(blank + 1)};
     const std::string head = handle.substr(0, blank);
-    if (head == "done") return read;
+    if (head == done) return read;
     read.upid = parse_upid(head);
     return read.upid ? std::optional(std::move(read)) : std::nullopt;
 }
@@ -70,6 +72,7 @@ std::pair<Parameters, std::vector<std::string>> parameters_of(const SetConfig& c
 /// Begins one action on a guest that was looked at; what it returns is the task, or nothing when it is done.
 struct Begin {
     Node& node;
+    const Permit& permit;
     const Settings& settings;
     const GuestRef& guest;
     const ReadConfig& config;
@@ -77,17 +80,17 @@ struct Begin {
     // A node refuses to start what runs, late for a VM, at once for a container; likewise a stop.
     std::optional<Upid> operator()(const Start&) const {
         if (node.power(guest) == Power::running) return std::nullopt;
-        return node.start(guest);
+        return node.start(permit, guest);
     }
     std::optional<Upid> operator()(const Stop& stop) const {
         if (node.power(guest) == Power::stopped) return std::nullopt;
-        if (stop.patience.count() == 0 && stop.force) return node.stop(guest);
-        return node.shut_down(guest, stop.patience, stop.force);
+        if (stop.patience.count() == 0 && stop.force) return node.stop(permit, guest);
+        return node.shut_down(permit, guest, stop.patience, stop.force);
     }
-    std::optional<Upid> operator()(const Resume&) const { return node.resume(guest); }
+    std::optional<Upid> operator()(const Resume&) const { return node.resume(permit, guest); }
     std::optional<Upid> operator()(const SetConfig& change) const {
         auto [set, remove] = parameters_of(change, guest.kind);
-        return node.set_config(guest, change.digest, std::move(set), remove);
+        return node.set_config(permit, guest, change.digest, std::move(set), remove);
     }
     std::optional<Upid> operator()(const Grow& grow) const {
         const auto now = config_of(config.told, guest.kind).disk_mib;
@@ -97,24 +100,31 @@ struct Begin {
                         "the disk is larger than that already: " +
                             text::human_bytes(static_cast<std::uint64_t>(*now) << 20),
                         "a disk only grows");
-        return node.resize(guest, config.digest, first_disk(config.told), grow.disk_mib);
+        return node.resize(permit, guest, config.digest, first_disk(config.told), grow.disk_mib);
     }
     std::optional<Upid> operator()(const TakeSnapshot& take) const {
-        return node.take_snapshot(guest, take.snapshot, take.description);
+        return node.take_snapshot(permit, guest, take.snapshot, take.description);
     }
     std::optional<Upid> operator()(const RollBack& back) const {
-        return node.roll_back(guest, back.snapshot);
+        return node.roll_back(permit, guest, back.snapshot);
     }
     std::optional<Upid> operator()(const DeleteSnapshot& snapshot) const {
-        return node.delete_snapshot(guest, snapshot.snapshot);
+        return node.delete_snapshot(permit, guest, snapshot.snapshot);
     }
     std::optional<Upid> operator()(const Backup& backup) const {
-        return node.back_up(guest, {backup.repository, backup.notes, backup.is_protected});
+        return node.back_up(permit, guest, {backup.repository, backup.notes, backup.is_protected});
     }
-    std::optional<Upid> operator()(const Destroy&) const { return node.destroy(guest); }
+    std::optional<Upid> operator()(const Destroy&) const { return node.destroy(permit, guest); }
     std::optional<Upid> operator()(const Create&) const { return needs_no_guest(); }
     std::optional<Upid> operator()(const Restore&) const { return needs_no_guest(); }
     std::optional<Upid> operator()(const DeleteBackup&) const { return needs_no_guest(); }
+    std::optional<Upid> operator()(const Mount&) const { return needs_no_guest(); }
+    std::optional<Upid> operator()(const Unmount&) const { return needs_no_guest(); }
+    std::optional<Upid> operator()(const SetFeatures& set) const {
+        if (const auto refused = local::refusal(set, guest.kind)) throw Error(*refused);
+        local::carry_out(settings.local, permit);
+        return std::nullopt;
+    }
 
     [[noreturn]] static std::optional<Upid> needs_no_guest() {
         throw Error(Code::internal, "an action that is no change of a guest that is there");
@@ -222,7 +232,7 @@ std::optional<double> decimal(const std::string& text) {
 } // namespace
 
 Handle handle_of(const std::optional<Upid>& upid, int guest) {
-    return (upid ? upid->text : "done") + " " + std::to_string(guest);
+    return (upid ? upid->text : done) + " " + std::to_string(guest);
 }
 
 Proxmox::Proxmox(Settings settings, std::function<void()> check)
@@ -292,10 +302,14 @@ std::optional<Error> Proxmox::misfit(const GuestId& id, Kind) const {
     return std::nullopt;
 }
 
-std::optional<Error> Proxmox::refusal(const Action& action, Kind) const {
+std::optional<Error> Proxmox::refusal(const Action& action, Kind kind) const {
     if (const auto* create = std::get_if<Create>(&action)) return refusal_of(create->source, create->config);
     if (const auto* restore = std::get_if<Restore>(&action)) return refusal_of(restore->backup, {});
-    return std::nullopt;
+    return local::refusal(action, kind);
+}
+
+std::optional<bool> Proxmox::is_mounted(const Target& storage, const std::string& point) {
+    return local::is_mounted(settings_.local, storage, point);
 }
 
 Proxmox::Found Proxmox::find(const GuestId& id) {
@@ -362,11 +376,9 @@ Proxmox::Found Proxmox::find_same(const Target& target, const Action& action) {
 
 void Proxmox::begin_permitted(const Permit& permit, const Note& note,
                               const std::function<void(const Handle&)>& accepted) {
-    const Target& target = permit.target();
-    const Action& action = permit.action();
     Handle handle;
     try {
-        handle = begun(target, action, note);
+        handle = begun(permit, note);
     } catch (const AnswerLost&) {
         throw;
     } catch (const Error& error) {
@@ -376,21 +388,29 @@ void Proxmox::begin_permitted(const Permit& permit, const Note& note,
     accepted(handle);
 }
 
-Handle Proxmox::begun(const Target& target, const Action& action, const Note& note) {
-    const auto id = [&] { return target.guest.empty() ? new_guest_in(note) : target.guest; };
-    if (const auto* restore = std::get_if<Restore>(&action)) return make(id(), restore->backup, {});
-    if (const auto* create = std::get_if<Create>(&action)) {
-        if (const auto original = template_in(create->source)) return copy(id(), *original, create->config);
-        return make(id(), create->source, create->config);
+Handle Proxmox::begun(const Permit& permit, const Note& note) {
+    const Target& target = permit.target();
+    const Action& action = permit.action();
+    if (is_on_storage(permit.kind())) {
+        local::carry_out(settings_.local, permit);
+        return done + (" " + target.guest);
     }
-    if (const auto* backup = std::get_if<DeleteBackup>(&action)) return forget(target, *backup);
+    const auto id = [&] { return target.guest.empty() ? new_guest_in(note) : target.guest; };
+    if (const auto* restore = std::get_if<Restore>(&action)) return make(permit, id(), restore->backup, {});
+    if (const auto* create = std::get_if<Create>(&action)) {
+        if (const auto original = template_in(create->source))
+            return copy(permit, id(), *original, create->config);
+        return make(permit, id(), create->source, create->config);
+    }
+    if (const auto* backup = std::get_if<DeleteBackup>(&action)) return forget(permit, *backup);
     constexpr std::chrono::milliseconds between(1000);
     Handle handle;
     for (const Deadline deadline = Deadline::in(settings_.lock_patience); handle.empty();) {
         const auto [guest, config] = find_same(target, action); // each time: it may be made anew meanwhile
         try {
             if (!is_held(config) || deadline.passed())
-                handle = handle_of(std::visit(Begin{node_, settings_, guest, config}, action), guest.id);
+                handle =
+                    handle_of(std::visit(Begin{node_, permit, settings_, guest, config}, action), guest.id);
         } catch (const Refused& refused) {
             const RefusalKind kind = refused.refusal().kind;
             if (kind != RefusalKind::busy && kind != RefusalKind::locked) throw;
@@ -402,7 +422,8 @@ Handle Proxmox::begun(const Target& target, const Action& action, const Note& no
     return handle;
 }
 
-Handle Proxmox::forget(const Target& target, const DeleteBackup& backup) {
+Handle Proxmox::forget(const Permit& permit, const DeleteBackup& backup) {
+    const Target& target = permit.target();
     try {
         find_same(target, backup);
     } catch (const NoGuest&) {
@@ -414,10 +435,10 @@ Handle Proxmox::forget(const Target& target, const DeleteBackup& backup) {
     if (guest_of_backup(backup.backup) != guest)
         throw Error(Code::invalid, text::printable(backup.backup) + " is no backup of guest " + target.guest,
                     "name the guest whose backup it is");
-    return handle_of(node_.delete_backup(backup.backup), guest);
+    return handle_of(node_.delete_backup(permit, backup.backup), guest);
 }
 
-Handle Proxmox::copy(const GuestId& id, int original, const GuestConfig& config) {
+Handle Proxmox::copy(const Permit& permit, const GuestId& id, int original, const GuestConfig& config) {
     GuestConfig rest = config;
     rest.name.clear(), rest.description.clear();
     if (rest != GuestConfig())
@@ -435,10 +456,11 @@ Handle Proxmox::copy(const GuestId& id, int original, const GuestConfig& config)
     if (!config.name.empty()) given.emplace_back("name", config.name);
     if (!config.description.empty()) given.emplace_back("description", config.description);
     const int made = guest_number(id);
-    return handle_of(node_.copy(original, made, settings_.disk_storage, given), made);
+    return handle_of(node_.copy(permit, original, made, settings_.disk_storage, given), made);
 }
 
-Handle Proxmox::make(const GuestId& id, const std::string& backup, const GuestConfig& config) {
+Handle Proxmox::make(const Permit& permit, const GuestId& id, const std::string& backup,
+                     const GuestConfig& config) {
     if (const auto refused = refusal_of(backup, config)) throw Error(*refused);
     const Kind kind = kind_of_backup(backup);
     Parameters instead;
@@ -453,7 +475,7 @@ Handle Proxmox::make(const GuestId& id, const std::string& backup, const GuestCo
     if (config.is_protected) instead.emplace_back("protection", "1");
     for (const auto& [key, value] : config.details) instead.emplace_back(key, value);
     const GuestRef made{kind, guest_number(id)};
-    return handle_of(node_.restore(made, backup, settings_.disk_storage, instead), made.id);
+    return handle_of(node_.restore(permit, made, backup, settings_.disk_storage, instead), made.id);
 }
 
 ActionState Proxmox::look(const Handle& handle) {

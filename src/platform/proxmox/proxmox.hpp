@@ -4,6 +4,7 @@
 
 #include "platform/platform.hpp"
 #include "platform/proxmox/node.hpp"
+#include "platform/proxmox/privileged/fence.hpp"
 
 namespace blockhost::platform::proxmox {
 
@@ -15,6 +16,7 @@ struct Settings {
     std::string disk_storage;   ///< where restored guests' disks go
     /// How long a change waits for whoever works on its guest, before it is refused as busy or locked.
     std::chrono::milliseconds lock_patience{60'000};
+    privileged::LocalNode local = {}; ///< for what only root on the node can do
 };
 
 /// A task's UPID, behind it a blank and the guest's id; or "done" and the id where the node carries a call
@@ -37,8 +39,9 @@ class Proxmox final : public Platform {
     Outage outage(const Guest& guest, bool seen_running) override;
     std::optional<Error> misfit(const GuestId& id, Kind kind) const override;
     std::optional<Error> refusal(const Action& action, Kind kind) const override;
-    Note note(const Target& target, const Action& action) override;
-    Trace trace(const Target& target, const Action& action, const Note& note) override;
+    Note note(const Target& wanted, const Action& action) override;
+    Trace trace(const Target& wanted, const Action& action, const Note& note) override;
+    std::optional<bool> is_mounted(const Target& storage, const std::string& point) override;
     ActionState look(const Handle& handle) override;
     void interrupt(const Handle& handle) override;
 
@@ -57,18 +60,20 @@ class Proxmox final : public Platform {
     std::int64_t newest_backup(const Target& target, const Backup& backup);
     /// Whether the guest is as this action alone would have left it.
     bool is_as_after(const Target& target, const Action& action, const Before& before);
+    bool is_guest_as_after(const Guest& guest, const Action& action, const Before& before);
     bool has_snapshot(const Guest& guest, const std::string& name);
     /// Throws Error{wrong_state} when the cluster has that guest on another node.
     void require_nowhere(int guest);
     /// Empty where the note found no id.
     static GuestId new_guest_in(const Note& note);
-    Handle begun(const Target& target, const Action& action, const Note& note);
+    Handle begun(const Permit& permit, const Note& note);
     /// Deletes a backup of that guest, or of one that is gone.
-    Handle forget(const Target& target, const DeleteBackup& backup);
+    Handle forget(const Permit& permit, const DeleteBackup& backup);
     /// Makes a guest of a template.
-    Handle copy(const GuestId& id, int original, const GuestConfig& config);
+    Handle copy(const Permit& permit, const GuestId& id, int original, const GuestConfig& config);
     /// Makes a guest of a backup.
-    Handle make(const GuestId& id, const std::string& backup, const GuestConfig& config);
+    Handle make(const Permit& permit, const GuestId& id, const std::string& backup,
+                const GuestConfig& config);
     struct Found {
         GuestRef ref;
         ReadConfig config;

@@ -16,10 +16,6 @@ constexpr std::size_t most_lines = 10, longest_line = 400;
 /// Of a log that is longer, the last ones; of one that has more pages than these, the last of them.
 constexpr std::size_t lines_read = 500, most_pages = 20;
 
-std::string path_of(const Upid& upid) {
-    return "/nodes/" + upid.node + "/tasks/" + percent_encoded(upid.text);
-}
-
 std::vector<std::string> lines_from(Client& client, const Upid& upid, std::size_t start, std::size_t most) {
     Parameters query{{"limit", std::to_string(most)}};
     if (start > 0) query.emplace_back("start", std::to_string(start));
@@ -162,7 +158,7 @@ TaskState look(Client& client, const Upid& upid) {
 
 void interrupt(Client& client, const Upid& upid) {
     try {
-        client.change("DELETE", path_of(upid));
+        client.stop(upid);
     } catch (const Refused& refused) {
         if (!is_vanished(refused.refusal())) throw;
     }

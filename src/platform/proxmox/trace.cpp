@@ -3,6 +3,7 @@
 // by the guest itself.
 #include "base/text/json.hpp"
 #include "base/text/text.hpp"
+#include "platform/proxmox/local.hpp"
 #include "platform/proxmox/proxmox.hpp"
 #include "platform/proxmox/task.hpp"
 
@@ -48,6 +49,7 @@ const std::vector<std::string_view>& task_types(ActionKind action, Kind kind) {
         {ActionKind::restore, {"qmrestore"}, {"vzrestore"}},
         {ActionKind::delete_backup, {"imgdel"}, {"imgdel"}},
         {ActionKind::destroy, {"qmdestroy"}, {"vzdestroy"}},
+        {ActionKind::set_features, {}, {}}, // done at once, as what is done to storage
     };
     const auto row = std::ranges::find(table, action, &TaskTypes::action);
     if (row == table.end()) throw Error(Code::internal, "an action without types of tasks");
@@ -154,6 +156,8 @@ bool Proxmox::has_snapshot(const Guest& guest, const std::string& name) {
 
 Note Proxmox::note(const Target& wanted, const Action& action) {
     Before before;
+    local::require_target(wanted, action);
+    if (is_on_storage(kind_of(action))) return written(before);
     if (wanted.guest.empty() && makes_guest(action)) before.new_guest = std::to_string(node_.next_id());
     const Target target = meant(wanted, before.new_guest);
     for (const Upid& task : tasks_of(target, action)) {
@@ -171,28 +175,36 @@ Note Proxmox::note(const Target& wanted, const Action& action) {
 bool Proxmox::is_as_after(const Target& target, const Action& action, const Before& before) {
     if (const auto* backup = std::get_if<Backup>(&action))
         return newest_backup(target, *backup) > before.newest_backup;
+    if (const auto* mount = std::get_if<Mount>(&action))
+        return local::is_mounted(settings_.local, target, mount->point);
+    if (const auto* unmount = std::get_if<Unmount>(&action))
+        return local::is_unmounted(settings_.local, target, unmount->point);
     const ActionKind kind = kind_of(action);
     // A guest under that id may be somebody else's; a list of backups leaves out what the token may not see.
     if (kind == ActionKind::create || kind == ActionKind::restore || kind == ActionKind::delete_backup)
         return false;
     const auto guest = this->guest(target.guest);
     if (kind == ActionKind::destroy) return !guest;
-    if (!guest || guest->incarnation != target.incarnation) return false;
-    const auto has_snapshot = [&](const std::string& name) { return this->has_snapshot(*guest, name); };
-    switch (kind) {
+    return guest && guest->incarnation == target.incarnation && is_guest_as_after(*guest, action, before);
+}
+
+bool Proxmox::is_guest_as_after(const Guest& guest, const Action& action, const Before& before) {
+    switch (kind_of(action)) {
     case ActionKind::start:
     case ActionKind::resume:
-        return guest->power == Power::running;
+        return guest.power == Power::running;
     case ActionKind::stop:
-        return guest->power == Power::stopped;
+        return guest.power == Power::stopped;
     case ActionKind::set_config:
-        return has(*guest->config, std::get<SetConfig>(action));
+        return has(*guest.config, std::get<SetConfig>(action));
     case ActionKind::grow:
-        return guest->config->disk_mib == std::get<Grow>(action).disk_mib;
+        return guest.config->disk_mib == std::get<Grow>(action).disk_mib;
     case ActionKind::snapshot:
-        return !before.had_snapshot && has_snapshot(std::get<TakeSnapshot>(action).snapshot);
+        return !before.had_snapshot && has_snapshot(guest, std::get<TakeSnapshot>(action).snapshot);
     case ActionKind::delete_snapshot:
-        return !has_snapshot(std::get<DeleteSnapshot>(action).snapshot);
+        return !has_snapshot(guest, std::get<DeleteSnapshot>(action).snapshot);
+    case ActionKind::set_features:
+        return local::has_features(*guest.config, std::get<SetFeatures>(action));
     default: // a rollback leaves nothing to see
         return false;
     }
@@ -207,6 +219,10 @@ Trace Proxmox::trace(const Target& wanted, const Action& action, const Note& not
     const Target target = meant(wanted, before.new_guest);
     Trace trace;
     trace.guest = target.guest;
+    if (is_on_storage(kind_of(action))) {
+        if (is_as_after(target, action, before)) trace.kind = Trace::Kind::done;
+        return trace;
+    }
     // One action at a time on one guest: the first of them since is this one.
     for (const Upid& task : tasks_of(target, action))
         if (is_new(task, before) && is_about(task, target.guest)) {

@@ -2,6 +2,7 @@
 #include "platform/proxmox/upid.hpp"
 
 #include "base/text/text.hpp"
+#include "platform/proxmox/form.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -66,6 +67,10 @@ std::optional<Upid> parse_upid(std::string_view text) {
     upid.subject = std::move(fields[6]);
     upid.user = std::move(fields[7]);
     return upid;
+}
+
+std::string path_of(const Upid& task) {
+    return "/nodes/" + task.node + "/tasks/" + percent_encoded(task.text);
 }
 
 } // namespace blockhost::platform::proxmox

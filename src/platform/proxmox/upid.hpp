@@ -32,4 +32,7 @@ bool is_upid(std::string_view text);
 /// ASCII.
 std::optional<Upid> parse_upid(std::string_view text);
 
+/// The path of the task in the API: "/nodes/NODE/tasks/UPID".
+std::string path_of(const Upid& task);
+
 } // namespace blockhost::platform::proxmox

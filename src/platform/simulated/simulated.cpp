@@ -103,7 +103,8 @@ class Entered {
 /// Carries an action out on the world. Throws what the action fails with.
 struct Effect {
     Entered& world;
-    const GuestId& id;
+    const Target& target;
+    const GuestId& id = target.guest;
 
     bj::object& guest() const {
         bj::value* found = world.guests().if_contains(id);
@@ -214,6 +215,25 @@ struct Effect {
             throw Error(Code::wrong_state, "the guest runs", "stop it first");
         world.guests().erase(id);
     }
+    void operator()(const SetFeatures& set) const {
+        if (text(guest(), "kind") != "container")
+            throw Error(Code::invalid, "a VM has no features: containers have", "name a container");
+        member(guest(), "config")["features"] = bj::array(set.features.begin(), set.features.end());
+    }
+    void operator()(const Mount& mount) const {
+        bj::object& mounts = member(world.world, "mounts");
+        for (const auto& each : mounts)
+            if ((each.key() == mount.point) != (text(mounts, each.key()) == target.incarnation))
+                throw Error(Code::wrong_state, "that disk or that mount point is in use already",
+                            "unmount it first");
+        mounts[mount.point] = target.incarnation;
+    }
+    void operator()(const Unmount& unmount) const {
+        bj::object& mounts = member(world.world, "mounts");
+        if (mounts.contains(unmount.point) && text(mounts, unmount.point) != target.incarnation)
+            throw Error(Code::wrong_state, "what is mounted there is another disk", "look at it");
+        mounts.erase(unmount.point);
+    }
 
     static std::string digest_of(bj::object& guest) {
         return sha256(json::python_line(member(guest, "config")));
@@ -232,6 +252,11 @@ bool makes_a_guest(const Action& action) {
 
 /// `found`: the guest of the target's id, or null.
 void require_meant(const bj::value* found, const Target& target, const Action& action) {
+    if (is_on_storage(kind_of(action))) {
+        if (filesystem_of(target).empty())
+            throw Error(Code::invalid, text::printable(target.guest) + " is no storage", "name one");
+        return;
+    }
     if (makes_a_guest(action)) {
         if (found != nullptr)
             throw Error(Code::exists, "there is a guest " + target.guest + " already", "choose another id");
@@ -263,10 +288,10 @@ std::int64_t waits_ms(const bj::value* guest, const Action& action) {
 }
 
 /// Throws what the action fails with in the end.
-void carry_out(Entered& world, const GuestId& id, const Action& action) {
+void carry_out(Entered& world, const Target& target, const Action& action) {
     const std::string words = text(member(world.faults, "fail"), to_string(kind_of(action)));
     if (!words.empty()) throw Error(Code::hypervisor, words);
-    std::visit(Effect{world, id}, action);
+    std::visit(Effect{world, target}, action);
 }
 
 Power power_of(std::string_view word) {
@@ -366,6 +391,11 @@ Outage Simulated::outage(const Guest& guest, bool) {
     return {Outage::Cause::on_purpose, "it was switched off"};
 }
 
+std::optional<bool> Simulated::is_mounted(const Target& storage, const std::string& point) {
+    Entered world(folder_);
+    return text(member(world.world, "mounts"), point) == storage.incarnation;
+}
+
 Note Simulated::note(const Target&, const Action&) {
     return "simulated-" + random_hex(16);
 }
@@ -388,7 +418,7 @@ void Simulated::begin_permitted(const Permit& permit, const Note& note,
                         {"action", to_json(action)},
                         {"ends", now_ms() + number(world.faults, "takes_ms") + waits_ms(found, action)}};
         try {
-            carry_out(world, target.guest, action);
+            carry_out(world, target, action);
         } catch (const Error& error) {
             done["error"] = as_json(error);
         }

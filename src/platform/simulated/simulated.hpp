@@ -32,6 +32,7 @@ class Simulated : public Platform {
     Guests guests() override;
     std::optional<Guest> guest(const GuestId& id) override;
     Outage outage(const Guest& guest, bool seen_running) override;
+    std::optional<bool> is_mounted(const Target& storage, const std::string& point) override;
     Note note(const Target& target, const Action& action) override;
     Trace trace(const Target& target, const Action& action, const Note& note) override;
     ActionState look(const Handle& handle) override;

@@ -2,6 +2,7 @@
 // Operations before the gate: what is begun, what waits, and what a crash or a bad signature changes.
 #include "agent/database.hpp"
 #include "agent/door.hpp"
+#include "base/files/files.hpp"
 #include "base/text/json.hpp"
 #include "tests/unit/authority/keys.hpp"
 #include "tests/unit/execution/support.hpp"
@@ -222,4 +223,121 @@ TEST_CASE("each end is a line of the record") {
     record_of (*host.gate)(host.journal.find(start).value());
     const std::string text = *files::read(host.folder.path / "state/agent/audit.jsonl");
     CHECK(text.find(R"("event": "end", "operation": ")" + start + R"(", "how": "done")") != text.npos);
+}
+
+TEST_CASE("storage is taken away once that is signed, and is looked for among no guests") {
+    AgentHost host;
+    const Target usb = storage_target("usb-1", "1A2B-3C4D");
+    host.unreadable = Error(Code::invalid, "storage:usb-1 is no guest's number");
+    CHECK(host.permits(host.submit(Mount{"/mnt/usb"}, {Source::Kind::hub, "job 7"}, usb)));
+    const Id unmount = host.submit(Unmount{"/mnt/usb"}, {Source::Kind::hub, "job 7"}, usb);
+    CHECK(host.turn(unmount) == Turn::aside);
+    CHECK(end_what_waits_no_longer(*host.gate, host.journal, [&](const GuestId& id) {
+              return host.look(id);
+          }).size() == 1);
+    const std::string document = host.signed_by("alice");
+    // Another disk of that name, and another mount point, are other operations.
+    const Id other_disk =
+        host.submit(Unmount{"/mnt/usb"}, {Source::Kind::hub, "job 8"}, storage_target("usb-1", "5E6F-7A8B"));
+    const Id other_point = host.submit(Unmount{"/mnt/two"}, {Source::Kind::hub, "job 9"}, usb);
+    for (const Id& id : {other_disk, other_point}) {
+        CHECK(host.turn(id) == Turn::aside);
+        host.journal.approved(id, document);
+        CHECK(host.turn(id) == Turn::aside);
+    }
+    CHECK(host.platform.begins == 0);
+    host.journal.approved(unmount, document);
+    CHECK(host.turn(unmount) == Turn::ended);
+    CHECK(host.state(unmount) == State::done);
+    CHECK(host.platform.last_begun == platform::Action(Unmount{"/mnt/usb"}));
+}
+
+namespace {
+
+/// Provenances as the gate is told them.
+struct Past : AgentHost {
+    static Source drill() { return {Source::Kind::drill, "backup 7"}; }
+    static Target trial() { return {"trial-1", "made:9"}; }
+
+    /// A restore that made trial-1, whose id the platform handed out.
+    void make(const Source& source = drill(), State end = State::done) {
+        finish(submit(Restore{"main:backup/web/1"}, source, {"", ""}), end, trial());
+    }
+    Id finish(const Id& id, State end = State::done, const Target& made = {}) {
+        journal.noted(id, "note", true);
+        journal.begun(id, "handle");
+        journal.ended(id, {.state = end, .made = made});
+        return id;
+    }
+    std::string provenance(const Action& action, const Target& target = trial()) {
+        const Id id = submit(action, {Source::Kind::hub, "job 7"}, target);
+        return std::string(to_string(provenance_in(journal, id, target, action)));
+    }
+};
+
+} // namespace
+
+TEST_CASE("what a drill made, and nothing else worked on, is scratch") {
+    Past past;
+    CHECK(past.provenance(Destroy{}) == "ordinary");
+    past.make();
+    CHECK(past.provenance(Destroy{}) == "scratch");
+    CHECK(past.provenance(RollBack{"s"}) == "scratch");
+    CHECK(past.provenance(DeleteSnapshot{"whatever is on it"}) == "scratch");
+    CHECK(past.provenance(Destroy{}, {"trial-1", "made:10"}) == "ordinary");
+    CHECK(past.provenance(Destroy{}, {"trial-1", ""}) == "ordinary");
+    CHECK(past.provenance(Destroy{}, {"trial-2", "made:9"}) == "ordinary");
+    CHECK(past.provenance(DeleteBackup{"main:backup/trial-1/1"}) == "ordinary");
+    past.finish(past.submit(Start{}, Past::drill(), Past::trial()));
+    CHECK(past.provenance(Destroy{}) == "scratch");
+    past.finish(past.submit(Start{}, {Source::Kind::hub, "job 8"}, Past::trial()));
+    CHECK(past.provenance(Destroy{}) == "ordinary");
+}
+
+TEST_CASE("what somebody else made, or nobody saw made, is no scratch") {
+    for (const Source& source : {Source{Source::Kind::hub, "selftest"}, Source{Source::Kind::local, "drill"},
+                                 Source{Source::Kind::desired, "drill"}, Source{Source::Kind::timer, "drill"},
+                                 Source{Source::Kind::shell, "selftest"}}) {
+        Past past;
+        past.make(source);
+        CHECK(past.provenance(Destroy{}) == "ordinary");
+    }
+    for (const State end : {State::failed, State::unknown}) {
+        Past past;
+        past.make(Past::drill(), end);
+        CHECK(past.provenance(Destroy{}) == "ordinary");
+    }
+}
+
+TEST_CASE("work of somebody else on a trial's guest counts also when its end was not seen") {
+    Past past;
+    past.make();
+    past.finish(past.submit(Start{}, {Source::Kind::hub, "job 8"}, Past::trial()), State::unknown);
+    CHECK(past.provenance(Destroy{}) == "ordinary");
+}
+
+TEST_CASE("a selftest's snapshot is scratch while it is that one, and its guest is not") {
+    Past past;
+    const Source selftest{Source::Kind::selftest, ""}, hub{Source::Kind::hub, "job 8"};
+    past.finish(past.submit(TakeSnapshot{"t", ""}, selftest));
+    CHECK(past.provenance(DeleteSnapshot{"t"}, web()) == "scratch");
+    CHECK(past.provenance(DeleteSnapshot{"u"}, web()) == "ordinary");
+    CHECK(past.provenance(DeleteSnapshot{"t"}, {"web", "made:1"}) == "ordinary");
+    CHECK(past.provenance(RollBack{"t"}, web()) == "ordinary");
+    CHECK(past.provenance(Destroy{}, web()) == "ordinary");
+    past.finish(past.submit(TakeSnapshot{"t", ""}, hub), State::failed); // it exists already
+    CHECK(past.provenance(DeleteSnapshot{"t"}, web()) == "scratch");
+    past.finish(past.submit(DeleteSnapshot{"t"}, selftest));
+    CHECK(past.provenance(DeleteSnapshot{"t"}, web()) == "ordinary");
+    past.finish(past.submit(TakeSnapshot{"t", ""}, hub));
+    CHECK(past.provenance(DeleteSnapshot{"t"}, web()) == "ordinary");
+}
+
+TEST_CASE("scratch goes without a signature, whoever asks, and the record says why") {
+    Past past;
+    past.make();
+    const Id destroy = past.submit(Destroy{}, Past::drill(), Past::trial());
+    CHECK(past.permits(destroy));
+    const std::string record = files::read(past.folder.path / "state" / "agent" / "audit.jsonl").value();
+    CHECK(record.find(R"("class": "benign", "provenance": "scratch")") != std::string::npos);
 }

@@ -55,6 +55,12 @@ struct FakePlatform final : Platform {
         if (kind == Kind::container) return Error(Code::invalid, id + " is no VM");
         return std::nullopt;
     }
+    std::optional<bool> mounted;         ///< of any storage
+    std::optional<Error> unseen_storage; ///< instead
+    std::optional<bool> is_mounted(const Target&, const std::string&) override {
+        if (unseen_storage) throw Error(*unseen_storage);
+        return mounted;
+    }
     Note note(const Target&, const Action&) override { return ""; }
     void begin_permitted(const Permit&, const Note&, const std::function<void(const Handle&)>&) override {
         throw Error(Code::internal, "a plan begins nothing");

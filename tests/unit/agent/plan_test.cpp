@@ -364,3 +364,34 @@ TEST_CASE("a plan as JSON has each action with all that was decided of it") {
         R"("only_with_next": false}], "unknown": [], "notes": [], "doubt": "", "desired_digest": ")" +
             std::string(told.at("desired_digest").as_string()) + "\"}");
 }
+
+TEST_CASE("storage that is wanted and not mounted is mounted, and nobody takes storage away by a document") {
+    const auto planned = [](std::optional<bool> is_mounted, const std::string& unreadable = "") {
+        Bench bench;
+        const Desired desired = parse_desired(
+            R"({"version": 1, "host": "host-a", "generation": 3, "storage": {"usb-1": {"kind": "usb",
+                "uuid": "1A2B-3C4D", "mount": "/mnt/backup-1", "roles": ["backup"]}}})",
+            "d.json");
+        bench.platform.mounted = is_mounted;
+        if (!unreadable.empty()) bench.platform.unseen_storage = Error(Code::wrong_state, unreadable);
+        return bench.plan(desired);
+    };
+    const Plan plan = planned(false);
+    REQUIRE(words(plan) == "mount benign");
+    CHECK(plan.actions[0].target == platform::Target{"storage:usb-1", "filesystem:1A2B-3C4D"});
+    CHECK(*plan.actions[0].action == platform::Action(platform::Mount{"/mnt/backup-1"}));
+    CHECK(json::python_line(as_json(plan))
+              .find(R"("kind": "storage", "incarnation": "filesystem:1A2B-3C4D")") != std::string::npos);
+    CHECK(planned(true).is_converged());
+    CHECK(planned(std::nullopt).is_converged());
+    CHECK(planned(std::nullopt).notes ==
+          std::vector<Remark>{{"storage:usb-1", "it is not compared: the platform mounts no storage"}});
+    const Plan unseen = planned(std::nullopt, "this machine is another one");
+    CHECK_FALSE(unseen.is_converged());
+    CHECK(unseen.unknown ==
+          std::vector<Remark>{{"storage:usb-1", "whether it is mounted cannot be seen: this "
+                                                "machine is another one"}});
+    Bench bench;
+    bench.platform.mounted = true;
+    CHECK(bench.plan("{}").is_converged());
+}

@@ -23,8 +23,8 @@ TEST_CASE("every change has one row for each provenance, and nothing else has on
 }
 
 TEST_CASE("what can lose the only copy of data is destructive, and nothing else") {
-    const std::set<std::string_view> loses{"destroy", "rollback", "delete-snapshot", "delete-backup",
-                                           "rotate-keys"};
+    const std::set<std::string_view> loses{"destroy",       "rollback", "delete-snapshot",
+                                           "delete-backup", "unmount",  "rotate-keys"};
     for (const std::string_view change : change_names()) {
         CAPTURE(change);
         CHECK((class_of(change, Provenance::ordinary) == Class::destructive) == loses.contains(change));
@@ -33,7 +33,8 @@ TEST_CASE("what can lose the only copy of data is destructive, and nothing else"
 
 TEST_CASE("scratch, and what this transaction made, may go without a signature; keys never do") {
     for (const Provenance lowered : {Provenance::scratch, Provenance::made_in_this_transaction}) {
-        for (const std::string_view change : {"destroy", "rollback", "delete-snapshot", "delete-backup"})
+        for (const std::string_view change :
+             {"destroy", "rollback", "delete-snapshot", "delete-backup", "unmount"})
             CHECK(class_of(change, lowered) == Class::benign);
         CHECK(class_of("rotate-keys", lowered) == Class::destructive);
     }

@@ -371,7 +371,10 @@ TEST_CASE("an action of every kind is kept as it was") {
                                   Backup{"local", "nightly\nand more", true},
                                   Restore{"local:backup/one.zst"},
                                   DeleteBackup{"local:backup/one.zst"},
-                                  Destroy{}};
+                                  Destroy{},
+                                  SetFeatures{{"keyctl"}},
+                                  Mount{"/mnt/usb-1"},
+                                  Unmount{"/mnt/usb-1"}};
     REQUIRE(all.size() == action_kinds().size());
     Kept kept;
     std::vector<Id> kept_as;

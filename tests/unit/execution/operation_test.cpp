@@ -41,4 +41,7 @@ TEST_CASE("states and sources have names of their own") {
     CHECK(source_named("healing") == Source::Kind::healing);
     CHECK(source_named(to_string(Source::Kind::take_back)) == Source::Kind::take_back);
     CHECK_FALSE(source_named("nobody"));
+    CHECK(source_named("drill") == Source::Kind::drill);
+    CHECK(is_trial(Source::Kind::selftest));
+    CHECK_FALSE(is_trial(Source::Kind::shell));
 }

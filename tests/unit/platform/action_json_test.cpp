@@ -63,7 +63,10 @@ std::vector<Action> examples() {
             Backup{"main", "notes", true},
             Restore{"main:backup/1"},
             DeleteBackup{"main:backup/1"},
-            Destroy{}};
+            Destroy{},
+            SetFeatures{{"keyctl", "nesting"}},
+            Mount{"/mnt/usb-1"},
+            Unmount{"/mnt/usb-1"}};
 }
 
 std::string refusal(const std::string& text) {

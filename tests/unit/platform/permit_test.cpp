@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What a permit is for, and that it is used once.
 #include "platform/platform.hpp"
+#include "tests/unit/platform/different_actions.hpp"
 #include "tests/unit/platform/permit_for_tests.hpp"
 
 #include <catch2/catch.hpp>
@@ -39,47 +40,6 @@ class Told final : public Platform {
 const Target web{"web", "made:0"};
 constexpr std::int64_t gib = 1024;
 const auto ignored = [](const Handle&) {};
-
-/// Actions that differ from each other in one thing each, a parameter or the kind.
-std::vector<Action> all_different() {
-    SetConfig four;
-    four.digest = "d", four.cpus = 4;
-    SetConfig five = four, of_other_digest = four, with_tags = four;
-    five.cpus = 5, of_other_digest.digest = "e", with_tags.tags = std::set<std::string>{};
-    Create made{.source = "current", .config = {}}, named = made, of_other = made, larger = made;
-    named.config.name = "n", of_other.source = "older", larger.config.disk_mib = 10 * gib;
-    return {Start{},
-            Stop{},
-            Stop{.force = true},
-            Stop{.patience = std::chrono::seconds(181)},
-            Resume{},
-            four,
-            five,
-            of_other_digest,
-            with_tags,
-            Grow{10 * gib},
-            Grow{20 * gib},
-            made,
-            named,
-            of_other,
-            larger,
-            TakeSnapshot{"s", ""},
-            TakeSnapshot{"t", ""},
-            TakeSnapshot{"s", "of today"},
-            RollBack{"s"},
-            RollBack{"t"},
-            DeleteSnapshot{"s"},
-            DeleteSnapshot{"t"},
-            Backup{"main", "", false},
-            Backup{"other", "", false},
-            Backup{"main", "n", false},
-            Backup{"main", "", true},
-            Restore{"b"},
-            Restore{"c"},
-            DeleteBackup{"b"},
-            DeleteBackup{"c"},
-            Destroy{}};
-}
 
 } // namespace
 

@@ -37,6 +37,10 @@ proxmox::Settings settings_of(const bj::object& told) {
     settings.access.trust.ca_file = text(told, "ca_file");
     settings.access.patience = std::chrono::milliseconds(number(told, "patience_ms", 10'000));
     settings.node = text(told, "node", "pve1");
+    settings.local.name = settings.node;
+    settings.local.root = text(told, "local_root", "/");
+    settings.local.patience = std::chrono::milliseconds(number(told, "local_patience_ms", 10'000));
+    settings.local.user = 0; // the tests' own folder is the node
     settings.lock_patience = std::chrono::milliseconds(number(told, "lock_patience_ms"));
     settings.backup_storage = text(told, "storage", "local");
     settings.disk_storage = text(told, "disk_storage", settings.backup_storage);
@@ -108,6 +112,12 @@ Action action_of(const bj::object& told) {
         return DeleteBackup{text(told, "backup")};
     case ActionKind::destroy:
         break;
+    case ActionKind::set_features:
+        return SetFeatures{tags_of(told.at("features"))};
+    case ActionKind::mount:
+        return Mount{text(told, "point")};
+    case ActionKind::unmount:
+        return Unmount{text(told, "point")};
     }
     return Destroy{};
 }
@@ -198,6 +208,8 @@ Kind kind_in(const bj::object& command) {
 /// One call of a node, and what was read from its answer; nothing for other wishes.
 std::optional<bj::value> call(proxmox::Client& client, const std::string& wish, const bj::object& command) {
     proxmox::Node node(client, text(command, "node", "pve1"));
+    const Permit permit =
+        PermitForTests::make({text(command, "guest"), ""}, Start{}); // of whatever it serves
     const proxmox::GuestRef guest{kind_in(command), static_cast<int>(number(command, "guest"))};
     if (wish == "config") return shown(node.config(guest), guest.kind);
     if (wish == "running-config") return shown(node.running_config(guest), guest.kind);
@@ -205,19 +217,20 @@ std::optional<bj::value> call(proxmox::Client& client, const std::string& wish, 
     if (wish == "next-id") return bj::value(node.next_id());
     if (wish == "take-snapshot")
         return bj::value(
-            node.take_snapshot(guest, text(command, "snapshot"), text(command, "description")).text);
+            node.take_snapshot(permit, guest, text(command, "snapshot"), text(command, "description")).text);
     if (wish == "back-up")
-        return bj::value(node.back_up(guest, {text(command, "storage", "local"), text(command, "notes"),
-                                              proxmox::flag(command, "is_protected")})
+        return bj::value(node.back_up(permit, guest,
+                                      {text(command, "storage", "local"), text(command, "notes"),
+                                       proxmox::flag(command, "is_protected")})
                              .text);
     if (wish == "renew-identity") {
-        guest::renew_identity(proxmox::agent_line(client, "pve1", guest), std::chrono::seconds(20));
+        guest::renew_identity(proxmox::agent_line(client, permit, "pve1", guest), std::chrono::seconds(20));
         return bj::value(nullptr);
     }
-    if (wish == "delete-backup") return bj::value(node.delete_backup(text(command, "volume")).text);
-    if (wish == "destroy") return bj::value(node.destroy(guest).text);
+    if (wish == "delete-backup") return bj::value(node.delete_backup(permit, text(command, "volume")).text);
+    if (wish == "destroy") return bj::value(node.destroy(permit, guest).text);
     if (wish == "protect") {
-        node.protect(text(command, "volume"), proxmox::flag(command, "is_protected"));
+        node.protect(permit, text(command, "volume"), proxmox::flag(command, "is_protected"));
         return bj::value(nullptr);
     }
     bj::array rows;
@@ -258,7 +271,8 @@ bj::value carry_out(const Opened& opened, const bj::object& command) {
     if (wish == "change") {
         static std::string method;
         method = text(command, "method");
-        return client_of(opened).change(method.c_str(), text(command, "path"), parameters_of(command));
+        return client_of(opened).change(PermitForTests::make({}, Start{}), method.c_str(),
+                                        text(command, "path"), parameters_of(command));
     }
     if (wish == "host") {
         const Host host = platform.host();
@@ -314,6 +328,11 @@ bj::value carry_out(const Opened& opened, const bj::object& command) {
     if (wish == "refusal") {
         const auto refused = platform.refusal(action_of(command.at("action").as_object()), kind_in(command));
         return refused ? bj::value(shown(*refused)) : bj::value(nullptr);
+    }
+    if (wish == "is-mounted") {
+        const auto told = platform.is_mounted({text(command, "guest"), text(command, "incarnation")},
+                                              text(command, "point"));
+        return told ? bj::value(*told) : bj::value(nullptr);
     }
     if (wish == "misfit") {
         const auto refused = platform.misfit(text(command, "guest"), kind_in(command));

@@ -95,19 +95,23 @@ Error thrown(Call&& call) {
     throw Error(Code::internal, "");
 }
 
-platform::Permit permit_for(const std::string& container, platform::Action action = platform::SetConfig{}) {
-    return platform::PermitForTests::make({container, "device:1"}, std::move(action));
+platform::Permit permit_for(const std::string& container, const std::set<std::string>& features) {
+    return platform::PermitForTests::make({container, "device:1"}, platform::SetFeatures{features});
+}
+template<class Action>
+platform::Permit permit_to(const std::string& filesystem, const std::string& point) {
+    return platform::PermitForTests::make(platform::storage_target("usb-1", filesystem), Action{point});
 }
 
 /// The three commands, each as it is called.
 void set_features(const LocalNode& node) {
-    ContainerFeatures(node).set(permit_for("140"), ContainerId(140), Features({"nesting", "keyctl"}));
+    ContainerFeatures(node).set(permit_for("140", {"nesting", "keyctl"}));
 }
 void mount_disk(const LocalNode& node) {
-    UsbDisk(node).mount(FilesystemUuid(uuid), MountPoint("/mnt/backup-1"));
+    UsbDisk(node).mount(permit_to<platform::Mount>(uuid, "/mnt/backup-1"));
 }
 void unmount_disk(const LocalNode& node) {
-    UsbDisk(node).unmount(FilesystemUuid(uuid), MountPoint("/mnt/backup-1"));
+    UsbDisk(node).unmount(permit_to<platform::Unmount>(uuid, "/mnt/backup-1"));
 }
 void read_smart(const LocalNode& node) {
     static_cast<void>(Health(node).smart(Device("/dev/sda")));
@@ -302,22 +306,66 @@ TEST_CASE("features are set by pct, with these words exactly") {
     FakeNode fake;
     set_features(fake.node);
     CHECK(fake.calls() == "usr/sbin/pct[set][140][--features][keyctl=1,nesting=1]\n");
-    ContainerFeatures(fake.node).set(permit_for("999999999"), ContainerId(999'999'999),
-                                     Features({"mount=nfs", "mount=cifs"}));
+    ContainerFeatures(fake.node).set(permit_for("999999999", {"mount=nfs", "mount=cifs"}));
     CHECK(fake.calls().ends_with("\nusr/sbin/pct[set][999999999][--features][mount=cifs;nfs]\n"));
 }
 
-TEST_CASE("features are set with a permit for that container's configuration, and with no other") {
+TEST_CASE("a permit for something else, or for nothing that a node has, starts no program") {
     FakeNode fake;
     const ContainerFeatures features(fake.node);
-    const Features wanted({"keyctl"});
-    for (const auto& [container, action] :
-         {std::pair<std::string, platform::Action>("141", platform::SetConfig{}),
-          {"140", platform::Start{}},
-          {"", platform::SetConfig{}}})
-        CHECK(thrown([&] { features.set(permit_for(container, action), ContainerId(140), wanted); }).code() ==
-              Code::internal);
+    const UsbDisk disk(fake.node);
+    const auto make = [](const platform::Target& target, const platform::Action& action) {
+        return platform::PermitForTests::make(target, action);
+    };
+    const platform::Target storage = platform::storage_target("usb-1", uuid), container{"140", "device:1"};
+    const platform::Mount mount{"/mnt/backup-1"};
+    for (const platform::Action& other :
+         {platform::Action(platform::SetConfig{}), platform::Action(platform::Start{})}) {
+        CHECK(thrown([&] { features.set(make(container, other)); }).code() == Code::internal);
+        CHECK(thrown([&] { disk.mount(make(storage, other)); }).code() == Code::internal);
+        CHECK(thrown([&] { disk.unmount(make(storage, other)); }).code() == Code::internal);
+    }
+    CHECK(thrown([&] { disk.mount(make(storage, platform::Unmount{mount.point})); }).code() ==
+          Code::internal);
+    CHECK(thrown([&] { disk.unmount(make(storage, mount)); }).code() == Code::internal);
+    CHECK(thrown([&] { disk.mount(make(container, mount)); }).code() == Code::invalid);
+    CHECK(thrown([&] {
+              disk.mount(make({"storage:usb-1", "uuid:" + uuid}, mount));
+          }).code() == Code::invalid);
+    CHECK(thrown([&] { disk.mount(make(storage, platform::Mount{"/etc"})); }).code() == Code::invalid);
+    for (const char* wrong : {"", "0140", "99", "140x", "--features", "storage:usb-1"})
+        CHECK(thrown([&] { features.set(permit_for(wrong, {"keyctl"})); }).code() == Code::invalid);
+    CHECK(thrown([&] { features.set(permit_for("140", {"nesting"})); }).code() == Code::invalid);
     CHECK(fake.calls() == "(nothing)");
+}
+
+TEST_CASE("what is for one node is not done on another") {
+    FakeNode fake;
+    fs::remove_all(fake.at("etc/pve/local"));
+    fs::create_symlink("nodes/pve2", fake.at("etc/pve/local"));
+    fs::create_directories(fake.at("etc/pve/nodes/pve2"));
+    fake.node.name = "pve1";
+    for (const CommandRow& command : commands)
+        CHECK(thrown([&] { command.call(fake.node); })
+                  .message()
+                  .ends_with("needs the node pve1, and this machine is pve2"));
+    CHECK(fake.calls() == "(nothing)");
+    fake.node.name = "pve2";
+    set_features(fake.node);
+    CHECK(fake.calls() != "(nothing)");
+}
+
+TEST_CASE("how a USB disk stands is told by what is mounted and by our line") {
+    FakeNode fake;
+    const UsbDisk disk(fake.node);
+    const auto look = [&] { return disk.look(FilesystemUuid(uuid), MountPoint("/mnt/backup-1")); };
+    CHECK(look() == UsbDisk::State{});
+    arrange_mounted(fake);
+    CHECK(look() == UsbDisk::State{true, true});
+    CHECK(disk.look(FilesystemUuid(uuid), MountPoint("/mnt/other")) == UsbDisk::State{});
+    CHECK(disk.look(FilesystemUuid("1A2B-3C4D"), MountPoint("/mnt/backup-1")) == UsbDisk::State{});
+    unmount_disk(fake.node);
+    CHECK(look() == UsbDisk::State{});
 }
 
 // -- a USB disk

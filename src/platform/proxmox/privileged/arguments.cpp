@@ -87,6 +87,11 @@ ContainerId::ContainerId(int number) : number_(number) {
         throw refused(std::to_string(number), "container's number", "name one from 100 on");
 }
 
+ContainerId::ContainerId(const std::string& number)
+    : ContainerId(static_cast<int>(text::parse_int(number).value_or(0))) {
+    if (str() != number) throw refused(number, "container's number", "name one from 100 on");
+}
+
 Features::Features(const std::vector<std::string>& names) {
     constexpr std::array<std::string_view, 6> known{"fuse",       "keyctl",    "mknod",
                                                     "mount=cifs", "mount=nfs", "nesting"};

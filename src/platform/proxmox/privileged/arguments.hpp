@@ -14,6 +14,7 @@ class ContainerId {
   public:
     /// Throws Error{invalid}.
     explicit ContainerId(int number);
+    explicit ContainerId(const std::string& number);
     std::string str() const { return std::to_string(number_); }
 
   private:

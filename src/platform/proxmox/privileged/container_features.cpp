@@ -5,10 +5,11 @@
 
 namespace blockhost::platform::proxmox::privileged {
 
-void ContainerFeatures::set(const Permit& permit, const ContainerId& container,
-                            const Features& features) const {
-    if (permit.kind() != ActionKind::set_config || permit.target().guest != container.str())
-        throw Error(Code::internal, "this permit is not for that container's configuration");
+void ContainerFeatures::set(const Permit& permit) const {
+    const auto* wanted = std::get_if<SetFeatures>(&permit.action());
+    if (wanted == nullptr) throw Error(Code::internal, "this permit is not for a container's features");
+    const ContainerId container(permit.target().guest);
+    const Features features({wanted->features.begin(), wanted->features.end()});
     fence_.require("setting a container's features", {pct});
     fence_.perform("set the features of container " + container.str(), pct,
                    {"set", container.str(), "--features", features.str()});

@@ -12,11 +12,11 @@ namespace blockhost::platform::proxmox::privileged {
 class ContainerFeatures {
   public:
     explicit ContainerFeatures(LocalNode node) : fence_(std::move(node)) {}
-    /// Gives the container exactly these features; a running one has them from its next start on. The permit
-    /// is one to set this container's configuration; whether it is still the incarnation that is meant, only
-    /// the API tells, and who calls this has looked. Throws Error{internal} for another permit, and as Fence
-    /// says.
-    void set(const Permit& permit, const ContainerId& container, const Features& features) const;
+    /// Gives the permit's container exactly the features of its action; a running one has them from its next
+    /// start on. Whether it is still the incarnation that is meant, only the API tells, and who calls this
+    /// has looked. Throws Error{internal} for a permit to do something else, Error{invalid} as ContainerId
+    /// and Features do, and as Fence says.
+    void set(const Permit& permit) const;
 
   private:
     Fence fence_;

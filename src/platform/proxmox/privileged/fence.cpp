@@ -24,13 +24,24 @@ std::filesystem::path Fence::at(std::string_view absolute) const {
     return node_.root / absolute.substr(1);
 }
 
-void Fence::require(std::string_view doing, std::initializer_list<Program> programs) const {
+void Fence::require_node(std::string_view doing) const {
     const std::string needs = std::string(doing) + " needs ";
-    if (node_.user != 0) throw Error(Code::denied, needs + "root on the node", "run it as root there");
     std::error_code unseen;
     if (!std::filesystem::exists(at("/etc/pve/local"), unseen))
         throw Error(Code::wrong_state, needs + "a node of Proxmox VE: /etc/pve/local is missing",
                     "is this one, and does pve-cluster run?");
+    const auto here = std::filesystem::read_symlink(at("/etc/pve/local"), unseen).filename().string();
+    if (!node_.name.empty() && here != node_.name)
+        throw Error(Code::wrong_state,
+                    needs + "the node " + node_.name + ", and this machine is " +
+                        (unseen ? "one whose name is not told" : text::printable(here)),
+                    "run it there");
+}
+
+void Fence::require(std::string_view doing, std::initializer_list<Program> programs) const {
+    const std::string needs = std::string(doing) + " needs ";
+    if (node_.user != 0) throw Error(Code::denied, needs + "root on the node", "run it as root there");
+    require_node(doing);
     for (const Program& program : programs)
         if (access(at(program.path).c_str(), X_OK) != 0)
             throw Error(Code::program, needs + program.path + ", which cannot be run here",

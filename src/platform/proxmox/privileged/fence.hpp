@@ -20,6 +20,7 @@ namespace blockhost::platform::proxmox::privileged {
 
 /// The node that a command works on: this machine. A test's node is a folder with programs of its own.
 struct LocalNode {
+    std::string name = {}; ///< which node this machine has to be; empty: any
     std::filesystem::path root = "/";
     uid_t user = geteuid();
     std::chrono::milliseconds patience{60'000}; ///< for one program, which is killed then; and for a lock
@@ -48,8 +49,11 @@ class Fence {
     std::chrono::milliseconds patience() const { return node_.patience; }
     /// Where the node's file `absolute` lies.
     std::filesystem::path at(std::string_view absolute) const;
+    /// Throws Error{wrong_state} where this is no Proxmox node or another one.
+    void require_node(std::string_view doing) const;
     /// Throws unless `doing` ("mounting a disk") can be tried here: Error{denied} for another user than root,
-    /// Error{wrong_state} where this is no Proxmox node, Error{program} where a program is missing.
+    /// as require_node does, Error{program} where a program is
+    /// missing.
     void require(std::string_view doing, std::initializer_list<Program> programs) const;
     /// Runs it to its end, with whatever status. Throws Error{no_answer} at the deadline, and Error{program}
     /// when it told more than a command reads.

@@ -2,6 +2,7 @@
 #include "platform/proxmox/privileged/usb_disk.hpp"
 
 #include "base/error.hpp"
+#include "base/files/files.hpp"
 #include "base/files/lock.hpp"
 #include "base/text/text.hpp"
 #include "platform/proxmox/privileged/fstab.hpp"
@@ -19,12 +20,12 @@ namespace fs = std::filesystem;
 constexpr std::size_t largest_file = 1 << 20;
 
 /// One line of /proc/self/mountinfo (proc(5)); paths of ours have nothing that would be escaped there.
-struct Mount {
+struct MountedHere {
     std::string point, source;
 };
 
-std::vector<Mount> mounts_in(const fs::path& file) {
-    std::vector<Mount> mounts;
+std::vector<MountedHere> mounts_in(const fs::path& file) {
+    std::vector<MountedHere> mounts;
     for (const std::string& line : text::split(files::read(file, largest_file).value_or(""), '\n')) {
         const auto fields = text::split(line, ' ');
         const auto separator = std::ranges::find(fields, "-");
@@ -35,9 +36,9 @@ std::vector<Mount> mounts_in(const fs::path& file) {
 }
 
 /// What is mounted there, on top of what else may be.
-const Mount* on(const std::vector<Mount>& mounts, const MountPoint& point) {
+const MountedHere* on(const std::vector<MountedHere>& mounts, const MountPoint& point) {
     const auto found = std::find_if(mounts.rbegin(), mounts.rend(),
-                                    [&](const Mount& mount) { return mount.point == point.str(); });
+                                    [&](const MountedHere& mount) { return mount.point == point.str(); });
     return found == mounts.rend() ? nullptr : &*found;
 }
 
@@ -121,7 +122,11 @@ MadeFolder prepare_folder(const fs::path& folder, const MountPoint& point) {
 
 } // namespace
 
-void UsbDisk::mount(const FilesystemUuid& disk, const MountPoint& point) const {
+void UsbDisk::mount(const Permit& permit) const {
+    const auto* wanted = std::get_if<Mount>(&permit.action());
+    if (wanted == nullptr) throw Error(Code::internal, "this permit is not for a mount");
+    const FilesystemUuid disk(filesystem_of(permit.target()));
+    const MountPoint point(wanted->point);
     fence_.require("mounting a disk", {mount_program, umount_program});
     Fstab fstab(fence_.at("/etc"), fence_.patience());
     const OurLine line = our_line(fstab, disk, point);
@@ -133,12 +138,12 @@ void UsbDisk::mount(const FilesystemUuid& disk, const MountPoint& point) const {
         throw Error(Code::wrong_state, device + ", which has that file system, is no USB disk",
                     "only USB disks are mounted");
     const auto mounts = mounts_in(fence_.at("/proc/self/mountinfo"));
-    const Mount* there = on(mounts, point);
+    const MountedHere* there = on(mounts, point);
     if (there != nullptr && there->source != device)
         throw Error(Code::wrong_state,
                     text::printable(there->source) + " is mounted on " + point.str() + " already",
                     "name another mount point");
-    const auto elsewhere = std::ranges::find(mounts, device, &Mount::source);
+    const auto elsewhere = std::ranges::find(mounts, device, &MountedHere::source);
     if (there == nullptr && elsewhere != mounts.end())
         throw Error(Code::wrong_state, "the disk is mounted already, on " + text::printable(elsewhere->point),
                     "unmount it there");
@@ -158,7 +163,7 @@ void UsbDisk::mount_now(const std::string& device, const MountPoint& point) cons
     try {
         fence_.perform("mount the disk", mount_program, {"-o", "nosuid,nodev", device, point.str()});
         const auto mounts = mounts_in(fence_.at("/proc/self/mountinfo"));
-        const Mount* there = on(mounts, point);
+        const MountedHere* there = on(mounts, point);
         if (there == nullptr || there->source != device)
             throw Error(Code::program,
                         "mount ended well, and " + device + " is not mounted on " + point.str(),
@@ -170,13 +175,30 @@ void UsbDisk::mount_now(const std::string& device, const MountPoint& point) cons
     }
 }
 
-void UsbDisk::unmount(const FilesystemUuid& disk, const MountPoint& point) const {
+UsbDisk::State UsbDisk::look(const FilesystemUuid& disk, const MountPoint& point) const {
+    fence_.require_node("looking at a disk");
+    State state;
+    const auto fstab = files::read(fence_.at("/etc/fstab"), largest_file).value_or("");
+    for (const FstabLine& line : lines_of_fstab(fstab))
+        if (line.is_ours && line.uuid == disk.str() && line.mount_point == point.str()) state.has_line = true;
+    const std::string device = device_of(fence_.at("/dev/disk/by-uuid"), disk);
+    const auto mounts = mounts_in(fence_.at("/proc/self/mountinfo"));
+    const MountedHere* there = on(mounts, point);
+    state.is_mounted = there != nullptr && !device.empty() && there->source == device;
+    return state;
+}
+
+void UsbDisk::unmount(const Permit& permit) const {
+    const auto* wanted = std::get_if<Unmount>(&permit.action());
+    if (wanted == nullptr) throw Error(Code::internal, "this permit is not for an unmount");
+    const FilesystemUuid disk(filesystem_of(permit.target()));
+    const MountPoint point(wanted->point);
     fence_.require("unmounting a disk", {umount_program});
     Fstab fstab(fence_.at("/etc"), fence_.patience());
     const OurLine line = our_line(fstab, disk, point);
     const std::string device = device_of(fence_.at("/dev/disk/by-uuid"), disk);
     const auto mounts = mounts_in(fence_.at("/proc/self/mountinfo"));
-    if (const Mount* there = on(mounts, point)) {
+    if (const MountedHere* there = on(mounts, point)) {
         // A disk that was pulled out has no device any more; then our line says whose mount point it is.
         const bool is_this = device.empty() ? line == OurLine::there : there->source == device;
         if (!is_this)
