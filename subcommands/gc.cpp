@@ -5,6 +5,7 @@
 
 #include "base/text/json.hpp"
 #include "hypervisor/xml/claim.hpp"
+#include "subcommands/platform_verbs.hpp"
 #include "subcommands/verbs.hpp"
 #include "vm/clock_check.hpp"
 
@@ -160,7 +161,8 @@ void remember(World& world, Instant when) {
 int collect(cli::Call& call) {
     const bool execute = call.arguments.has("execute"), as_json = call.arguments.has("json");
     World world = open_world(call, execute ? Intent::change : Intent::look);
-    const expiry::GcRequest request = request_of(call, world.config);
+    expiry::GcRequest request = request_of(call, world.config);
+    if (execute) request.gate = gate_of_gc(call);
     check_clock(world, call);
     const Instant when = now();
     std::vector<expiry::GcItem> items = expiry::decide_gc(expiry::look_around(world), request, when);

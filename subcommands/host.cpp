@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// host: facts of the platform that this host is, and what its features lack.
 
+#include "agent/front.hpp"
 #include "base/interrupt.hpp"
 #include "base/text/json.hpp"
 #include "base/text/text.hpp"
@@ -13,6 +14,7 @@
 
 #include <boost/json/array.hpp>
 #include <fmt/format.h>
+#include <mutex>
 #include <unistd.h>
 
 namespace blockhost::subcommands {
@@ -34,6 +36,60 @@ agent::Engine open_engine(const cli::Call& call) {
         throw Error(Code::denied, "the agent's operations are root's alone", "run it as root");
     return {call.paths, agent::authority_of(call.paths),
             [&call] { return platform::open_platform(call.paths, reality_of(call), [] {}); }};
+}
+
+namespace {
+
+agent::Caller caller_of(const cli::Call& call) {
+    const bool is_root = geteuid() == 0 || reality_of(call) == Reality::simulated;
+    return is_root ? agent::Caller::root : agent::Caller::other;
+}
+
+std::string requester_of(std::string_view verb) {
+    return "uid " + std::to_string(getuid()) + ", " + std::string(verb);
+}
+
+} // namespace
+
+void destroy_behind_gate(const cli::Call& call, const VmName& name, const std::function<void()>& act) {
+    const agent::Front front = agent::front_of(call.paths, caller_of(call));
+    if (front == agent::Front::nothing) return act();
+    if (caller_of(call) == agent::Caller::other)
+        throw Error(Code::denied, "a destroy needs an operator's signature on this host, which root asks for",
+                    "run it as root: it then waits for the signature");
+    agent::Engine engine = open_engine(call);
+    const auto asked = engine.by_shell(name.str(), platform::Destroy{}, requester_of("destroy"), act,
+                                       [] { Interruption().check(); });
+    if (!asked || asked->state == execution::State::done) return;
+    if (asked->state == execution::State::waiting)
+        throw Error(Code::denied,
+                    name.str() + " is not destroyed yet: operation " + asked->id + " waits for a signature",
+                    "approve it with 'blockhost-libvirt approve " + asked->id + "', or reject it");
+    throw asked->error
+        ? asked->error->within("operation " + asked->id)
+        : Error(Code::internal, "operation " + asked->id + " is " + std::string(to_string(asked->state)));
+}
+
+GateOfGc gate_of_gc(const cli::Call& call) {
+    const agent::Front front = agent::front_of(call.paths, caller_of(call));
+    if (front == agent::Front::signature)
+        return [](const VmName& name, const std::function<void()>&) {
+            return "it needs an operator's signature: 'blockhost-libvirt destroy " + name.str() +
+                   "' asks for one";
+        };
+    if (front == agent::Front::nothing)
+        return [](const VmName&, const std::function<void()>& act) { return act(), std::string(); };
+    struct Shared {
+        explicit Shared(const cli::Call& call) : engine(open_engine(call)) {}
+        std::mutex mutex; ///< of the engine
+        agent::Engine engine;
+    };
+    return [shared = std::make_shared<Shared>(call)](const VmName& name, const std::function<void()>& act) {
+        const std::lock_guard lock(shared->mutex);
+        shared->engine.by_shell(name.str(), platform::Destroy{}, requester_of("gc"), act,
+                                [] { Interruption().check(); });
+        return std::string();
+    };
 }
 
 namespace {

@@ -4,7 +4,9 @@
 
 #include "agent/engine.hpp"
 #include "cli/command.hpp"
+#include "model/names.hpp"
 
+#include <functional>
 #include <memory>
 
 namespace blockhost::subcommands {
@@ -14,5 +16,13 @@ std::unique_ptr<platform::Platform> open_platform(const cli::Call& call);
 /// What carries out the operations of this host. `call` outlives it. Throws Error{denied} unless root calls,
 /// whose alone the agent's database is; in a simulated world anybody may.
 agent::Engine open_engine(const cli::Call& call);
+
+/// Runs `act`, which destroys that VM, behind the gate of this host's agent; where there is none, that is
+/// all. Throws Error{denied}, and `act` was not run, where a signature is needed: then an operation waits for
+/// it, unless somebody else than root calls. Throws what `act` throws.
+void destroy_behind_gate(const cli::Call& call, const VmName& name, const std::function<void()>& act);
+/// The same for gc, which waits for nobody: why the VM is left; empty: `act` was run. Any thread may call it.
+using GateOfGc = std::function<std::string(const VmName&, const std::function<void()>& act)>;
+GateOfGc gate_of_gc(const cli::Call& call);
 
 } // namespace blockhost::subcommands

@@ -5,6 +5,7 @@
 #include "base/patience.hpp"
 #include "base/text/json.hpp"
 #include "base/text/text.hpp"
+#include "base/time.hpp"
 
 #include <algorithm>
 #include <boost/json/object.hpp>
@@ -173,6 +174,57 @@ Operation Engine::finish(const Id& id, const std::function<void()>& check) {
         }
         check();
     }
+}
+
+std::optional<Operation> Engine::by_shell(const platform::GuestId& id, const platform::Action& action,
+                                          const std::string& requester, const std::function<void()>& act,
+                                          const std::function<void()>& check) {
+    const auto guest = look(id);
+    if (!guest) {
+        act();
+        return std::nullopt;
+    }
+    const platform::Target target{id, guest->incarnation};
+    if (settings_.gate.require == authority::RequireSignatures::all)
+        return queued_by_shell(target, action, requester, check);
+    const Id operation = random_hex(16);
+    const auto verdict = gate_.decide({.operation = operation,
+                                       .source = authority::Source::root_shell,
+                                       .requester = requester,
+                                       .target = target,
+                                       .action = action,
+                                       .seen = authority::Seen{guest->incarnation, guest->digest},
+                                       .signed_operation = {}});
+    if (const auto* refused = std::get_if<Error>(&verdict)) throw Error(*refused);
+    if (!std::holds_alternative<platform::Permit>(verdict))
+        throw Error(Code::internal, "the gate wants a signature of the operator who asks");
+    try {
+        act();
+    } catch (const Error& error) {
+        gate_.ended(operation, to_string(State::failed), error.what());
+        throw;
+    } catch (...) { // the caller's own word for leaving it
+        gate_.ended(operation, to_string(State::cancelled), "it was left as it is");
+        throw;
+    }
+    try {
+        gate_.ended(operation, to_string(State::done), "");
+    } catch (const Error& error) {
+        throw error.within("it was done, and is not on record as done");
+    }
+    return std::nullopt;
+}
+
+Operation Engine::queued_by_shell(const platform::Target& target, const platform::Action& action,
+                                  const std::string& requester, const std::function<void()>& check) {
+    waiting(); // what waits no longer is ended
+    constexpr std::size_t most = 100;
+    for (Operation& each : journal_.of_guest(target.guest, most))
+        if (each.state == State::waiting && each.target == target && each.action == action)
+            return std::move(each);
+    const auto submitted = journal_.submit(
+        {.source = {execution::Source::Kind::shell, requester}, .target = target, .action = action});
+    return finish(submitted.operation.id, check);
 }
 
 } // namespace blockhost::agent

@@ -59,7 +59,19 @@ class Engine {
     /// goes on, or is found again. How it stands.
     execution::Operation finish(const execution::Id& id, const std::function<void()>& check);
 
+    /// What a verb of root's shell does to a guest by itself, in its own way: the gate is asked, `act` does
+    /// it, and its end is put on record. Where signatures are required of everybody, `act` is not called: the
+    /// action is an operation like any other, and waits; one that waits already is not asked for again. How
+    /// that stands; nothing: `act` did it. A guest that is not there loses nothing, and `act` says so. Throws
+    /// what the gate refuses, and what `act` throws. `check` as finish has it.
+    std::optional<execution::Operation> by_shell(const platform::GuestId& id, const platform::Action& action,
+                                                 const std::string& requester,
+                                                 const std::function<void()>& act,
+                                                 const std::function<void()>& check);
+
   private:
+    execution::Operation queued_by_shell(const platform::Target& target, const platform::Action& action,
+                                         const std::string& requester, const std::function<void()>& check);
     std::optional<platform::Guest> look(const platform::GuestId& id) { return platform_->guest(id); }
 
     Open open_;

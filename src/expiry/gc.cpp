@@ -51,9 +51,12 @@ void suspend_one(World& world, const Run& run, const VmName& name) {
 }
 
 void destroy_one(World& world, const Run& run, const VmName& name) {
-    JournalEntry entry = operations::take_entry(world, name, Journal::Manner::wait, Interruption());
-    if (!operations::destroy_overdue(world, entry, run.request.grace_days))
-        throw Skip{"it was extended or destroyed meanwhile"};
+    const std::string why = run.request.gate(name, [&] {
+        JournalEntry entry = operations::take_entry(world, name, Journal::Manner::wait, Interruption());
+        if (!operations::destroy_overdue(world, entry, run.request.grace_days))
+            throw Skip{"it was extended or destroyed meanwhile"};
+    });
+    if (!why.empty()) throw Skip{why};
 }
 
 void adopt_one(World& world, const Run&, const VmName& name) {

@@ -20,6 +20,10 @@ struct GcRequest {
     std::int64_t grace_days = 7;
     unsigned jobs = 4;
     std::chrono::seconds patience{60}; ///< for a guest's shutdown
+    /// What stands before each destroy: runs `act`, or says why the VM is left. Any thread calls it. Throws
+    /// what `act` throws.
+    std::function<std::string(const VmName&, const std::function<void()>& act)> gate =
+        [](const VmName&, const std::function<void()>& act) { return act(), std::string(); };
 };
 
 enum class GcAction {

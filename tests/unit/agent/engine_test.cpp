@@ -24,7 +24,8 @@ struct EngineHost {
     Paths paths;
     std::optional<Engine> engine;
 
-    explicit EngineHost(std::set<std::string> two_signers = {}) {
+    explicit EngineHost(std::set<std::string> two_signers = {},
+                        authority::RequireSignatures require = authority::RequireSignatures::destructive) {
         std::filesystem::create_directory(folder.path / "state");
         paths.state = StateFolder(folder.path / "state");
         guest("[]");
@@ -34,6 +35,7 @@ struct EngineHost {
         authority::AuthoritySettings settings;
         settings.allowed_signers = folder.path / "allowed";
         settings.gate.roles.two_signers = std::move(two_signers);
+        settings.gate.require = require;
         engine.emplace(paths, settings, [this] { return std::make_unique<Simulated>(place()); });
     }
     std::filesystem::path place() const { return folder.path / "world"; }
@@ -177,6 +179,54 @@ TEST_CASE("root's own shell is the operator") {
     CHECK_FALSE(host.seen());
 }
 
+namespace {
+
+/// The last line of the record.
+std::string last_line(const EngineHost& host) {
+    const std::string text = files::read(host.folder.path / "state" / "agent" / "audit.jsonl").value_or("");
+    const auto begin = text.size() < 2 ? text.npos : text.rfind('\n', text.size() - 2);
+    return text.substr(begin == text.npos ? 0 : begin + 1);
+}
+
+std::optional<Operation> by_shell(EngineHost& host, const std::function<void()>& act) {
+    return host.engine->by_shell("web", Destroy{}, "uid 0, destroy", act, [] {});
+}
+
+} // namespace
+
+TEST_CASE("what root's shell does by itself is on record before and behind it, however it ends") {
+    EngineHost host;
+    int acts = 0;
+    CHECK_FALSE(by_shell(host, [&] {
+        ++acts;
+        CHECK(last_line(host).find("root's own shell is the operator") != std::string::npos);
+    }));
+    CHECK(last_line(host).find(R"("how": "done")") != std::string::npos);
+    CHECK(refusal([&] { by_shell(host, [] { throw Error(Code::hypervisor, "libvirt refused"); }); }).second ==
+          "libvirt refused");
+    CHECK(last_line(host).find(R"("how": "failed", "detail": "libvirt refused")") != std::string::npos);
+    struct Left {};
+    CHECK_THROWS_AS(by_shell(host, [] { throw Left(); }), Left);
+    CHECK(last_line(host).find(R"("how": "cancelled")") != std::string::npos);
+    CHECK(acts == 1);
+    CHECK(host.engine->journal().open().empty());
+}
+
+TEST_CASE("where everybody has to sign, root's shell waits, and is not asked twice") {
+    EngineHost host({}, authority::RequireSignatures::all);
+    const auto never = [] { FAIL("it was done without a signature"); };
+    const auto first = by_shell(host, never), second = by_shell(host, never);
+    REQUIRE((first && second));
+    CHECK(first->state == State::waiting);
+    CHECK(first->id == second->id);
+    host.engine->approve(first->id, host.signed_by("alice"));
+    CHECK(host.finish(first->id) == State::done);
+    CHECK_FALSE(host.seen());
+    bool told = false;
+    CHECK_FALSE(by_shell(host, [&] { told = true; })); // nothing is left that could be lost
+    CHECK(told);
+}
+
 TEST_CASE("a trial changes the guest that is marked for it, and gives it back") {
     EngineHost host;
     host.guest(R"(["blockhost-selftest"])");
@@ -236,4 +286,6 @@ TEST_CASE("where everybody's changes want signatures, a trial does not wait") {
     CHECK(verdicts(host.trial())[2] == std::pair<std::string, Check::Verdict>("rollback", doubtful));
     CHECK(host.engine->waiting().empty());
     CHECK(host.engine->journal().open().empty());
+    // The snapshot is the trial's own: it goes without a signature, and nothing of it stays.
+    CHECK(host.world().find("selftest-") == std::string::npos);
 }

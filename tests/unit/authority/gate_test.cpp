@@ -186,6 +186,7 @@ TEST_CASE("root's own shell is the operator unless all have to sign") {
     request.source = Source::root_shell;
     world.permits(request);
     CHECK(world.last("why") == "root's own shell is the operator");
+    CHECK(Nonces(world.database).audit_line() == 1);
     world.settings.require = RequireSignatures::all;
     world.open();
     world.waits(request);
