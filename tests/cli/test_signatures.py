@@ -87,8 +87,8 @@ def desk(tmp_path):
     return Desk(tmp_path)
 
 
-@pytest.mark.parametrize("kind", [["-t", "ed25519"], ["-t", "ecdsa", "-b", "256"], ["-t", "ecdsa", "-b", "521"],
-                                  ["-t", "rsa", "-b", "3072"]], ids=" ".join)
+@pytest.mark.parametrize("kind", [["-t", "ed25519"], ["-t", "ecdsa", "-b", "256"], ["-t", "ecdsa", "-b", "384"],
+                                  ["-t", "ecdsa", "-b", "521"], ["-t", "rsa", "-b", "3072"]], ids=" ".join)
 def test_a_key_of_each_type_signs_and_is_found(desk, kind):
     desk.allow("bob " + desk.key("bob"), "alice " + desk.key("k", *kind))
     signed = desk.sign("k", document(PENDING))

@@ -4,6 +4,7 @@
 
 #include "base/text/json.hpp"
 #include "tests/unit/authority/keys.hpp"
+#include "tests/unit/platform/different_actions.hpp"
 
 #include <boost/json/array.hpp>
 #include <set>
@@ -168,4 +169,15 @@ TEST_CASE("a change is described in one printable line") {
     CHECK(described(platform::Action(platform::Destroy{})) == "destroy");
     CHECK(described(platform::Action(platform::DeleteSnapshot{"s\n1"})) == "delete-snapshot s\\x0a1");
     CHECK(described(platform::Action(platform::Stop{})) == "stop patience_s=180 force=false");
+}
+
+TEST_CASE("every parameter of every action is in what is signed") {
+    const auto actions = platform::all_different();
+    std::set<std::string> texts, digests;
+    for (const platform::Action& action : actions) {
+        texts.insert(canonical(action));
+        digests.insert(digest_of(action));
+    }
+    CHECK(texts.size() == actions.size());
+    CHECK(digests.size() == actions.size());
 }

@@ -350,6 +350,24 @@ TEST_CASE("an operation is approved once, whatever nonce the second envelope has
     CHECK(world.refuses(again) == "operation op-1 was approved before: it is carried out once at most");
 }
 
+TEST_CASE("a nonce that was used is used also after a crash, and for every other operation") {
+    World world;
+    const Request first = world.approved(world.destroy());
+    const Pending pending = world.waits(world.destroy());
+    const std::string of_another = world.signed_by(
+        {"alice"}, to_text(changed(pending, [](Envelope& each) { each.operation = "op-2"; })));
+    world.permits(first);
+    for (int again = 0; again < 2; ++again) {
+        CHECK(world.refuses(first).find("nonce") != std::string::npos);
+        Request other = world.destroy();
+        other.operation = "op-2";
+        other.signed_operation = of_another;
+        CHECK(world.refuses(other).find("nonce") != std::string::npos);
+        world.open_again();
+    }
+    CHECK(world.used() == 1);
+}
+
 TEST_CASE("an older database that was put back takes no signature") {
     World world;
     const Request first = world.approved(world.destroy());
