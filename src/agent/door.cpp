@@ -54,12 +54,20 @@ bool may_have_begun(const Operation& operation) {
     return operation.begun_at || operation.state == State::noted || operation.state == State::unknown;
 }
 
-/// Whether a trial of the agent's own made that guest, and nothing else worked on it since.
+/// Whether the guest's own data are afterwards what they were before.
+bool leaves_data(const platform::Action& action) {
+    using enum platform::ActionKind;
+    const platform::ActionKind kind = kind_of(action);
+    return kind == stop || kind == snapshot || kind == delete_snapshot || kind == backup ||
+           kind == delete_backup;
+}
+
+/// Whether a trial of the agent's own made that guest, and nobody else has taken it into use since.
 bool is_scratch_guest(const std::vector<Operation>& last_first, const platform::Target& guest) {
     for (const Operation& each : last_first) {
         if (execution::makes_guest(each.action) && each.made == guest)
             return each.state == State::done && is_trial(each.source.kind);
-        if (!is_trial(each.source.kind) && may_have_begun(each)) return false;
+        if (!is_trial(each.source.kind) && may_have_begun(each) && !leaves_data(each.action)) return false;
     }
     return false;
 }

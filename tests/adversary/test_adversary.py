@@ -66,11 +66,11 @@ def classes(program, folder, real, left_out=None):
         player.close()
 
 
-def makes_trials(program, folder, real):
-    """Whether histories reach the rows of what is scratch."""
+def makes_trials(program, folder, real, kind):
+    """Whether histories reach the row of that change of what is scratch."""
     player = play.Player(functools.partial(protocol.Process, program), folder, real, "all")
     try:
-        player.play(play.Trial("create"))
+        player.play(play.Trial({"delete-snapshot": "snapshot", "delete-backup": "backup"}.get(kind, "create")))
         return player.oracle.wishes[0].taken
     finally:
         player.close()
@@ -87,7 +87,7 @@ def test_a_broken_build_is_caught(program, name, tmp_path, real, capsys):
         assert classes(program, tmp_path / "folder", real, name)[row] != rules.CLASSES[row]
     is_played = row is None or knobs.is_played(row)
     if is_played and row and row[1] == rules.SCRATCH:
-        is_played = makes_trials(program, tmp_path / "trials", real)
+        is_played = makes_trials(program, tmp_path / "trials", real, row[0])
     if is_played:
         found = histories.caught(functools.partial(protocol.Process, program, left_out=name), real, name)
         with capsys.disabled():

@@ -126,7 +126,7 @@ def test_changes_are_tried_on_a_guest_that_is_marked_and_taken_back(world, host,
     guest = world.guests.by_id[999]
     assert after == before and not guest.snapshots and guest.running == runs
     listed = json.loads(host.run("operations", "--json").stdout)
-    assert {each["state"] for each in listed} == {"done"} and {each["source_name"] for each in listed} == {"selftest"}
+    assert {each["state"] for each in listed} == {"done"} and {each["source"] for each in listed} == {"selftest"}
 
 
 @OF_ROOT

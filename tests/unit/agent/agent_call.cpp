@@ -248,9 +248,16 @@ execution::Source source_in(const bj::object& asked) {
     return {*kind, "the adversary"};
 }
 
-Id submitted(execution::Journal& journal, const bj::object& asked) {
+/// From the agent itself, for a trial. Which backup a trial made, no journal tells.
+execution::Source trial_of(const bj::object& asked) {
+    if (json::string_or(asked.at("action"), "kind", "") == "backup")
+        throw Error(Code::denied, "this program makes no backups for trials");
+    return {execution::Source::Kind::drill, "the adversary"};
+}
+
+Id submitted(execution::Journal& journal, const bj::object& asked, const execution::Source& source) {
     return journal
-        .submit({.source = source_in(asked),
+        .submit({.source = source,
                  .target = {json::string_or(asked, "guest", ""), json::string_or(asked, "incarnation", "")},
                  .action = platform::action_from_json(asked.at("action"), "the action"),
                  .key = json::string_or(asked, "key", "")})
@@ -300,8 +307,8 @@ bj::object answer(std::optional<Host>& host, const bj::object& asked) {
     if (!host) throw Error(Code::usage, "nothing is open");
     Engine& engine = host->engine();
     if (call == "clock") return seconds = asked.at("now").as_int64(), bj::object{};
-    if (call == "submit") return {{"id", submitted(engine.journal(), asked)}};
-    if (call == "scratch") throw Error(Code::denied, "this program makes no trials");
+    if (call == "submit") return {{"id", submitted(engine.journal(), asked, source_in(asked))}};
+    if (call == "scratch") return {{"id", submitted(engine.journal(), asked, trial_of(asked))}};
     if (call == "take back") return {{"id", engine.journal().take_back(id).id}};
     if (call == "desired") return host->desired(json::string_or(asked, "document", "")), bj::object{};
     if (call == "run") {

@@ -277,7 +277,7 @@ struct Past : AgentHost {
 
 } // namespace
 
-TEST_CASE("what a drill made, and nothing else worked on, is scratch") {
+TEST_CASE("what a drill made, and nobody else took into use, is scratch") {
     Past past;
     CHECK(past.provenance(Destroy{}) == "ordinary");
     past.make();
@@ -290,7 +290,9 @@ TEST_CASE("what a drill made, and nothing else worked on, is scratch") {
     CHECK(past.provenance(DeleteBackup{"main:backup/trial-1/1"}) == "ordinary");
     past.finish(past.submit(Start{}, Past::drill(), Past::trial()));
     CHECK(past.provenance(Destroy{}) == "scratch");
-    past.finish(past.submit(Start{}, {Source::Kind::hub, "job 8"}, Past::trial()));
+    past.finish(past.submit(TakeSnapshot{"s", ""}, {Source::Kind::hub, "job 8"}, Past::trial()));
+    CHECK(past.provenance(Destroy{}) == "scratch");
+    past.finish(past.submit(Start{}, {Source::Kind::hub, "job 9"}, Past::trial()));
     CHECK(past.provenance(Destroy{}) == "ordinary");
 }
 

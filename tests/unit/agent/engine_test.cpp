@@ -287,5 +287,5 @@ TEST_CASE("where everybody's changes want signatures, a trial does not wait") {
     CHECK(host.engine->waiting().empty());
     CHECK(host.engine->journal().open().empty());
     // The snapshot is the trial's own: it goes without a signature, and nothing of it stays.
-    CHECK(host.world().find("selftest-") == std::string::npos);
+    CHECK(host.guests().find("selftest-") == std::string::npos);
 }
