@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-/// agent: checks of what the host agent works with.
+/// agent: checks of what the host agent works with, and of what it has on record.
 
+#include "agent/record.hpp"
 #include "agent/selftest_task.hpp"
 #include "base/interrupt.hpp"
 #include "base/text/json.hpp"
@@ -12,6 +13,7 @@
 #include <algorithm>
 #include <boost/json/array.hpp>
 #include <fmt/format.h>
+#include <unistd.h>
 
 namespace blockhost::subcommands {
 
@@ -49,7 +51,7 @@ std::vector<Check> try_on(cli::Call& call, const std::string& guest) {
         [] { Interruption().check(); });
 }
 
-int run(cli::Call& call) {
+int selftest(cli::Call& call) {
     const auto guest = call.arguments.text("guest");
     const bool task = call.arguments.text("selftest") == "task";
     if (task != guest.has_value())
@@ -62,44 +64,131 @@ int run(cli::Call& call) {
     return std::ranges::any_of(checks, [](auto& each) { return each.verdict == Check::Verdict::bad; });
 }
 
+int audit(cli::Call& call) {
+    if (!call.arguments.has("verify"))
+        throw Error(Code::usage, "agent audit needs --verify", "'agent audit --verify' checks the record");
+    require_agents_user(call);
+    const auto known = call.arguments.text("known");
+    const auto check =
+        agent::check_record(call.paths, known ? std::optional(agent::parse_head(*known)) : std::nullopt);
+    if (!check)
+        throw Error(Code::not_found, "there is no audit record yet",
+                    "one is begun with the first operation or approval");
+    const std::string head = check->head.line > 0 ? agent::to_text(check->head) : "";
+    const bool is_whole = check->broken_line == 0;
+    if (call.arguments.has("json"))
+        call.printer.answer(json::python_line(boost::json::object{{"whole", is_whole},
+                                                                  {"lines", check->head.line},
+                                                                  {"head", head},
+                                                                  {"broken_line", check->broken_line},
+                                                                  {"why", check->why}}));
+    else if (is_whole)
+        call.printer.answer(fmt::format("The record holds together: {} lines, the head is {}", check->head.line,
+                                        head.empty() ? "none" : head),
+                            cli::Tone::good);
+    else
+        call.printer.answer(fmt::format("The record is broken at line {}: {}; {} lines before it hold together",
+                                        check->broken_line, check->why,
+                                        std::min(check->head.line, check->broken_line - 1)),
+                            cli::Tone::bad);
+    call.printer.flush_answer();
+    return is_whole ? 0 : 1;
+}
+
+int start_over(cli::Call& call) {
+    agent::Engine engine = open_engine(call);
+    call.printer.say(fmt::format(
+        "Every envelope that was made until now becomes void, and what waits for a signature ends: it has to "
+        "be asked for anew. The time is what the clock says, {}. What the record says of used nonces stays.",
+        format_instant(std::chrono::floor<std::chrono::seconds>(now()))));
+    if (!call.arguments.has("yes") && !call.printer.confirm("Start over?", "give --yes to start over"))
+        throw Error(Code::interrupted, "nothing is changed");
+    engine.start_over("uid " + std::to_string(::getuid()));
+    call.printer.answer("Started over, and on record.");
+    call.printer.flush_answer();
+    return 0;
+}
+
+/// Each option goes with one part alone.
+void require_options_of(const cli::Call& call, std::string_view part) {
+    struct Row {
+        std::string_view option, part;
+    };
+    static constexpr Row table[]{{"selftest", ""}, {"guest", ""},          {"verify", "audit"},
+                                 {"known", "audit"}, {"yes", "start-over"}};
+    for (const Row& row : table)
+        if (call.arguments.has(row.option) && row.part != part)
+            throw Error(Code::usage, fmt::format("--{} does not go with {}", row.option,
+                                                 part.empty() ? "--selftest" : "agent " + std::string(part)));
+}
+
+int run(cli::Call& call) {
+    const auto& operands = call.arguments.operands();
+    const std::string part = operands.empty() ? "" : operands.front();
+    if (part.empty() && !call.arguments.has("selftest"))
+        throw Error(Code::usage, "agent needs --selftest, audit or start-over");
+    require_options_of(call, part);
+    if (part == "audit") return audit(call);
+    return part.empty() ? selftest(call) : start_over(call);
+}
+
 constexpr std::string_view details =
     "--selftest looks at the platform that agent.json names: whether it answers, its clock and certificate, "
     "the privileges of the API token, and each guest. Nothing is changed.\n\n"
     "--selftest=task tries what changes guests on one that is there for it, with the tag blockhost-selftest: "
     "it changes description and tags, takes a snapshot, rolls back to it, deletes it, and gives back what "
     "was "
-    "changed. What the guest wrote meanwhile is lost. Each is an operation, which 'operations' tells of.";
+    "changed. What the guest wrote meanwhile is lost. Each is an operation, which 'operations' tells of.\n\n"
+    "audit --verify checks the record of decisions and ends: each line, that each holds the hash of the line "
+    "before it, and that no line is gone that this host's database has seen; with --known, that the line of "
+    "that head is in it, which somebody keeps elsewhere. The keys with --json are whole, lines, head, "
+    "broken_line and why.\n\n"
+    "start-over is for an operator who has to go on without the used nonces or the record (they are lost, or "
+    "of an older copy), or after a clock that was wrong: until then no signature is taken. What was signed "
+    "before is void from then on, and the record says who did it.";
 
 } // namespace
 
 cli::Row agent_row() {
     return {
         .verb = "agent",
-        .summary = "check what the host agent works with",
+        .summary = "check what the host agent works with, and its record",
         .details = details,
+        .operands = {{.name = "PART",
+                      .help = "audit: the record of decisions; start-over: go on without what this host knew",
+                      .count = cli::Operand::Count::optional,
+                      .choices = {"audit", "start-over"}}},
         .options = {{.name = "selftest",
                      .kind = cli::Option::Kind::choice,
                      .value = "PART",
                      .help = "read: look, and change nothing; task: try changes on --guest",
                      .choices = {"read", "task"},
-                     .presence = cli::Option::Presence::required,
                      .implicit = "read"},
                     {.name = "guest",
                      .kind = cli::Option::Kind::text,
                      .value = "ID",
                      .help = "the guest for --selftest=task; it has the tag blockhost-selftest"},
-                    {.name = "json", .help = "print a JSON list"}},
-        .output = {.text = "a line for each check: its verdict (good, doubtful or bad), and what to do",
+                    {.name = "verify", .help = "with audit: check the whole record"},
+                    {.name = "known",
+                     .kind = cli::Option::Kind::text,
+                     .value = "LINE:HASH",
+                     .help = "with audit: a head of the record that is known from elsewhere"},
+                    {.name = "yes", .help = "with start-over: do not ask"},
+                    {.name = "json", .help = "print a JSON list; of audit, an object"}},
+        .output = {.text = "a line for each check: its verdict (good, doubtful or bad), and what to do; of audit "
+                           "and start-over, one line",
                    .json_keys = {"check", "verdict", "told", "remedy"},
                    .json_call = "--json",
-                   .unheard =
-                       "what was tried was tried, and 'operations' tells of it; a repeat tries it again"},
+                   .unheard = "what was tried was tried, and 'operations' tells of it; who started over has "
+                              "started over; a repeat does it again"},
         .examples = {{"--selftest", "after agent.json was written"},
                      {"--selftest --json", "for a program"},
-                     {"--selftest=task --guest 999", "try changes and a rollback on a guest made for that"}},
+                     {"--selftest=task --guest 999", "try changes and a rollback on a guest made for that"},
+                     {"audit --verify", "whether the record is whole"},
+                     {"start-over", "go on after the used nonces were lost"}},
         .needs = cli::Needs::config,
         .effect = cli::Effect::changes,
-        .exit_1 = "a check is bad",
+        .exit_1 = "a check is bad, or the record is broken",
         .run = run};
 }
 

@@ -2,12 +2,12 @@
 /// apply: guests become as a desired state wants them.
 
 #include "agent/apply.hpp"
-#include "agent/accepted.hpp"
+#include "agent/carry_out.hpp"
 #include "agent/dump.hpp"
-#include "base/interrupt.hpp"
 #include "base/text/json.hpp"
 #include "base/text/text.hpp"
 #include "cli/printer.hpp"
+#include "subcommands/operation_text.hpp"
 #include "subcommands/plan_text.hpp"
 #include "subcommands/platform_verbs.hpp"
 
@@ -39,38 +39,9 @@ Plan part_of(Plan plan, const std::string& only) {
     return plan;
 }
 
-void tell(cli::Printer& printer, const Operation& operation) {
-    const std::string what = fmt::format("{}: {} {}", text::printable(operation.target.guest),
-                                         to_string(kind_of(operation.action)), to_string(operation.state));
-    if (operation.state == State::begun) return printer.stage(what);
-    if (operation.state == State::waiting)
-        return printer.answer(fmt::format("{}, {}: approve it with 'blockhost-libvirt approve {}'", what,
-                                          text::printable(operation.detail), operation.id));
-    if (!is_end(operation.state)) return;
-    const std::string why = operation.error ? operation.error->what() : operation.detail;
-    printer.answer(why.empty() ? what : what + ": " + text::printable(why),
-                   operation.state == State::done ? cli::Tone::good : cli::Tone::bad);
-    for (const std::string& warning : operation.warnings) printer.warn(text::printable(warning));
-}
-
-/// Carries out what was asked for, and tells of it as it happens. How all of them stand.
-std::vector<Operation> carry_out(cli::Call& call, agent::Engine& engine, const agent::Asked& asked) {
-    const auto is_ours = [&](const execution::Id& id) {
-        return std::ranges::find(asked.operations, id) != asked.operations.end();
-    };
-    const Interruption interruption;
-    engine.work([&] { return interruption.reason() != Interruption::Reason::none; },
-                [&](const Operation& operation) {
-                    if (is_ours(operation.id)) tell(call.printer, operation);
-                });
-    std::vector<Operation> all;
-    for (const execution::Id& id : asked.operations) all.push_back(engine.journal().find(id).value());
-    return all;
-}
-
 int run(cli::Call& call) {
     agent::Engine engine = open_engine(call);
-    agent::Accepted accepted(agent::open_database(call.paths));
+    agent::Accepted& accepted = engine.accepted();
     const agent::Desired desired = read_desired(call, call.arguments.operands().front(), accepted.known());
     const std::string only = call.arguments.text("only").value_or("");
     if (!only.empty() &&
@@ -88,7 +59,10 @@ int run(cli::Call& call) {
     }
     accepted.accept(desired);
     const agent::Asked asked = agent::ask_for(engine, plan);
-    const auto all = carry_out(call, engine, asked);
+    const auto all =
+        agent::carry_out(engine, asked.operations, is_asked_to_end,
+                         [&](const Operation& operation) { tell_operation(call.printer, operation); });
+    end_if_asked_to(call.printer, all);
     for (const agent::Remark& each : plan.unknown)
         call.printer.answer(each.guest + " is not known: " + text::printable(each.what), cli::Tone::bad);
     for (const agent::Remark& each : asked.left)

@@ -31,11 +31,21 @@ std::unique_ptr<platform::Platform> open_platform(const cli::Call& call) {
     return platform::open_platform(call.paths, reality_of(call), [] { Interruption().check(); });
 }
 
-agent::Engine open_engine(const cli::Call& call) {
+void require_agents_user(const cli::Call& call) {
     if (reality_of(call) == Reality::real && geteuid() != 0)
         throw Error(Code::denied, "the agent's operations are root's alone", "run it as root");
+}
+
+void tell_of_clock(const cli::Call& call, const std::optional<Error>& doubt) {
+    if (!doubt) return;
+    call.printer.warn(doubt->message() + ": signatures are refused until it is right; " + doubt->hint());
+}
+
+agent::Engine open_engine(const cli::Call& call) {
+    require_agents_user(call);
     return {call.paths, agent::authority_of(call.paths),
-            [&call] { return platform::open_platform(call.paths, reality_of(call), [] {}); }};
+            [&call] { return platform::open_platform(call.paths, reality_of(call), [] {}); },
+            agent::Engine::Times{.doubtful_clock = [&call](const Error& doubt) { tell_of_clock(call, doubt); }}};
 }
 
 namespace {

@@ -9,6 +9,7 @@
 #include "cli/printer.hpp"
 #include "execution/journal.hpp"
 #include "platform/action_json.hpp"
+#include "subcommands/platform_verbs.hpp"
 #include "subcommands/verbs.hpp"
 
 #include <algorithm>
@@ -147,17 +148,20 @@ Error no_operation(const std::string& id) {
 /// The journal once somebody made one.
 class LateJournal {
   public:
-    explicit LateJournal(const Paths& paths) : paths_(paths) {}
+    explicit LateJournal(const cli::Call& call) : call_(call) {}
     Journal* get() {
         if (!journal_)
             if (auto database = agent::existing_database(
-                    paths_, {.patience = std::chrono::seconds(10), .check = [] { Interruption().check(); }}))
+                    call_.paths,
+                    {.patience = std::chrono::seconds(10), .check = [] { Interruption().check(); }})) {
+                tell_of_clock(call_, agent::note_time(*database, now()));
                 journal_.emplace(std::move(*database));
+            }
         return journal_ ? &*journal_ : nullptr;
     }
 
   private:
-    const Paths& paths_;
+    const cli::Call& call_;
     std::optional<Journal> journal_;
 };
 
@@ -199,7 +203,7 @@ int follow(cli::Call& call, LateJournal& late, const std::string& id) {
 }
 
 int run(cli::Call& call) {
-    LateJournal late(call.paths);
+    LateJournal late(call);
     const std::string id = call.arguments.operands().empty() ? "" : call.arguments.operands().front();
     if (call.arguments.has("follow")) return follow(call, late, id);
     Journal* journal = late.get();

@@ -13,9 +13,14 @@ namespace blockhost::subcommands {
 
 /// The platform of the call; a signal ends its waits.
 std::unique_ptr<platform::Platform> open_platform(const cli::Call& call);
-/// What carries out the operations of this host. `call` outlives it. Throws Error{denied} unless root calls,
-/// whose alone the agent's database is; in a simulated world anybody may.
+/// Throws Error{denied} unless root calls, whose alone the agent's database and record are; in a simulated
+/// world anybody may.
+void require_agents_user(const cli::Call& call);
+/// What carries out the operations of this host; a clock that went back is warned of. `call` outlives it.
+/// Throws as require_agents_user.
 agent::Engine open_engine(const cli::Call& call);
+/// Warns of what note_time found to speak against the clock, if it did.
+void tell_of_clock(const cli::Call& call, const std::optional<Error>& doubt);
 
 /// Runs `act`, which destroys that VM, behind the gate of this host's agent; where there is none, that is
 /// all. Throws Error{denied}, and `act` was not run, where a signature is needed: then an operation waits for

@@ -100,9 +100,11 @@ bool is_scratch(execution::Journal& journal, const platform::Target& target, con
 /// One who asks on behalf of operations.
 class Asker {
   public:
-    Asker(Gate& gate, Look look) : gate_(gate), look_(std::move(look)) {}
+    Asker(Gate& gate, Look look, Reconsider reconsider)
+        : gate_(gate), look_(std::move(look)), reconsider_(std::move(reconsider)) {}
 
     Verdict ask(const Operation& operation) {
+        if (const auto unwanted = reconsider(operation)) return *unwanted;
         authority::Request request{.operation = operation.id,
                                    .source = source_of(operation.source),
                                    .requester =
@@ -137,15 +139,21 @@ class Asker {
         return id.empty() ? std::nullopt : seen_in(look_(id));
     }
 
+    std::optional<Error> reconsider(const Operation& operation) {
+        const std::lock_guard lock(mutex_);
+        return reconsider_ ? reconsider_(operation) : std::nullopt;
+    }
+
     Gate& gate_;
     Look look_;
-    std::mutex mutex_; ///< of look_
+    Reconsider reconsider_;
+    std::mutex mutex_; ///< of look_ and reconsider_
 };
 
 } // namespace
 
-execution::Door door_to(Gate& gate, Look look) {
-    const auto asker = std::make_shared<Asker>(gate, std::move(look));
+execution::Door door_to(Gate& gate, Look look, Reconsider reconsider) {
+    const auto asker = std::make_shared<Asker>(gate, std::move(look), std::move(reconsider));
     return [asker](const Operation& operation) { return asker->ask(operation); };
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "agent/engine.hpp"
 
+#include "agent/record.hpp"
 #include "base/files/files.hpp"
 #include "base/patience.hpp"
 #include "base/text/json.hpp"
@@ -19,8 +20,6 @@ using execution::Operation;
 using execution::State;
 
 namespace {
-
-constexpr const char* record_name = "audit.jsonl";
 
 authority::GateSettings named(authority::GateSettings settings, const std::string& host) {
     settings.host = host;
@@ -97,6 +96,7 @@ Engine::Engine(const Paths& paths, authority::AuthoritySettings settings, Open o
     : open_(std::move(open)), times_(std::move(times)), settings_(std::move(settings)), platform_(open_()),
       host_(platform_->host()), folder_(database_folder(paths)), gates_own_(open_database(paths)),
       audit_(authority::Audit::open(database_folder(paths), record_name)), journal_(open_database(paths)),
+      accepted_(open_database(paths)),
       gate_({.settings = named(settings_.gate, host_.name),
              .database = gates_own_,
              .audit = audit_,
@@ -106,7 +106,15 @@ Engine::Engine(const Paths& paths, authority::AuthoritySettings settings, Open o
                         const platform::Action& action) {
                      return provenance_in(journal_, operation, target, action);
                  },
-             .clock = times_.clock}) {}
+             .clock = times_.clock}) {
+    const auto doubt = note_time(gates_own_, times_.clock());
+    if (doubt && times_.doubtful_clock) times_.doubtful_clock(*doubt);
+}
+
+void Engine::start_over(std::string_view by) {
+    gate_.start_over(by);
+    waiting(); // what waits no longer is ended
+}
 
 std::vector<Pending> Engine::waiting() {
     return end_what_waits_no_longer(gate_, journal_, [this](const auto& id) { return look(id); });
@@ -143,11 +151,29 @@ void Engine::reject(const Id& id, std::string_view by) {
     }
 }
 
+std::optional<Error> Engine::reconsider(const Operation& operation) {
+    if (operation.source.kind != execution::Source::Kind::healing) return std::nullopt;
+    const auto unwanted = [&](const std::string& why) {
+        return Error(Code::wrong_state, text::printable(operation.target.guest) + " is not started again: " + why,
+                     "start it where it is wanted on");
+    };
+    const auto guest = look(operation.target.guest);
+    if (!guest || guest->incarnation != operation.target.incarnation) return unwanted("it is another one now");
+    if (guest->power != platform::Power::stopped) return unwanted("it is not off any more");
+    if (accepted_.power_of(guest->id).value_or(WantedPower::running) != WantedPower::running)
+        return unwanted("the desired state does not want it on any more");
+    const platform::Outage outage = platform_->outage(*guest, true);
+    if (outage.cause != platform::Outage::Cause::crash) return unwanted(outage.why);
+    return std::nullopt;
+}
+
 void Engine::work(const std::function<bool()>& stop, execution::Runner::Told told) {
     const auto ownership = execution::Ownership::take(folder_);
     execution::Runner runner(ownership, journal_, open_,
-                             door_to(gate_, [this](const auto& id) { return look(id); }), times_.runner,
-                             std::move(told), record_of(gate_));
+                             door_to(
+                                 gate_, [this](const auto& id) { return look(id); },
+                                 [this](const Operation& operation) { return reconsider(operation); }),
+                             times_.runner, std::move(told), record_of(gate_));
     runner.run(execution::Runner::Until::idle, stop);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 /// What carries out this host's operations, brought together: database, record, gate, journal and runner.
 
+#include "agent/accepted.hpp"
 #include "agent/database.hpp"
 #include "agent/door.hpp"
 #include "authority/settings.hpp"
@@ -20,14 +21,16 @@ class Engine {
     /// Opens a platform. Its waits must not end by a signal.
     using Open = std::function<std::unique_ptr<platform::Platform>()>;
 
-    /// What a test has otherwise.
+    /// What the caller has to do with time.
     struct Times {
         execution::RunnerSettings runner = {};
         std::function<Instant()> clock = now; ///< by which signatures are judged
+        /// Told once what speaks against the clock, if something does; see note_time.
+        std::function<void(const Error&)> doubtful_clock = {};
     };
 
-    /// Makes the agent's folder, database and record where they are missing. `paths` outlives it. Throws what
-    /// Platform::host throws, store::StoreError, Error{io}.
+    /// Makes the agent's folder, database and record where they are missing, and notes the time there. `paths`
+    /// outlives it. Throws what Platform::host throws, store::StoreError, Error{io}.
     Engine(const Paths& paths, authority::AuthoritySettings settings, Open open)
         : Engine(paths, std::move(settings), std::move(open), Times{}) {}
     Engine(const Paths& paths, authority::AuthoritySettings settings, Open open, Times times);
@@ -38,6 +41,11 @@ class Engine {
     authority::AuditHead audit_head() { return gate_.audit_head(); }
     /// For looks.
     platform::Platform& platform() { return *platform_; }
+    /// The operator goes on without the used nonces, the record or the time that this host once knew: every
+    /// envelope that was made until now is void, and what waits for a signature has to be asked for anew.
+    void start_over(std::string_view by);
+    /// Which desired state this host follows.
+    Accepted& accepted() { return accepted_; }
 
     /// What waits for a signature; what waits no longer is ended.
     std::vector<authority::Pending> waiting();
@@ -73,6 +81,8 @@ class Engine {
     execution::Operation queued_by_shell(const platform::Target& target, const platform::Action& action,
                                          const std::string& requester, const std::function<void()>& check);
     std::optional<platform::Guest> look(const platform::GuestId& id) { return platform_->guest(id); }
+    /// What healing wants is looked at again right before it begins: somebody may have said otherwise.
+    std::optional<Error> reconsider(const execution::Operation& operation);
 
     Open open_;
     Times times_;
@@ -83,6 +93,7 @@ class Engine {
     store::Database gates_own_;
     authority::Audit audit_;
     execution::Journal journal_;
+    Accepted accepted_;
     authority::Gate gate_;
 };
 

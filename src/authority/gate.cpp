@@ -241,10 +241,10 @@ void Gate::require_newest_state() {
         throw Error(Code::denied,
                     fmt::format("{} knows of {} used nonces, and {} are on record: it is an older copy",
                                 parts_.database.path(), nonces_.ever(), on_record),
-                    "put the newest copy in its place; docs/authority.md says how to go on without one");
+                    "put the newest copy in its place; where there is none, 'blockhost-libvirt agent start-over'");
     if (const auto cut = nonces_.cut_behind())
         throw Error(Code::denied, fmt::format("the audit record was cut behind line {}", *cut),
-                    "put the whole record in its place; docs/authority.md says how to go on without it");
+                    "put the whole record in its place; where there is none, 'blockhost-libvirt agent start-over'");
 }
 
 void Gate::use_up(const Asked& asked, const Envelope& envelope, Instant at) {
@@ -278,7 +278,7 @@ Pending Gate::wait_for_signature(const Asked& asked, Instant at) {
                                 asked.operation, described(waits->envelope.change), described(asked.change)),
                     "give each operation an id of its own");
     if (waits && waits->envelope.target == asked.target && waits->envelope.guest_digest == digest &&
-        at <= waits->envelope.not_after)
+        at <= waits->envelope.not_after && !nonces_.is_before_start(waits->envelope.not_before))
         return *waits;
     // A clock that is set back by a little must not make it void.
     constexpr std::chrono::minutes earlier{1};
@@ -288,7 +288,8 @@ Pending Gate::wait_for_signature(const Asked& asked, Instant at) {
                       .host = parts_.settings.host,
                       .target = asked.target,
                       .change = asked.change,
-                      .not_before = std::chrono::floor<std::chrono::seconds>(at - earlier),
+                      .not_before = std::max(std::chrono::floor<std::chrono::seconds>(at - earlier),
+                                             std::chrono::floor<std::chrono::seconds>(nonces_.started())),
                       .not_after = std::chrono::floor<std::chrono::seconds>(at + parts_.settings.window),
                       .nonce = random_hex(32),
                       .guest_digest = digest};
@@ -357,6 +358,8 @@ std::vector<Pending> Gate::waiting(const std::function<std::optional<Seen>(const
     // Why it waits no longer; empty: it does.
     const auto end_of = [&](const Pending& each) -> std::string {
         if (at > each.envelope.not_after) return "its time is over";
+        if (nonces_.is_before_start(each.envelope.not_before))
+            return "the used nonces were started over since it was asked for";
         if (!needs_guest(each.envelope.change)) return {};
         std::optional<Seen> seen;
         try {

@@ -60,15 +60,19 @@ void Nonces::require_forward(Instant now) const {
         throw Error(Code::clock,
                     fmt::format("the clock says {}, and has said {} before", format_instant(now),
                                 format_instant(latest)),
-                    "set the clock; where it was wrong before, see docs/authority.md");
+                    "set the clock; where it was wrong before, 'blockhost-libvirt agent start-over'");
 }
 
 void Nonces::note_clock(Instant now) {
     if (now > instant_of(fact("clock")) + noted_apart) set("clock", number_of(now));
 }
 
+Instant Nonces::started() const {
+    return instant_of(fact("void_before"));
+}
+
 void Nonces::require_after_start(Instant not_before) const {
-    if (number_of(not_before) < fact("void_before"))
+    if (is_before_start(not_before))
         throw Error(Code::denied, "the envelope was made before the used nonces were started over",
                     "ask for the operation anew, and sign what `pending` prints then");
 }
@@ -78,7 +82,7 @@ void Nonces::start_over(Instant now, std::int64_t used_ever, std::int64_t line) 
     set("nonces_ever", std::max(used_ever, ever()));
     set("audit_line", line);
     set("clock", number_of(now));
-    set("void_before", number_of(now));
+    set("void_before", number_of(std::chrono::floor<std::chrono::seconds>(now)));
     database_.run("DELETE FROM authority_fact WHERE name = 'audit_cut_behind'");
     all.commit();
 }

@@ -31,7 +31,11 @@ class Nonces {
     /// Remembers the time, to within ten seconds; it only grows.
     void note_clock(Instant now);
 
-    /// Throws Error{denied} for an envelope that was made before the last start_over().
+    /// When the last start_over() was, to the second: what may be approved begins then at the earliest.
+    Instant started() const;
+    /// Whether an envelope was made before that, which made it void.
+    bool is_before_start(Instant not_before) const { return not_before < started(); }
+    /// Throws Error{denied} for such a one.
     void require_after_start(Instant not_before) const;
     /// For an admin who has to go on with an older database, or after a clock that was wrong: `ever` counts
     /// as used, the clock is what it is now, and every envelope made until now is void, since its nonce may

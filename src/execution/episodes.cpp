@@ -48,6 +48,13 @@ void Episodes::keep(const platform::GuestId& guest, const Episode& episode) {
                    microseconds(episode.running_since), microseconds(episode.off_since), episode.given_up});
 }
 
+std::vector<platform::GuestId> Episodes::guests() {
+    auto rows = database_.rows("SELECT guest FROM healing");
+    std::vector<platform::GuestId> all;
+    while (rows.next()) all.push_back(rows.text(0));
+    return all;
+}
+
 void Episodes::forget(const platform::GuestId& guest) {
     database_.run("DELETE FROM healing WHERE guest = ?1", {guest});
 }

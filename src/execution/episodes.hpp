@@ -19,6 +19,8 @@ class Episodes {
     Episode find(const platform::GuestId& guest);
     /// Durable when it returns: call it before what the episode counts is begun.
     void keep(const platform::GuestId& guest, const Episode& episode);
+    /// Those that something is remembered of.
+    std::vector<platform::GuestId> guests();
     /// The guest is no more.
     void forget(const platform::GuestId& guest);
 

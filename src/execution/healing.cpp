@@ -47,7 +47,8 @@ Healing seen_off(Episode& episode, const HealingRules& rules, Instant now) {
     if (episode.starts > 0) due = std::max(due, *episode.last_start + pause_after(episode.starts, rules));
     if (now < due)
         return {Do::wait, fmt::format("it is off, and is started again in {} s",
-                                      std::chrono::ceil<std::chrono::seconds>(due - now).count())};
+                                      std::chrono::ceil<std::chrono::seconds>(due - now).count()),
+                due};
     ++episode.starts;
     episode.last_start = now;
     return {Do::start,

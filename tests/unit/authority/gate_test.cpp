@@ -398,7 +398,6 @@ TEST_CASE("an older database that was put back takes no signature") {
     CHECK(world.refuses(first) == "the envelope was made before the used nonces were started over");
     Request fresh = world.destroy();
     fresh.operation = "op-9";
-    world.clock += 2min;
     world.permits(world.approved(fresh));
 }
 
@@ -444,7 +443,6 @@ TEST_CASE("a record that was cut takes no signature") {
     CHECK(world.refuses(approved).starts_with("the audit record was cut behind line 0"));
     world.gate->start_over("root");
     fresh.operation = "op-3";
-    world.clock += 2min;
     world.permits(world.approved(fresh));
 }
 
@@ -630,4 +628,19 @@ TEST_CASE("what is on record says how many nonces were used, and its chain holds
     world.permits(world.approved(world.destroy()));
     CHECK(world.gate->audit_head().nonces == 1);
     CHECK(world.audit.head().line == 2);
+}
+
+TEST_CASE("what waited before the used nonces were started over waits no longer, and is asked for anew at once") {
+    World world;
+    world.waits(world.destroy());
+    world.gate->start_over("root");
+    const auto look = [](const platform::GuestId&) { return std::optional(Seen{"uuid:1", "digest-1"}); };
+    SECTION("asked for again under its id") {
+        world.permits(world.approved(world.destroy()));
+    }
+    SECTION("looked at") {
+        CHECK(world.gate->waiting(look).empty());
+        CHECK(world.last("why") == "the used nonces were started over since it was asked for");
+        world.permits(world.approved(world.destroy()));
+    }
 }
