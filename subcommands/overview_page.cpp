@@ -61,6 +61,8 @@ constexpr std::array units{
     Named{"blockhost-gc.service", "what it runs"},
     Named{"blockhost-guard.timer", "mends what keeps VMs apart: guard --all"},
     Named{"blockhost-guard.service", "what it runs"},
+    Named{"blockhost-heal.timer", "starts guests again that crashed: heal"},
+    Named{"blockhost-heal.service", "what it runs"},
     Named{"blockhost-recover.timer", "finishes what was interrupted: recover --all"},
     Named{"blockhost-recover.service", "what it runs"},
     Named{"blockhost-throttle.timer", "takes back limits whose time is over: throttle --due"},

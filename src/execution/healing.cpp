@@ -64,13 +64,15 @@ Healing heal(Episode& episode, const Sight& sight, const HealingRules& rules, In
     mend(episode, now);
     if (guest.power == Power::running) return seen_running(episode, rules, now);
     if (guest.power != Power::stopped) return {};
+    const bool was_seen = episode.running_since || episode.off_since;
     episode.running_since.reset();
     if (!sight.should_run || sight.stopped_on_purpose) {
         episode = {.incarnation = guest.incarnation};
         return {};
     }
     if (sight.is_busy || !guest.lock.empty()) {
-        episode.off_since.reset(); // whoever works on it may have it off
+        // Whoever works on it may have it off: it counts as off from then on.
+        if (was_seen) episode.off_since = now;
         return {};
     }
     return seen_off(episode, rules, now);

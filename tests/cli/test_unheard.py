@@ -43,6 +43,12 @@ class Play(Host):
         path = self.folder / "mock-world/domains/vm-1.json"
         return json.loads(path.read_text()) if path.exists() else {}
 
+    def crash(self):
+        path = self.folder / "mock-world/domains/vm-1.json"
+        path.write_text(json.dumps(self.domain() | {"state": "off", "reason": "crashed"}))
+        etc = self.folder / "root/etc/blockhost"
+        (etc / "agent.json").write_text('{"healing": {"off_for_s": 0}}')
+
     def suspend(self):
         self.change(expires_at=PAST)
         assert self.mock("gc", "--execute", "--force-clock").returncode == 0
@@ -81,6 +87,7 @@ SCENES = {
     "templates": (lambda play: [play.mock("build-template", "--source", f"file:/etc/{name}", "--as-is")
                                 for name in ("hostname", "hosts")], ("templates", "--prune"), 0),
     "setup": (lambda play: None, ("setup", "db-config", "--gc-grace-days", "9"), 0),
+    "heal": (lambda play: play.crash(), ("heal",), 0),
     "guard": (lambda play: None, ("guard", "--all"), 0),
     "apply": (lambda play: play.want(power="stopped"), ("apply", "desired.json", "--yes"), 0),
     "guest-exec": (lambda play: None, ("guest-exec", "vm-1", "echo heard"), 0),

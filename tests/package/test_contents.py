@@ -26,6 +26,8 @@ FILES = f"""
 /usr/lib/systemd/system/blockhost-gc.timer
 /usr/lib/systemd/system/blockhost-guard.service
 /usr/lib/systemd/system/blockhost-guard.timer
+/usr/lib/systemd/system/blockhost-heal.service
+/usr/lib/systemd/system/blockhost-heal.timer
 /usr/lib/systemd/system/blockhost-recover.service
 /usr/lib/systemd/system/blockhost-recover.timer
 /usr/lib/systemd/system/blockhost-throttle.service
@@ -47,6 +49,7 @@ FILES = f"""
 /usr/share/doc/{PACKAGE}/authority.md.gz
 /usr/share/doc/{PACKAGE}/decisions.md.gz
 /usr/share/doc/{PACKAGE}/desired-state.md
+/usr/share/doc/{PACKAGE}/healing.md.gz
 /usr/share/doc/{PACKAGE}/states.md.gz
 /usr/share/doc/{PACKAGE}/changelog.Debian.gz
 /usr/share/doc/{PACKAGE}/changelog.gz
@@ -67,6 +70,7 @@ FILES = f"""
 /usr/share/man/man8/blockhost-libvirt-extend.8.gz
 /usr/share/man/man8/blockhost-libvirt-guard.8.gz
 /usr/share/man/man8/blockhost-libvirt-guests.8.gz
+/usr/share/man/man8/blockhost-libvirt-heal.8.gz
 /usr/share/man/man8/blockhost-libvirt-help.8.gz
 /usr/share/man/man8/blockhost-libvirt-host.8.gz
 /usr/share/man/man8/blockhost-libvirt-mint-nft.8.gz

@@ -154,7 +154,7 @@ def test_resume_and_boot_mend_the_folders_as_well(host):
     assert host.lives("early-1")
 
 
-@pytest.mark.parametrize("unit", ["boot", "gc", "guard", "recover", "throttle"])
+@pytest.mark.parametrize("unit", ["boot", "gc", "guard", "heal", "recover", "throttle"])
 def test_what_the_units_run_works(host, unit):
     text = host.sh(f"cat /usr/lib/systemd/system/blockhost-{unit}.service")
     values = dict(line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#"))

@@ -13,9 +13,10 @@ import pytest
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BLOCKHOST_BUILD", TREE / "build"))
-SERVICES = ["blockhost-boot.service", "blockhost-gc.service", "blockhost-guard.service",
+SERVICES = ["blockhost-boot.service", "blockhost-gc.service", "blockhost-guard.service", "blockhost-heal.service",
             "blockhost-recover.service", "blockhost-throttle.service"]
-TIMERS = ["blockhost-gc.timer", "blockhost-guard.timer", "blockhost-recover.timer", "blockhost-throttle.timer"]
+TIMERS = ["blockhost-gc.timer", "blockhost-guard.timer", "blockhost-heal.timer", "blockhost-recover.timer",
+          "blockhost-throttle.timer"]
 
 
 def read(path):
@@ -55,7 +56,7 @@ def test_systemd_accepts_the_unit(installed, name):
 
 
 @pytest.mark.parametrize("name,tenths", [("blockhost-gc.service", 25), ("blockhost-throttle.service", 25),
-                                         ("blockhost-boot.service", 40), ("blockhost-guard.service", 40)])
+                                         ("blockhost-boot.service", 40), ("blockhost-guard.service", 40), ("blockhost-heal.service", 40)])
 def test_the_service_is_sandboxed(installed, name, tenths):
     run = analyze("security", "--offline=true", f"--threshold={tenths}", installed / name)
     assert run.returncode == 0, run.stdout.splitlines()[-3:]
@@ -80,10 +81,10 @@ def test_the_service_can_reach_the_journal(name):
     assert service.get("LogLevelMax", "notice") == "notice"  # stages are notices
 
 
-def test_only_boot_and_guard_run_as_root():
+def test_only_boot_guard_and_heal_run_as_root():
     users = {name: unit(name)["Service"].get("User", "root") for name in SERVICES}
     assert users == {"blockhost-boot.service": "root", "blockhost-gc.service": "blockhost",
-                     "blockhost-guard.service": "root",
+                     "blockhost-guard.service": "root", "blockhost-heal.service": "root",
                      "blockhost-recover.service": "blockhost", "blockhost-throttle.service": "blockhost"}
 
 
@@ -104,6 +105,7 @@ def test_the_timers_are_what_the_installer_and_the_limits_need():
     assert unit("blockhost-throttle.timer")["Timer"]["OnCalendar"] == "*-*-* *:*:00"
     assert unit("blockhost-throttle.service")["Unit"]["ConditionPathExistsGlob"] == "/var/lib/blockhost/journal/*.limits"
     assert unit("blockhost-recover.service")["Unit"]["ConditionPathExistsGlob"] == "/var/lib/blockhost/journal/*.journal"
+    assert unit("blockhost-heal.timer")["Timer"]["OnCalendar"] == "*-*-* *:*:30"
     for name in (*TIMERS, "blockhost-boot.service"):
         wanted = "multi-user.target" if name.endswith("service") else "timers.target"
         assert unit(name)["Install"]["WantedBy"] == wanted

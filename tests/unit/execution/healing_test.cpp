@@ -129,14 +129,17 @@ TEST_CASE("a failed look changes nothing of what is remembered") {
     CHECK(episode == before);
 }
 
-TEST_CASE("a guest that is worked on is off for a while from when that ended") {
+TEST_CASE("a guest that is worked on is off for a while from when it was last seen worked on") {
     Episode episode;
     Sight busy = sight(Power::stopped);
     busy.is_busy = true;
     heal(episode, sight(Power::stopped), rules, morning);
     heal(episode, busy, rules, morning + 60s);
-    CHECK(heal(episode, sight(Power::stopped), rules, morning + 70s).act == Do::wait);
-    CHECK(heal(episode, sight(Power::stopped), rules, morning + 80s).act == Do::start);
+    CHECK(heal(episode, sight(Power::stopped), rules, morning + 69s).act == Do::wait);
+    CHECK(heal(episode, sight(Power::stopped), rules, morning + 70s).act == Do::start);
+    Episode unseen; // nobody saw it run
+    heal(unseen, busy, rules, morning);
+    CHECK_FALSE(unseen.off_since);
 }
 
 TEST_CASE("a guest made anew has a past of its own") {
