@@ -83,14 +83,14 @@ int audit(cli::Call& call) {
                                                                   {"broken_line", check->broken_line},
                                                                   {"why", check->why}}));
     else if (is_whole)
-        call.printer.answer(fmt::format("The record holds together: {} lines, the head is {}", check->head.line,
-                                        head.empty() ? "none" : head),
+        call.printer.answer(fmt::format("The record holds together: {} lines, the head is {}",
+                                        check->head.line, head.empty() ? "none" : head),
                             cli::Tone::good);
     else
-        call.printer.answer(fmt::format("The record is broken at line {}: {}; {} lines before it hold together",
-                                        check->broken_line, check->why,
-                                        std::min(check->head.line, check->broken_line - 1)),
-                            cli::Tone::bad);
+        call.printer.answer(
+            fmt::format("The record is broken at line {}: {}; {} lines before it hold together",
+                        check->broken_line, check->why, std::min(check->head.line, check->broken_line - 1)),
+            cli::Tone::bad);
     call.printer.flush_answer();
     return is_whole ? 0 : 1;
 }
@@ -114,8 +114,8 @@ void require_options_of(const cli::Call& call, std::string_view part) {
     struct Row {
         std::string_view option, part;
     };
-    static constexpr Row table[]{{"selftest", ""}, {"guest", ""},          {"verify", "audit"},
-                                 {"known", "audit"}, {"yes", "start-over"}};
+    static constexpr Row table[]{
+        {"selftest", ""}, {"guest", ""}, {"verify", "audit"}, {"known", "audit"}, {"yes", "start-over"}};
     for (const Row& row : table)
         if (call.arguments.has(row.option) && row.part != part)
             throw Error(Code::usage, fmt::format("--{} does not go with {}", row.option,
@@ -175,8 +175,9 @@ cli::Row agent_row() {
                      .help = "with audit: a head of the record that is known from elsewhere"},
                     {.name = "yes", .help = "with start-over: do not ask"},
                     {.name = "json", .help = "print a JSON list; of audit, an object"}},
-        .output = {.text = "a line for each check: its verdict (good, doubtful or bad), and what to do; of audit "
-                           "and start-over, one line",
+        .output = {.text =
+                       "a line for each check: its verdict (good, doubtful or bad), and what to do; of audit "
+                       "and start-over, one line",
                    .json_keys = {"check", "verdict", "told", "remedy"},
                    .json_call = "--json",
                    .unheard = "what was tried was tried, and 'operations' tells of it; who started over has "

@@ -97,7 +97,8 @@ Healed heal(cli::Call& call, agent::Engine& engine) {
 std::string end_of(const Operation& start) {
     if (start.state == State::done) return "started";
     const std::string why = start.error ? start.error->what() : start.detail;
-    return fmt::format("its start is {}{}", to_string(start.state), why.empty() ? "" : ": " + text::printable(why));
+    return fmt::format("its start is {}{}", to_string(start.state),
+                       why.empty() ? "" : ": " + text::printable(why));
 }
 
 void print_json(cli::Printer& printer, const Healed& healed) {
@@ -122,9 +123,9 @@ void print_lines(cli::Printer& printer, const Healed& healed, bool is_look) {
     bool nothing = true;
     for (const Tended& each : healed.guests) {
         const Operation* start = start_of(healed, each);
-        const bool is_told = is_look ? each.stand != Stand::runs
-                                     : start != nullptr || each.is_news ||
-                                           (each.stand == Stand::unknown && each.is_wanted);
+        const bool is_told =
+            is_look ? each.stand != Stand::runs
+                    : start != nullptr || each.is_news || (each.stand == Stand::unknown && each.is_wanted);
         if (!is_told) continue;
         nothing = false;
         const bool is_good = start != nullptr && start->state == State::done;
@@ -154,17 +155,24 @@ int run(cli::Call& call) {
         print_lines(call.printer, healed, call.arguments.has("dry-run"));
     end_if_asked_to(call.printer, healed.starts);
     call.printer.flush_answer();
-    return std::ranges::all_of(healed.guests, [&](const Tended& each) { return is_well(healed, each); }) ? 0 : 1;
+    return std::ranges::all_of(healed.guests, [&](const Tended& each) { return is_well(healed, each); }) ? 0
+                                                                                                         : 1;
 }
 
 constexpr std::string_view details =
-    "A guest should run when the desired state that was accepted last wants it on; under libvirt also one whose "
-    "record is active, unless the desired state says otherwise. When such a guest crashed, it is started: after "
-    "it was off for 10 s, then at growing distances, at most 5 times in a row. Then it is reported once, and left "
+    "A guest should run when the desired state that was accepted last wants it on; under libvirt also one "
+    "whose "
+    "record is active, unless the desired state says otherwise. When such a guest crashed, it is started: "
+    "after "
+    "it was off for 10 s, then at growing distances, at most 5 times in a row. Then it is reported once, and "
+    "left "
     "to a person. What is remembered of that outlives this call.\n\n"
-    "Left alone is what an operator stopped (by a verb, by virsh, by a task of a Proxmox node), what was shut "
-    "down from inside as far as the platform can tell, what is suspended, locked or being worked on, what could "
-    "not be read, and what nobody knows why it is off. --dry-run says which of these holds. On a Proxmox node a "
+    "Left alone is what an operator stopped (by a verb, by virsh, by a task of a Proxmox node), what was "
+    "shut "
+    "down from inside as far as the platform can tell, what is suspended, locked or being worked on, what "
+    "could "
+    "not be read, and what nobody knows why it is off. --dry-run says which of these holds. On a Proxmox "
+    "node a "
     "shutdown from inside looks like a crash.\n\n"
     "A timer calls this each minute. Each start is an operation, which 'operations' tells of.";
 
@@ -180,7 +188,8 @@ cli::Row heal_row() {
             .options = {{.name = "dry-run", .help = "only say how each guest stands that does not run"},
                         {.name = "json", .help = "print a JSON list of all guests"}},
             .output = {.text = "a line for each guest that was started or is given up, with the reason",
-                       .json_keys = {"guest", "incarnation", "stand", "wanted", "why", "due", "operation", "state"},
+                       .json_keys = {"guest", "incarnation", "stand", "wanted", "why", "due", "operation",
+                                     "state"},
                        .json_call = "--json",
                        .unheard = "what crashed is started all the same; a repeat finds it running"},
             .examples = {{"", "what the timer does"},

@@ -37,14 +37,13 @@ void end_if_asked_to(cli::Printer& printer, const std::vector<Operation>& all) {
     const auto begun = count([](const Operation& each) {
         return !is_end(each.state) && each.state != State::waiting && each.state != State::queued;
     });
-    const auto unbegun = count([](const Operation& each) {
-        return each.state == State::cancelled || each.state == State::queued;
-    });
+    const auto unbegun = count(
+        [](const Operation& each) { return each.state == State::cancelled || each.state == State::queued; });
     if (begun + unbegun == 0) return;
     printer.flush_answer();
     throw Error(Code::interrupted,
-                fmt::format("stopped by a signal: {} {} on, {} {} not begun", begun, begun == 1 ? "goes" : "go",
-                            unbegun, unbegun == 1 ? "was" : "were"),
+                fmt::format("stopped by a signal: {} {} on, {} {} not begun", begun,
+                            begun == 1 ? "goes" : "go", unbegun, unbegun == 1 ? "was" : "were"),
                 "'blockhost-libvirt operations' tells what becomes of them; a repeat does what is left");
 }
 

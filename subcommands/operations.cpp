@@ -151,9 +151,9 @@ class LateJournal {
     explicit LateJournal(const cli::Call& call) : call_(call) {}
     Journal* get() {
         if (!journal_)
-            if (auto database = agent::existing_database(
-                    call_.paths,
-                    {.patience = std::chrono::seconds(10), .check = [] { Interruption().check(); }})) {
+            if (auto database =
+                    agent::existing_database(call_.paths, {.patience = std::chrono::seconds(10),
+                                                           .check = [] { Interruption().check(); }})) {
                 tell_of_clock(call_, agent::note_time(*database, now()));
                 journal_.emplace(std::move(*database));
             }

@@ -48,8 +48,8 @@ bool is_settled(const Operation& operation) {
 
 } // namespace
 
-std::vector<Operation> carry_out(Engine& engine, const std::vector<Id>& ids, const std::function<bool()>& stop,
-                                 const execution::Runner::Told& told) {
+std::vector<Operation> carry_out(Engine& engine, const std::vector<Id>& ids,
+                                 const std::function<bool()>& stop, const execution::Runner::Told& told) {
     constexpr std::chrono::milliseconds between(200);
     Teller teller(engine.journal(), ids, told);
     while (true) {

@@ -18,8 +18,8 @@ store::Database open_database(const Paths& paths, store::Waiting waiting = {});
 std::optional<store::Database> existing_database(const Paths& paths, store::Waiting waiting = {});
 
 /// Notes what time it is, so that a clock that goes back later is found out. Whoever opens the database calls
-/// it. What speaks against the clock now, as the gate will say it where it has to judge by it; then nothing is
-/// noted. A database that cannot be written just now is no reason not to read it.
+/// it. What speaks against the clock now, as the gate will say it where it has to judge by it; then nothing
+/// is noted. A database that cannot be written just now is no reason not to read it.
 std::optional<Error> note_time(store::Database& database, Instant now);
 
 } // namespace blockhost::agent

@@ -14,9 +14,9 @@ using Look = std::function<std::optional<platform::Guest>(const platform::GuestI
 /// looks throw. One call at a time, and none while Look is called.
 using Reconsider = std::function<std::optional<Error>(const execution::Operation&)>;
 
-/// Asks the gate, unless it is not wanted any more. An operation that it permitted before this process is permitted again. One whose signed
-/// document is refused waits for another one, and says why: nobody ends what waits by signing it wrongly.
-/// Throws where the gate could not decide. `gate` outlives it.
+/// Asks the gate, unless it is not wanted any more. An operation that it permitted before this process is
+/// permitted again. One whose signed document is refused waits for another one, and says why: nobody ends
+/// what waits by signing it wrongly. Throws where the gate could not decide. `gate` outlives it.
 execution::Door door_to(authority::Gate& gate, Look look, Reconsider reconsider = {});
 
 /// Puts the ends of operations on the gate's record.

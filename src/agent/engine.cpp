@@ -154,11 +154,13 @@ void Engine::reject(const Id& id, std::string_view by) {
 std::optional<Error> Engine::reconsider(const Operation& operation) {
     if (operation.source.kind != execution::Source::Kind::healing) return std::nullopt;
     const auto unwanted = [&](const std::string& why) {
-        return Error(Code::wrong_state, text::printable(operation.target.guest) + " is not started again: " + why,
+        return Error(Code::wrong_state,
+                     text::printable(operation.target.guest) + " is not started again: " + why,
                      "start it where it is wanted on");
     };
     const auto guest = look(operation.target.guest);
-    if (!guest || guest->incarnation != operation.target.incarnation) return unwanted("it is another one now");
+    if (!guest || guest->incarnation != operation.target.incarnation)
+        return unwanted("it is another one now");
     if (guest->power != platform::Power::stopped) return unwanted("it is not off any more");
     if (accepted_.power_of(guest->id).value_or(WantedPower::running) != WantedPower::running)
         return unwanted("the desired state does not want it on any more");

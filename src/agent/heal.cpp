@@ -36,8 +36,8 @@ HealingRules rules_in(const boost::json::value& section, const std::string& wher
     rules.between = seconds_in(fields, "between_s", rules.between);
     rules.longest = seconds_in(fields, "longest_s", rules.longest);
     rules.steady = seconds_in(fields, "steady_s", rules.steady);
-    rules.most_starts = static_cast<unsigned>(
-        fields.maybe_integer("most_starts", 1, 1000).value_or(rules.most_starts));
+    rules.most_starts =
+        static_cast<unsigned>(fields.maybe_integer("most_starts", 1, 1000).value_or(rules.most_starts));
     fields.finish();
     return rules;
 }
@@ -101,8 +101,9 @@ std::vector<Tended> Healer::round(const std::vector<GuestId>& only, Manner manne
     std::ranges::sort(guests.seen, {}, &Guest::id);
     for (const GuestId& id : only)
         if (std::ranges::find(guests.seen, id, &Guest::id) == guests.seen.end())
-            throw Error(Code::not_found, "there is no guest " + text::printable(id) +
-                                             (guests.doubt.empty() ? "" : " that can be seen: " + guests.doubt),
+            throw Error(Code::not_found,
+                        "there is no guest " + text::printable(id) +
+                            (guests.doubt.empty() ? "" : " that can be seen: " + guests.doubt),
                         "'blockhost-libvirt guests' lists them");
     std::vector<Tended> all;
     for (const Guest& guest : guests.seen)
@@ -117,9 +118,8 @@ std::vector<Tended> Healer::round(const std::vector<GuestId>& only, Manner manne
 Tended Healer::tend(const Guest& listed, Manner manner, Instant now) {
     const auto wish = engine_.accepted().power_of(listed.id);
     const auto unknown = [&](const std::string& why) {
-        return Tended{.target = {listed.id, listed.incarnation},
-                      .why = why,
-                      .is_wanted = wish == WantedPower::running};
+        return Tended{
+            .target = {listed.id, listed.incarnation}, .why = why, .is_wanted = wish == WantedPower::running};
     };
     const auto left = [&](const std::string& why) {
         return Tended{.target = {listed.id, listed.incarnation}, .stand = Stand::left, .why = why};
@@ -131,8 +131,7 @@ Tended Healer::tend(const Guest& listed, Manner manner, Instant now) {
         const bool is_known = !listed.incarnation.empty() || !episodes_.find(listed.id).incarnation.empty();
         if (listed.power == Power::running && (is_known || !is_named))
             return tend_running(listed, is_named, manner, now);
-        if (wish && !is_named)
-            return left("the desired state wants it " + std::string(to_string(*wish)));
+        if (wish && !is_named) return left("the desired state wants it " + std::string(to_string(*wish)));
         const auto guest = engine_.platform().guest(listed.id);
         if (!guest) return unknown("it went away while it was looked at");
         if (!guest->unreadable.empty()) return unknown(guest->unreadable);
@@ -171,9 +170,8 @@ Sight Healer::sight_of(const Guest& guest, const Outage& outage, const Episode& 
             .guest = guest,
             .stopped_on_purpose = outage.cause != Outage::Cause::crash ||
                                   was_stopped_by_us(operations, guest.incarnation, episode),
-            .is_busy = std::ranges::any_of(operations, [](const Operation& each) {
-                return !is_end(each.state) && is_under_way(each);
-            })};
+            .is_busy = std::ranges::any_of(
+                operations, [](const Operation& each) { return !is_end(each.state) && is_under_way(each); })};
 }
 
 Tended Healer::tend_off(const Guest& guest, std::optional<WantedPower> wish, Manner manner, Instant now) {
@@ -212,18 +210,20 @@ Tended Healer::tend_off(const Guest& guest, std::optional<WantedPower> wish, Man
         else if (episode.given_up)
             tended.stand = Stand::given_up, tended.why = "it did not stay up: somebody has to start it";
         else
-            tended.why = guest.lock.empty() ? "an operation on it is under way" : "it is locked: " + guest.lock;
+            tended.why =
+                guest.lock.empty() ? "an operation on it is under way" : "it is locked: " + guest.lock;
         return tended;
     }
     if (manner == Manner::look) return tended;
     // What is not begun soon is judged anew.
     constexpr std::chrono::minutes soon(1);
-    tended.operation = engine_.journal()
-                           .submit({.source = {execution::Source::Kind::healing, ""},
-                                    .target = tended.target,
-                                    .action = platform::Start{},
-                                    .begin_before = std::chrono::floor<Instant::duration>(blockhost::now() + soon)})
-                           .operation.id;
+    tended.operation =
+        engine_.journal()
+            .submit({.source = {execution::Source::Kind::healing, ""},
+                     .target = tended.target,
+                     .action = platform::Start{},
+                     .begin_before = std::chrono::floor<Instant::duration>(blockhost::now() + soon)})
+            .operation.id;
     return tended;
 }
 

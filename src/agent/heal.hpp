@@ -8,8 +8,8 @@
 namespace blockhost::agent {
 
 /// What `<etc>/agent.json` says in its member "healing", in seconds: "off_for_s", "between_s", "longest_s",
-/// "steady_s"; and "most_starts". The defaults are those of HealingRules. Throws Error{config}, naming file and
-/// member.
+/// "steady_s"; and "most_starts". The defaults are those of HealingRules. Throws Error{config}, naming file
+/// and member.
 execution::HealingRules healing_rules_of(const Paths& paths);
 
 /// What a round found of one guest, and did.
@@ -23,11 +23,11 @@ struct Tended {
         given_up, ///< it crashed too often in a row: a person has to look
         unknown,  ///< it could not be read, `why`; nothing follows from that
     } stand = Stand::unknown;
-    std::string why = {};              ///< one clause; empty for `runs`
-    bool is_wanted = false;            ///< it should run, as far as is known
-    bool is_news = false;              ///< of `given_up`: it was decided in this round
-    std::optional<Instant> due = {};   ///< of `waits`
-    execution::Id operation = {};      ///< of `starts`; empty in a mere look
+    std::string why = {};            ///< one clause; empty for `runs`
+    bool is_wanted = false;          ///< it should run, as far as is known
+    bool is_news = false;            ///< of `given_up`: it was decided in this round
+    std::optional<Instant> due = {}; ///< of `waits`
+    execution::Id operation = {};    ///< of `starts`; empty in a mere look
 };
 std::string_view to_string(Tended::Stand stand);
 
@@ -51,7 +51,8 @@ class Healer {
   private:
     Tended tend(const platform::Guest& listed, Manner manner, Instant now);
     Tended tend_running(const platform::Guest& guest, bool is_named, Manner manner, Instant now);
-    Tended tend_off(const platform::Guest& guest, std::optional<WantedPower> wish, Manner manner, Instant now);
+    Tended tend_off(const platform::Guest& guest, std::optional<WantedPower> wish, Manner manner,
+                    Instant now);
     execution::Sight sight_of(const platform::Guest& guest, const platform::Outage& outage,
                               const execution::Episode& episode);
     void keep(const platform::GuestId& id, const execution::Episode& before, const execution::Episode& after,

@@ -26,8 +26,7 @@ std::optional<AuditCheck> check_record(const Paths& paths, const std::optional<A
     const Fd file = folder ? folder->open_file(record_name, O_RDONLY) : Fd();
     if (!file && seen == 0 && !known) return std::nullopt;
     AuditCheck check;
-    if (file)
-        check = authority::check_audit(file.get(), (folder->path() / record_name).string(), known);
+    if (file) check = authority::check_audit(file.get(), (folder->path() / record_name).string(), known);
     if (check.broken_line != 0) return check;
     const auto broken = [&](std::int64_t last, std::string why) {
         check.broken_line = last + 1;

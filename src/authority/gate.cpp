@@ -238,13 +238,15 @@ void Gate::require_newest_state() {
     const AuditHead head = parts_.audit.head();
     const std::int64_t on_record = std::max(head.nonces, parts_.settings.nonces_known_elsewhere);
     if (nonces_.ever() < on_record)
-        throw Error(Code::denied,
-                    fmt::format("{} knows of {} used nonces, and {} are on record: it is an older copy",
-                                parts_.database.path(), nonces_.ever(), on_record),
-                    "put the newest copy in its place; where there is none, 'blockhost-libvirt agent start-over'");
+        throw Error(
+            Code::denied,
+            fmt::format("{} knows of {} used nonces, and {} are on record: it is an older copy",
+                        parts_.database.path(), nonces_.ever(), on_record),
+            "put the newest copy in its place; where there is none, 'blockhost-libvirt agent start-over'");
     if (const auto cut = nonces_.cut_behind())
-        throw Error(Code::denied, fmt::format("the audit record was cut behind line {}", *cut),
-                    "put the whole record in its place; where there is none, 'blockhost-libvirt agent start-over'");
+        throw Error(
+            Code::denied, fmt::format("the audit record was cut behind line {}", *cut),
+            "put the whole record in its place; where there is none, 'blockhost-libvirt agent start-over'");
 }
 
 void Gate::use_up(const Asked& asked, const Envelope& envelope, Instant at) {

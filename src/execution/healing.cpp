@@ -46,8 +46,9 @@ Healing seen_off(Episode& episode, const HealingRules& rules, Instant now) {
     Instant due = *episode.off_since + rules.off_for;
     if (episode.starts > 0) due = std::max(due, *episode.last_start + pause_after(episode.starts, rules));
     if (now < due)
-        return {Do::wait, fmt::format("it is off, and is started again in {} s",
-                                      std::chrono::ceil<std::chrono::seconds>(due - now).count()),
+        return {Do::wait,
+                fmt::format("it is off, and is started again in {} s",
+                            std::chrono::ceil<std::chrono::seconds>(due - now).count()),
                 due};
     ++episode.starts;
     episode.last_start = now;

@@ -47,7 +47,7 @@ struct Healing {
         start, ///< now; the episode has it counted, and must be on disk before
         report ///< once: it is not started any more
     } act = Do::nothing;
-    std::string why;                ///< one clause; empty for `nothing`
+    std::string why;                 ///< one clause; empty for `nothing`
     std::optional<Instant> due = {}; ///< of `wait`
 };
 

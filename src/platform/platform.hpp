@@ -104,9 +104,9 @@ class Platform {
     /// when it cannot be read.
     virtual std::optional<Guest> guest(const GuestId& id) = 0;
 
-    /// Looks why a guest that is off went off. `seen_running`: this host saw it run, and has looked at it ever
-    /// since; then that nobody switched it off means more than that nothing is known. Throws when it cannot be
-    /// read. A platform that does not say otherwise cannot tell.
+    /// Looks why a guest that is off went off. `seen_running`: this host saw it run, and has looked at it
+    /// ever since; then that nobody switched it off means more than that nothing is known. Throws when it
+    /// cannot be read. A platform that does not say otherwise cannot tell.
     virtual Outage outage(const Guest&, bool /*seen_running*/) { return {}; }
 
     /// Why this platform can have no guest of that id and kind; nothing: it can. Asks nobody.

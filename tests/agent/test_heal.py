@@ -80,12 +80,12 @@ def test_what_crashed_is_started_once(host):
     assert heal(host, "--dry-run") == "Every guest runs.\n"
 
 
-def test_it_is_off_for_some_seconds_first_which_one_call_waits_for(host):
-    name = one(host)
-    configure(host, {"off_for_s": 1})
-    crash(host, name)
-    assert stand(host, name, "--dry-run")[0] == "waits"
-    assert "started" in heal(host) and starts(host) == ["done"]
+def test_it_is_off_for_some_seconds_first_which_one_call_waits_for(simulated):
+    name = one(simulated)
+    configure(simulated, {"off_for_s": 1})
+    crash(simulated, name)
+    assert stand(simulated, name, "--dry-run")[0] == "waits"
+    assert "started" in heal(simulated) and starts(simulated) == ["done"]
 
 
 def test_a_crash_loop_ends_in_one_report(host):
@@ -99,20 +99,19 @@ def test_a_crash_loop_ends_in_one_report(host):
     assert stand(host, name)[0] == "given up" and not runs(host, name) and starts(host) == ["done"] * 3
 
 
-def test_between_two_starts_there_is_time(host):
-    name = one(host)
-    configure(host, AT_ONCE | {"between_s": 600, "longest_s": 900})
-    crash(host, name)
-    heal(host)
-    crash(host, name)
-    state, why = stand(host, name)
-    assert state == "waits" and "is started again in" in why and starts(host) == ["done"]
+def test_between_two_starts_there_is_time(simulated):
+    name = one(simulated)
+    configure(simulated, AT_ONCE | {"between_s": 600, "longest_s": 900})
+    crash(simulated, name)
+    heal(simulated)
+    crash(simulated, name)
+    state, why = stand(simulated, name)
+    assert state == "waits" and "is started again in" in why and starts(simulated) == ["done"]
 
 
 def test_a_start_that_fails_is_told(simulated):
     name = one(simulated)
     crash(simulated, name)
-    simulated.mock.behave(start="fails")
     simulated.mock.behave(disk="full")
     told = heal(simulated, status=1)
     assert "its start is failed: " in told, told
@@ -120,21 +119,21 @@ def test_a_start_that_fails_is_told(simulated):
 
 # -- nobody's wish is overruled
 
-def test_what_the_desired_state_does_not_want_on_is_left(host):
-    name = one(host)
-    want(host, name, "stopped", generation=2)
-    crash(host, name)
-    assert stand(host, name) == ("left", "the desired state wants it stopped") and starts(host) == []
+def test_what_the_desired_state_does_not_want_on_is_left(simulated):
+    name = one(simulated)
+    want(simulated, name, "stopped", generation=2)
+    crash(simulated, name)
+    assert stand(simulated, name) == ("left", "the desired state wants it stopped") and starts(simulated) == []
 
 
-def test_what_the_desired_state_stopped_and_wants_again_is_started_by_apply(host):
-    name = one(host)
-    want(host, name, "stopped", generation=2)
-    want(host, name, "running", generation=3)
-    assert runs(host, name)
-    heal(host)
-    crash(host, name)
-    assert "started" in heal(host)
+def test_what_the_desired_state_stopped_and_wants_again_is_started_by_apply(simulated):
+    name = one(simulated)
+    want(simulated, name, "stopped", generation=2)
+    want(simulated, name, "running", generation=3)
+    assert runs(simulated, name)
+    heal(simulated)
+    crash(simulated, name)
+    assert "started" in heal(simulated)
 
 
 @pytest.mark.parametrize("verb", ["stop", "kill"])
@@ -286,9 +285,9 @@ def database(host):
 
 # -- words
 
-def test_a_guest_that_is_not_there_is_refused(host):
-    one(host)
-    run = host.run("heal", "999")
+def test_a_guest_that_is_not_there_is_refused(simulated):
+    one(simulated)
+    run = simulated.run("heal", "999")
     assert run.returncode == 5 and "there is no guest 999" in run.stderr and run.stdout == ""
 
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Rounds of healing on the simulated platform: what is started, what is left, what is remembered.
-#include "agent/heal.hpp"
 #include "agent/carry_out.hpp"
+#include "agent/heal.hpp"
 #include "base/text/json.hpp"
 #include "platform/simulated/simulated.hpp"
 #include "tests/unit/execution/support.hpp"
@@ -75,10 +75,7 @@ struct HealingHost {
         return all.front();
     }
     State carried_out(const execution::Id& id) {
-        return carry_out(
-                   *engine, {id}, [] { return false; }, {})
-            .front()
-            .state;
+        return carry_out(*engine, {id}, [] { return false; }, {}).front().state;
     }
     bool runs() const { return Simulated(folder.path / "world").guest("web")->power == Power::running; }
     std::size_t operations() { return engine->journal().latest(10).size(); }
@@ -226,8 +223,12 @@ TEST_CASE("a start that waited is judged anew right before it begins") {
     host.crash();
     host.round(100s);
     const auto start = host.round(200s).operation;
-    SECTION("it was switched off meanwhile") { host.guest({{"power", "stopped"}}); }
-    SECTION("it is not wanted on any more") { host.want(WantedPower::stopped); }
+    SECTION("it was switched off meanwhile") {
+        host.guest({{"power", "stopped"}});
+    }
+    SECTION("it is not wanted on any more") {
+        host.want(WantedPower::stopped);
+    }
     SECTION("it is another one") {
         host.guest({{"power", "stopped"}, {"crashed", true}, {"incarnation", "made:1"}});
     }
@@ -240,8 +241,7 @@ TEST_CASE("who is stopped begins nothing more, and cancels what it asked for") {
     host.crash();
     host.round(0s);
     const auto start = host.round(100s).operation;
-    const auto all = carry_out(
-        *host.engine, {start}, [] { return true; }, {});
+    const auto all = carry_out(*host.engine, {start}, [] { return true; }, {});
     CHECK(all.front().state == State::cancelled);
     CHECK_FALSE(host.runs());
 }

@@ -630,7 +630,8 @@ TEST_CASE("what is on record says how many nonces were used, and its chain holds
     CHECK(world.audit.head().line == 2);
 }
 
-TEST_CASE("what waited before the used nonces were started over waits no longer, and is asked for anew at once") {
+TEST_CASE(
+    "what waited before the used nonces were started over waits no longer, and is asked for anew at once") {
     World world;
     world.waits(world.destroy());
     world.gate->start_over("root");
