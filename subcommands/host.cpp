@@ -43,9 +43,10 @@ void tell_of_clock(const cli::Call& call, const std::optional<Error>& doubt) {
 
 agent::Engine open_engine(const cli::Call& call) {
     require_agents_user(call);
-    return {call.paths, agent::authority_of(call.paths),
-            [&call] { return platform::open_platform(call.paths, reality_of(call), [] {}); },
-            agent::Engine::Times{.doubtful_clock = [&call](const Error& doubt) { tell_of_clock(call, doubt); }}};
+    return {
+        call.paths, agent::authority_of(call.paths),
+        [&call] { return platform::open_platform(call.paths, reality_of(call), [] {}); },
+        agent::Engine::Times{.doubtful_clock = [&call](const Error& doubt) { tell_of_clock(call, doubt); }}};
 }
 
 namespace {

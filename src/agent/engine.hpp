@@ -29,8 +29,8 @@ class Engine {
         std::function<void(const Error&)> doubtful_clock = {};
     };
 
-    /// Makes the agent's folder, database and record where they are missing, and notes the time there. `paths`
-    /// outlives it. Throws what Platform::host throws, store::StoreError, Error{io}.
+    /// Makes the agent's folder, database and record where they are missing, and notes the time there.
+    /// `paths` outlives it. Throws what Platform::host throws, store::StoreError, Error{io}.
     Engine(const Paths& paths, authority::AuthoritySettings settings, Open open)
         : Engine(paths, std::move(settings), std::move(open), Times{}) {}
     Engine(const Paths& paths, authority::AuthoritySettings settings, Open open, Times times);

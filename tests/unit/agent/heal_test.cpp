@@ -285,7 +285,7 @@ TEST_CASE("every database that is opened notes the time, and a clock that went b
     const auto open = [&] {
         const Engine engine(
             host.paths, {}, [&] { return std::make_unique<Simulated>(host.folder.path / "world"); },
-            [&](const Error& doubt) { told.push_back(doubt.message()); });
+            Engine::Times{.doubtful_clock = [&](const Error& doubt) { told.push_back(doubt.message()); }});
     };
     open();
     CHECK(told.empty());
