@@ -70,6 +70,7 @@ BY_PATH = {
     "subcommands/plan.cpp": "a file that is given on the command line",
     "agent/engine.cpp": "a configuration file",
     "agent/front.cpp": "a configuration file",
+    "agent/heal.cpp": "a configuration file",
     "subcommands/approve.cpp": "a file that is given on the command line",
     "subcommands/create.cpp": "files that are given on the command line",
     "subcommands/list.cpp": "the size of the VM database; it is not opened",
