@@ -13,6 +13,7 @@
 #include <boost/program_options/parsers.hpp>
 #include <cerrno>
 #include <cstring>
+#include <limits>
 #include <sys/stat.h>
 
 namespace po = boost::program_options;
@@ -123,6 +124,9 @@ void check_value(const Option& option, const std::string& value) {
             throw refused(option, value, "is not one of " + joined(option.choices, ", "));
     }
 }
+
+/// The position of an operand that Boost gives to no option before it (its own mark for those behind "--").
+constexpr int never_a_value = std::numeric_limits<int>::max();
 
 /// A value that may be left out; only one behind '=' is taken for it.
 class OptionalValue : public po::untyped_value {
@@ -260,8 +264,8 @@ bool Parser::hand_on(Words& to) {
     return true;
 }
 
-/// Counts operands. Takes what Boost would not take as we promise: all that is left behind "--" or where the
-/// rest begins, and empty values. Refuses names that it would look up among the letters, or not at all.
+/// Takes and counts operands, and empty values, which Boost would not take as we promise. Refuses names that
+/// it would look up among the letters, or not at all.
 Parser::Taken Parser::take_ours(Words& words) {
     if (hand_on(words)) return {}; // Boost sees that the words changed, and asks again
     line_ = line_.last(words.size() + ahead_.size());
@@ -284,10 +288,15 @@ Parser::Taken Parser::take_operands(Words& words) {
     if (!open && operands_ + count > most)
         throw Error(Code::usage, "surplus operand '" + text::printable(operands[most - operands_]) + "'");
     operands_ += count;
-    if (!all) return {};
     Taken taken;
-    for (const std::string& operand : operands) taken.emplace_back(std::string(), Words{operand});
-    words.clear(); // that ends the line for Boost
+    for (const std::string& operand : operands.first(count)) {
+        taken.emplace_back(std::string(), Words{operand});
+        taken.back().position_key = never_a_value;
+    }
+    if (all)
+        words.clear(); // that ends the line for Boost
+    else
+        words.erase(words.begin());
     return taken;
 }
 

@@ -63,6 +63,20 @@ TEST_CASE("a value that may be left out is taken from behind an equals sign alon
     CHECK_FALSE(parsed("list", {}).has("sizes"));
 }
 
+TEST_CASE("what follows an option whose value was left out is an operand") {
+    Row row = *row_of_verb("list");
+    row.operands = {{.name = "NAME", .help = "a VM"}, {.name = "OTHER", .help = "another"}};
+    for (const Words& words :
+         {Words{"--sizes", "gib", "web"}, {"gib", "--sizes", "web"}, {"gib", "web", "--sizes"}}) {
+        const Arguments arguments = parse(row, words);
+        CHECK(arguments.text("sizes") == "mib");
+        CHECK(arguments.operands() == Words{"gib", "web"});
+    }
+    CHECK(parse(row, Words{"--sizes=gib", "web", "db"}).text("sizes") == "gib");
+    CHECK(parse(row, Words{"--sizes=gib", "web", "db"}).operands() == Words{"web", "db"});
+    CHECK(parse(row, Words{"--sizes", "--", "gib", "web"}).operands() == Words{"gib", "web"});
+}
+
 TEST_CASE("options and operands come in any order") {
     for (const Words& words : {Words{"web", "--owner-wallet", "0xab", "--apply"},
                                Words{"--apply", "--owner-wallet", "0xab", "web"},
