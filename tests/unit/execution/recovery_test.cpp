@@ -23,7 +23,8 @@ namespace bj = boost::json;
 
 constexpr const char* world_at_first = R"({"guests": {"web": {"power": "POWER", "incarnation": "made:0",
     "config": {"name": "web", "cpus": 1, "memory_mib": 512, "disk_mib": 1024},
-    "snapshots": {"before": {"config": {"name": "web", "cpus": 7}, "description": ""}}}},
+    "snapshots": {"before": {"config": {"name": "web", "cpus": 7}, "description": ""}}},
+    "box": {"kind": "container", "power": "stopped", "incarnation": "made:0", "config": {"name": "box"}}},
   "backups": {"local:web/1": {"guest": "web", "config": {"name": "web"}, "notes": "", "is_protected": false}}})";
 
 struct Case {
@@ -39,6 +40,7 @@ std::vector<Case> one_of_each() {
     config.name = "new";
     SetConfig change; // its digest is told later
     change.cpus = 2;
+    const Target usb = storage_target("usb-1", "1A2B-3C4D");
     return {{ActionKind::start, web(), Start{}},
             {ActionKind::stop, web(), Stop{std::chrono::seconds(0), true}, "running"},
             {ActionKind::resume, web(), Resume{}, "paused"},
@@ -51,11 +53,14 @@ std::vector<Case> one_of_each() {
             {ActionKind::backup, web(), Backup{"local", "notes", false}},
             {ActionKind::restore, {"new", ""}, Restore{"local:web/1"}},
             {ActionKind::delete_backup, web(), DeleteBackup{"local:web/1"}},
-            {ActionKind::destroy, web(), Destroy{}}};
+            {ActionKind::destroy, web(), Destroy{}},
+            {ActionKind::set_features, {"box", "made:0"}, SetFeatures{{"nesting"}}},
+            {ActionKind::mount, usb, Mount{"/mnt/usb"}},
+            {ActionKind::unmount, usb, Unmount{"/mnt/usb"}}};
 }
 
 Case some(ActionKind kind) {
-    return one_of_each()[static_cast<std::size_t>(kind)];
+    return one_of_each().at(static_cast<std::size_t>(kind));
 }
 
 /// A simulated platform and a journal, in a folder.
@@ -250,7 +255,8 @@ TEST_CASE("the simulated platform keeps each action with what it was begun on, o
         REQUIRE(actions.size() == 1);
         const bj::object& kept = actions.begin()->value().as_object();
         CHECK(kept.at("action") == bj::value(to_json(stage.acted.action)));
-        std::string made = "made:0";
+        const bool of_storage = !filesystem_of(stage.acted.target).empty();
+        std::string made = of_storage ? "" : stage.acted.target.incarnation;
         if (makes_guest(stage.acted.action)) made = Simulated(stage.place()).guest("new").value().incarnation;
         CHECK(json::string_or(kept, "incarnation", "") == made);
     }
