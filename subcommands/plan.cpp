@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// plan: the difference between a desired state and this host.
 
+#include "agent/accepted.hpp"
+#include "agent/database.hpp"
 #include "agent/dump.hpp"
 #include "base/files/given_file.hpp"
 #include "base/text/json.hpp"
@@ -11,6 +13,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <unistd.h>
 
 namespace blockhost::subcommands {
 
@@ -58,9 +61,8 @@ void print_action(cli::Printer& printer, const PlannedAction& planned) {
     std::string line = fmt::format("  {}: {}", action, text::printable(planned.reason));
     if (planned.verdict == Verdict::needs_signature) line += "; needs a signature: " + planned.why;
     if (planned.verdict == Verdict::impossible) line += "; cannot be: " + text::printable(planned.why);
-    if (planned.only_with_next) line += "; only together with what follows";
     if (!planned.lock.empty()) line += "; waits: it is locked for " + text::printable(planned.lock);
-    printer.answer(line, planned.only_with_next ? Tone::warning : tone_of(planned.verdict));
+    printer.answer(line, tone_of(planned.verdict));
     for (const agent::Change& each : planned.changes)
         printer.answer(fmt::format("      {}: {} -> {}", each.field, shown(each.from), shown(each.to)));
 }
@@ -114,8 +116,21 @@ Plan plan_for(cli::Call& call, platform::Platform& platform, const agent::Desire
 
 namespace {
 
+/// What apply accepted, as far as the caller may know that.
+agent::Known accepted_so_far(const cli::Call& call) {
+    try {
+        auto database = agent::existing_database(call.paths);
+        return database ? agent::Accepted(std::move(*database)).known() : agent::Known{};
+    } catch (const Error& error) {
+        if (error.code() != Code::denied && !(error.code() == Code::io && geteuid() != 0)) throw;
+        call.printer.warn("which desired state was accepted last is root's to know: " + error.message());
+        return {};
+    }
+}
+
 int run(cli::Call& call) {
-    const agent::Desired desired = read_desired(call, call.arguments.operands().front());
+    const agent::Desired desired =
+        read_desired(call, call.arguments.operands().front(), accepted_so_far(call));
     const Plan plan = plan_for(call, *open_platform(call), desired);
     if (call.arguments.has("json"))
         call.printer.answer(json::python_line(agent::as_json(plan)));
@@ -125,20 +140,22 @@ int run(cli::Call& call) {
     return plan.is_converged() ? 0 : 2;
 }
 
-constexpr std::string_view details = "FILE is a desired state: a JSON document that says what guests of this "
-                                     "host should be like. What it does "
-                                     "not say is not touched: guests that it does not name, fields that it "
-                                     "leaves out. dump-desired writes one to "
-                                     "begin with. Nothing is changed.\n\n"
-                                     "Each action is benign, or needs an operator's signature because it can "
-                                     "lose data, or cannot be, and why. "
-                                     "Configurations are compared as they will be at the guest's next start; "
-                                     "a note tells what waits for that. "
-                                     "Nothing is planned for a guest that cannot be read, and none is "
-                                     "created while guests may be hidden. What "
-                                     "follows a create is planned once the guest is there.\n\n"
-                                     "A wrong document is refused with file, line and column; keys that are "
-                                     "not known are ignored with a warning.";
+constexpr std::string_view details =
+    "FILE is a desired state: a JSON document that says what guests of this "
+    "host should be like. What it does "
+    "not say is not touched: guests that it does not name, fields that it "
+    "leaves out. dump-desired writes one to "
+    "begin with. Nothing is changed.\n\n"
+    "Each action is benign, or needs an operator's signature because it can "
+    "lose data, or cannot be, and why. "
+    "Configurations are compared as they will be at the guest's next start; "
+    "a note tells what waits for that. "
+    "Nothing is planned for a guest that cannot be read, and none is "
+    "created while guests may be hidden. What "
+    "follows a create is planned once the guest is there, by 'apply' itself.\n\n"
+    "A wrong document is refused with file, line and column; keys that are "
+    "not known are ignored with a warning. One of a lower generation than "
+    "'apply' accepted is refused, too.";
 
 } // namespace
 

@@ -35,8 +35,7 @@ bj::object as_json(const PlannedAction& planned) {
             {"verdict", to_string(planned.verdict)},
             {"why", planned.why},
             {"digest", planned.digest},
-            {"lock", planned.lock},
-            {"only_with_next", planned.only_with_next}};
+            {"lock", planned.lock}};
 }
 
 bool is_within(std::int64_t value, std::int64_t least, std::int64_t most) {

@@ -11,13 +11,13 @@ using platform::GuestId;
 /// Reads guests one by one. A platform that ceased to answer is not waited for at each of them.
 class Reader {
   public:
-    explicit Reader(platform::Platform& platform) : platform_(platform) {}
+    explicit Reader(platform::Reading& reading) : reading_(reading) {}
 
     /// Nothing: there is no guest of that id.
     std::optional<Guest> read(const GuestId& id) {
         if (silent_ == most_silent) return unreadable(id, "it was not asked for: " + silence_);
         try {
-            auto guest = platform_.guest(id);
+            auto guest = reading_.guest(id);
             silent_ = 0;
             return guest;
         } catch (const Error& error) {
@@ -37,15 +37,15 @@ class Reader {
 
   private:
     static constexpr int most_silent = 3;
-    platform::Platform& platform_;
+    platform::Reading& reading_;
     int silent_ = 0;
     std::string silence_;
 };
 
-Observed listed(platform::Platform& platform, platform::Host host) {
+Observed listed(platform::Reading& reading, platform::Host host) {
     Observed observed;
     observed.host = std::move(host);
-    platform::Guests guests = platform.guests();
+    platform::Guests guests = reading.list();
     observed.doubt = std::move(guests.doubt);
     for (Guest& guest : guests.seen) {
         const GuestId id = guest.id;
@@ -54,9 +54,9 @@ Observed listed(platform::Platform& platform, platform::Host host) {
     return observed;
 }
 
-void read_in_full(platform::Platform& platform, Observed& observed, const std::vector<GuestId>& ids,
+void read_in_full(platform::Reading& reading, Observed& observed, const std::vector<GuestId>& ids,
                   const std::function<void(std::size_t, std::size_t)>& each) {
-    Reader reader(platform);
+    Reader reader(reading);
     for (std::size_t i = 0; i < ids.size(); ++i) {
         if (each) each(i, ids.size());
         const auto place = observed.guests.find(ids[i]);
@@ -74,10 +74,11 @@ void read_in_full(platform::Platform& platform, Observed& observed, const std::v
 
 Observed observe(platform::Platform& platform, const platform::Host& host, const Desired& desired,
                  const std::function<void(std::size_t, std::size_t)>& each) {
-    Observed observed = listed(platform, host);
+    const auto reading = platform.read();
+    Observed observed = listed(*reading, host);
     std::vector<GuestId> named;
     for (const WantedGuest& guest : desired.guests) named.push_back(guest.id);
-    read_in_full(platform, observed, named, each);
+    read_in_full(*reading, observed, named, each);
     for (const auto& [name, wanted] : desired.storage) {
         SeenStorage& seen = observed.storage[name];
         try {
@@ -92,10 +93,12 @@ Observed observe(platform::Platform& platform, const platform::Host& host, const
 
 Observed observe_all(platform::Platform& platform,
                      const std::function<void(std::size_t, std::size_t)>& each) {
-    Observed observed = listed(platform, platform.host());
+    platform::Host host = platform.host();
+    const auto reading = platform.read();
+    Observed observed = listed(*reading, std::move(host));
     std::vector<GuestId> all;
     for (const auto& [id, guest] : observed.guests) all.push_back(id);
-    read_in_full(platform, observed, all, each);
+    read_in_full(*reading, observed, all, each);
     return observed;
 }
 

@@ -68,7 +68,7 @@ class Planner {
         }
         if (wanted_.power == WantedPower::absent) return destroy();
         if (wanted_.power && guest.power == Power::unknown) return unknown("its power state is not known");
-        if (wanted_.power == WantedPower::stopped) stop(false);
+        if (wanted_.power == WantedPower::stopped) stop();
         set_config();
         grow();
         if (wanted_.power == WantedPower::running) run();
@@ -123,12 +123,9 @@ class Planner {
     /// A guest whose memory is on disk does not run.
     bool is_off() const { return guest_->power == Power::stopped || guest_->power == Power::suspended; }
 
-    void stop(bool for_next) {
+    void stop() {
         if (is_off()) return;
-        PlannedAction& planned =
-            add(platform::Stop{}, for_next ? "it has to be off for that" : "it is to be off",
-                {power_change("stopped")});
-        planned.only_with_next = for_next;
+        add(platform::Stop{}, "it is to be off", {power_change("stopped")});
     }
 
     void run() {
@@ -143,9 +140,9 @@ class Planner {
             return impossible(
                 "power", std::string(to_string(guest_->power)), "absent", "it is to be gone",
                 "it is protected: say \"protected\": false in an earlier document, and apply that");
-        stop(true);
         const Change change = power_change("absent");
-        add(platform::Destroy{}, "it is to be gone", {change});
+        add(platform::Destroy{}, is_off() ? "it is to be gone" : "it is to be gone, and is forced off first",
+            {change});
     }
 
     /// A wish that is not what is there becomes a member of the change.
@@ -170,6 +167,8 @@ class Planner {
         compare("protected", wanted_.is_protected, now.is_protected, set.is_protected, changes);
         if (changes.empty()) return;
         set.digest = guest_->digest;
+        if (!is_off() && wanted_.power != WantedPower::stopped && (set.cpus || set.memory_mib))
+            note("it runs: new cpus and memory_mib are what it has from its next start on, at the latest");
         add(std::move(set), "its configuration is another", std::move(changes));
     }
 
@@ -191,15 +190,16 @@ class Planner {
             return impossible(
                 "power", "absent", std::string(wanted_.power ? to_string(*wanted_.power) : "present"),
                 "it is not there", "the document does not say what it is made of: give it a source");
-        platform::Create made = create_with(true, true);
-        for (const auto& [disk, owner] :
-             {std::pair(false, true), std::pair(true, false), std::pair(false, false)}) {
+        constexpr Given everything{}, nothing{false, false, false};
+        platform::Create made = create_with(everything);
+        for (const Given& given :
+             {Given{.texts = false}, Given{.disk = false}, Given{.owner = false},
+              Given{.disk = false, .texts = false}, Given{.owner = false, .texts = false},
+              Given{.disk = false, .owner = false}, nothing}) {
             if (!refusal_(made, kind_)) break;
-            platform::Create other = create_with(disk, owner);
+            platform::Create other = create_with(given);
             if (refusal_(other, kind_)) continue;
-            if (!disk && wanted_.disk_mib)
-                note("its disk grows once it is there: the platform makes it as large as its source's");
-            if (!owner && wanted_.owner_wallet) note("the platform does not keep its owner_wallet");
+            tell_of_left_out(given);
             made = std::move(other);
         }
         std::vector<Change> changes;
@@ -218,7 +218,20 @@ class Planner {
         note_unapplied();
     }
 
-    platform::Create create_with(bool disk, bool owner) const {
+    /// What a new guest is given of what the document says.
+    struct Given {
+        bool disk = true, owner = true, texts = true; ///< texts: description and tags
+    };
+
+    void tell_of_left_out(const Given& given) {
+        if (!given.disk && wanted_.disk_mib)
+            note("its disk grows once it is there: the platform makes it as large as its source's");
+        if (!given.owner && wanted_.owner_wallet) note("the platform does not keep its owner_wallet");
+        if (!given.texts && (wanted_.description || wanted_.tags))
+            note("its description and tags are set once it is there");
+    }
+
+    platform::Create create_with(const Given& given) const {
         platform::Create create;
         const bool is_current =
             wanted_.source->kind == Source::Kind::template_version && wanted_.source->name == "current";
@@ -227,12 +240,12 @@ class Planner {
         config.name = wanted_.name.value_or("");
         config.cpus = wanted_.cpus;
         config.memory_mib = wanted_.memory_mib;
-        if (disk) config.disk_mib = wanted_.disk_mib;
-        config.description = wanted_.description.value_or("");
-        config.tags = wanted_.tags.value_or(std::set<std::string>());
+        if (given.disk) config.disk_mib = wanted_.disk_mib;
+        if (given.texts) config.description = wanted_.description.value_or("");
+        if (given.texts) config.tags = wanted_.tags.value_or(std::set<std::string>());
         config.start_on_boot = wanted_.start_on_boot.value_or(false);
         config.is_protected = wanted_.is_protected.value_or(false);
-        if (owner && wanted_.owner_wallet) config.details["owner_wallet"] = *wanted_.owner_wallet;
+        if (given.owner && wanted_.owner_wallet) config.details["owner_wallet"] = *wanted_.owner_wallet;
         return create;
     }
 

@@ -33,9 +33,6 @@ struct PlannedAction {
     /// same guest that stands before this one may change it.
     std::string digest;
     std::string lock; ///< why the platform refuses changes for the time being; empty: it does not
-    /// It serves the action behind it, and is carried out only when that one may be: a guest is not stopped
-    /// for a destroy that nobody approves.
-    bool only_with_next = false;
 };
 std::string_view to_string(PlannedAction::Verdict verdict);
 /// "set-config"; empty without an action.
@@ -53,7 +50,8 @@ struct Plan {
     std::int64_t generation = 0;
     std::string desired_digest;
     /// Storage last. In the document's order of guests; those of one guest in the order in which they are
-    /// carried out. What follows a create (its start, its growth) is planned once the guest is there.
+    /// carried out. What follows a create (its start, its growth) is planned once the guest is there. A guest
+    /// that runs is stopped by its destroy, once that may be.
     std::vector<PlannedAction> actions;
     /// Guests of which it is not known whether they are as they are wanted.
     std::vector<Remark> unknown;

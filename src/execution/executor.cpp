@@ -14,6 +14,7 @@ using platform::Handle;
 using platform::Note;
 using platform::Permit;
 using platform::Platform;
+using platform::Power;
 using Phase = ActionState::Phase;
 
 /// Whether the same call may succeed in a while, though nothing was begun by this one.
@@ -137,7 +138,40 @@ struct Executor::Now {
         if (!attempt.permit) {
             if (const auto stopped = ask_at_the_door()) return *stopped;
         }
+        if (std::holds_alternative<platform::Destroy>(operation.action))
+            if (const auto not_off = stop_first()) return *not_off;
         return begin(note, was_free);
+    }
+
+    /// Whoever may destroy a guest may stop it. That is an operation of its own, which a crash finds again,
+    /// and this one's turn goes on when it is done. A guest that is another one by now is left to the
+    /// platform to refuse.
+    std::optional<Turn> stop_first() {
+        try {
+            const auto guest = platform.guest(operation.target.guest);
+            const bool runs = guest && guest->incarnation == operation.target.incarnation &&
+                              (guest->power == Power::running || guest->power == Power::paused);
+            if (!runs) return std::nullopt;
+        } catch (const Error& error) {
+            if (error.code() == Code::interrupted) return Turn::held;
+            return passes_by(error) ? hold(error) : end(failure(error));
+        }
+        Id stop;
+        write([&](Journal& journal) {
+            stop = journal
+                       .submit({.source = operation.source,
+                                .target = operation.target,
+                                .action = platform::Stop{.patience = std::chrono::seconds(0), .force = true},
+                                .key = "stop before " + id()})
+                       .operation.id;
+        });
+        executor.turn(platform, stop, wishes);
+        const auto stopped = journal().find(stop);
+        if (stopped && stopped->state == State::done) return std::nullopt;
+        if (stopped && !is_end(stopped->state)) return Turn::held;
+        return end(failure(stopped && stopped->error ? stopped->error->within("it could not be stopped")
+                                                     : Error(Code::wrong_state, "it could not be stopped",
+                                                             "stop it, and ask again")));
     }
 
     std::optional<Turn> ask_at_the_door() {

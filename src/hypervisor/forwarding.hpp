@@ -76,6 +76,12 @@ class Forwarding : public Hypervisor {
     void set_metadata(const std::string& name, const std::optional<DomainMark>& mark) override {
         passed(&Hypervisor::set_metadata, name, mark);
     }
+    void configure(const std::string& name, const DomainSettings& settings) override {
+        passed(&Hypervisor::configure, name, settings);
+    }
+    void grow_disk(const std::string& name, const std::string& path, std::uint64_t capacity_bytes) override {
+        passed(&Hypervisor::grow_disk, name, path, capacity_bytes);
+    }
     void remove_pool(const std::string& name) override { passed(&Hypervisor::remove_pool, name); }
     void remove_filter(const std::string& name) override { passed(&Hypervisor::remove_filter, name); }
 

@@ -9,6 +9,7 @@
 #include "base/patience.hpp"
 #include "hypervisor/views.hpp"
 #include "hypervisor/xml/metadata.hpp"
+#include "hypervisor/xml/settings.hpp"
 #include "model/vm.hpp"
 
 #include <chrono>
@@ -179,6 +180,15 @@ class Hypervisor : public Observer {
     /// Writes our metadata element (nothing: removes it) into the definition and, where it runs, the running
     /// domain.
     virtual void set_metadata(const std::string& name, const std::optional<DomainMark>& mark) = 0;
+    /// Writes these settings into the definition, each with a call that changes nothing else. Description and
+    /// tags also into what runs; CPUs and memory a running domain has from its next start on. Some may be
+    /// written when it throws. Error{not_found}; Error{wrong_state} for a domain that has no definition.
+    virtual void configure(const std::string& name, const DomainSettings& settings) = 0;
+    /// Makes that disk of the domain, a qcow2 file at exactly that path, so large: of a running one in QEMU,
+    /// whose guest sees it at once, else as a volume. One that is as large or larger stays as it is.
+    /// Error{not_found}.
+    virtual void grow_disk(const std::string& name, const std::string& path,
+                           std::uint64_t capacity_bytes) = 0;
     /// Stops and undefines it; folder and files stay.
     virtual void remove_pool(const std::string& name) = 0;
     virtual void remove_filter(const std::string& name) = 0;

@@ -102,6 +102,14 @@ class ModuleDriver final : public Hypervisor {
     void set_metadata(const std::string& name, const std::optional<DomainMark>& mark) override {
         change(calls_.set_metadata, name, mark ? render_mark(*mark) : "");
     }
+    void configure(const std::string& name, const DomainSettings& settings) override {
+        SettingsText text{settings.cpus, settings.memory_mib, settings.description, {}};
+        if (settings.tags) text.tags = render_tags(*settings.tags);
+        change(calls_.configure, name, text);
+    }
+    void grow_disk(const std::string& name, const std::string& path, std::uint64_t capacity_bytes) override {
+        change(calls_.grow_disk, name, path, capacity_bytes);
+    }
     void remove_pool(const std::string& name) override { change(calls_.remove_pool, name); }
     void remove_filter(const std::string& name) override { change(calls_.remove_filter, name); }
 

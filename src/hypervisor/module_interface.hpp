@@ -45,6 +45,12 @@ struct PoolText {
     std::string xml;
 };
 
+/// DomainSettings, with the tags' element as the module writes it; empty: without tags.
+struct SettingsText {
+    std::optional<std::int64_t> cpus, memory_mib;
+    std::optional<std::string> description, tags;
+};
+
 /// A function of the module's that ends within `span`; what it returns is of use when `failure` says that it
 /// went well.
 template<class Result, class... Parameters>
@@ -89,6 +95,8 @@ struct ModuleCalls {
     ModuleCall<void, Name, Xml, TuningOf> set_interface;
     ModuleCall<void, Name, const std::string& /*tap*/, Xml> bind_filter;
     ModuleCall<void, Name, Xml> set_metadata; ///< empty: removes it
+    ModuleCall<void, Name, const SettingsText&> configure;
+    ModuleCall<void, Name, const std::string& /*path*/, std::uint64_t /*bytes*/> grow_disk;
     ModuleCall<void, Name> remove_pool;
     ModuleCall<void, Name> remove_filter;
 

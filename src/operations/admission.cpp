@@ -7,6 +7,7 @@
 #include "base/text/text.hpp"
 #include "hypervisor/xml/claim.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <limits>
 #include <map>
@@ -22,18 +23,23 @@ std::string figure_mib(double amount) {
     return text::human_bytes(static_cast<std::uint64_t>(amount) * mib);
 }
 
-/// Memory of this instance's domains, and of creates that have not defined theirs yet. The journal is read
+bool takes_memory(const EntryView& entry) {
+    return entry.seen() == EntrySeen::create || entry.verb == to_string(Verb::configure);
+}
+
+/// Memory of this instance's domains, and of operations that have not written theirs yet. The journal is read
 /// first: a create that ends in between is seen twice and counted once, by its name, but never missed.
 std::uint64_t promised_mib(World& world, const VmName& newcomer) {
     std::map<std::string, std::uint64_t> promised;
     for (const VmName& name : world.journal.names()) {
         const auto entry = world.journal.peek(name);
-        if (!entry || entry->seen() != EntrySeen::create) continue;
+        if (!entry || !takes_memory(*entry)) continue;
         if (const auto memory = json::integer_in(entry->parameters, "memory_mib"); memory && *memory > 0)
             promised[name.str()] = static_cast<std::uint64_t>(*memory);
     }
     for (const DomainUse& use : world.hypervisor().uses())
-        if (claim_of(use).ours(world.instance)) promised[use.name] = use.memory_mib;
+        if (claim_of(use).ours(world.instance))
+            promised[use.name] = std::max(promised[use.name], use.memory_mib);
     promised.erase(newcomer.str());
     std::uint64_t sum = 0;
     for (const auto& [name, memory] : promised) sum += memory;
@@ -59,7 +65,11 @@ std::uint64_t free_bytes(World& world) {
 
 } // namespace
 
-void check_host_bounds(World& world, const VmRequest& request) {
+Claimed claimed_by(const VmRequest& request) {
+    return {request.name, request.cpus, request.memory_mib, request.disk_gib};
+}
+
+void check_host_bounds(World& world, const Claimed& request) {
     const HostView host = world.hypervisor().host();
     if (request.cpus > static_cast<std::int64_t>(host.cpus))
         throw Error(Code::invalid,
@@ -72,7 +82,7 @@ void check_host_bounds(World& world, const VmRequest& request) {
             fmt::format("give at most --memory {}", host.memory_mib));
 }
 
-void check_room(World& world, const VmRequest& request) {
+void check_room(World& world, const Claimed& request) {
     const std::uint64_t host = world.hypervisor().host().memory_mib;
     const double limit =
         static_cast<double>(host > reserved_for_host_mib ? host - reserved_for_host_mib : 0) *

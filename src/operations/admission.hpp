@@ -6,12 +6,20 @@
 
 namespace blockhost::operations {
 
+/// What a VM asks for: as a whole, or, of the disk, what it asks for beyond what it has.
+struct Claimed {
+    VmName name;
+    std::int64_t cpus = 0, memory_mib = 0, disk_gib = 0; ///< 0: nothing is asked of that kind
+};
+Claimed claimed_by(const VmRequest& request);
+
 /// Refuses a VM with more CPUs or memory than the host itself has. Throws Error{invalid}.
-void check_host_bounds(World& world, const VmRequest& request);
+void check_host_bounds(World& world, const Claimed& request);
 
 /// Throws Error{no_room}, with the figures, when the memory of this instance's VMs and of the new one exceeds
 /// (host less 1 GiB) x memory_overcommit, or when the disk exceeds the pool's free room x disk_overcommit.
-/// Creates under way count too. The caller holds the journal's admission lock, unless nothing will be made.
-void check_room(World& world, const VmRequest& request);
+/// Creates and configures under way count too. The caller holds the journal's admission lock, unless nothing
+/// will be made.
+void check_room(World& world, const Claimed& request);
 
 } // namespace blockhost::operations

@@ -409,7 +409,7 @@ void check_no_volume(World& world, const VmName& name) {
 
 void check_all(World& world, const CreateRequest& request, EntrySeen entry) {
     require_mounted(world.paths);
-    check_host_bounds(world, request.vm);
+    check_host_bounds(world, claimed_by(request.vm));
     decide(observe(world, request.vm.name, entry), Verb::create);
     check_no_volume(world, request.vm.name);
 }
@@ -417,7 +417,7 @@ void check_all(World& world, const CreateRequest& request, EntrySeen entry) {
 /// Counts the room, and writes the header by which other creates count this one.
 void admit(World& world, const CreateRequest& request, CreateOperation& op) {
     const FileLock admission = world.journal.take_admission(Deadline::in(20s), op.making->interruption);
-    check_room(world, request.vm);
+    check_room(world, claimed_by(request.vm));
     op.entry.begin(op.id, std::string(to_string(Verb::create)),
                    {{"memory_mib", request.vm.memory_mib},
                     {"bridge", op.bridge},
@@ -431,7 +431,7 @@ CreateResult preview_create(World& world, const CreateRequest& request) {
     const Settings settings = read_settings(world, request.vm, host::Way::look);
     const auto entry = world.journal.peek(request.vm.name);
     check_all(world, request, entry ? entry->seen() : EntrySeen::none);
-    check_room(world, request.vm);
+    check_room(world, claimed_by(request.vm));
     const Claims elsewhere = claimed_elsewhere(world, request.vm.name);
     const Addresses addresses = choose(world, request.vm.name, settings, world.registry.read(), elsewhere);
     warn_of_a_used_up_pool(world, settings, addresses);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// The table of operations; see operation.hpp.
 
+#include "operations/configure.hpp"
 #include "operations/create.hpp"
 #include "operations/destroy.hpp"
 #include "operations/operation.hpp"
@@ -13,9 +14,9 @@
 namespace blockhost::operations {
 
 std::span<const OperationRow* const> operation_table() {
-    static constexpr std::array<const OperationRow*, 7> rows{
+    static constexpr std::array<const OperationRow*, 8> rows{
         &create_operation, &destroy_operation, &start_operation,  &stop_operation,
-        &kill_operation,   &suspend_operation, &resume_operation,
+        &kill_operation,   &suspend_operation, &resume_operation, &configure_operation,
     };
     return rows;
 }

@@ -7,6 +7,25 @@ namespace blockhost::platform {
 
 namespace {
 
+/// For a platform whose guests have nothing in common.
+class EachByItself final : public Reading {
+  public:
+    explicit EachByItself(Platform& platform) : platform_(platform) {}
+    Guests list() override { return platform_.guests(); }
+    std::optional<Guest> guest(const GuestId& id) override { return platform_.guest(id); }
+
+  private:
+    Platform& platform_;
+};
+
+} // namespace
+
+std::unique_ptr<Reading> Platform::read() {
+    return std::make_unique<EachByItself>(*this);
+}
+
+namespace {
+
 using namespace std::chrono_literals;
 using Pause = std::function<void(std::chrono::milliseconds)>;
 

@@ -9,6 +9,7 @@
 #include "platform/permit.hpp"
 
 #include <functional>
+#include <memory>
 #include <vector>
 
 namespace blockhost::platform {
@@ -88,6 +89,18 @@ struct ActionState {
     GuestId guest; ///< of create and restore, once it is known
 };
 
+/// One look at many guests: what they have in common is read once, and may be older than what is read later.
+/// For one thread.
+class Reading {
+  public:
+    virtual ~Reading() = default;
+    /// Which guests there are. What else is told of one may be less than Platform::guests tells; then it is
+    /// partial, and `guest` tells the rest.
+    virtual Guests list() = 0;
+    /// As Platform::guest.
+    virtual std::optional<Guest> guest(const GuestId& id) = 0;
+};
+
 class Platform {
   public:
     virtual ~Platform() = default;
@@ -108,6 +121,8 @@ class Platform {
     /// ever since; then that nobody switched it off means more than that nothing is known. Throws when it
     /// cannot be read. A platform that does not say otherwise cannot tell.
     virtual Outage outage(const Guest&, bool /*seen_running*/) { return {}; }
+    /// For looks at many guests; it ends before this object does. Throws as guests().
+    virtual std::unique_ptr<Reading> read();
 
     /// Why this platform can have no guest of that id and kind; nothing: it can. Asks nobody.
     virtual std::optional<Error> misfit(const GuestId&, Kind) const { return std::nullopt; }

@@ -6,7 +6,9 @@
 
 #include "base/text/json.hpp"
 #include "base/text/text.hpp"
+#include "hypervisor/settings_json.hpp"
 #include "hypervisor/tuning_json.hpp"
+#include "operations/configure.hpp"
 #include "safety/adopt.hpp"
 #include "safety/isolation.hpp"
 #include "safety/outside_text.hpp"
@@ -181,6 +183,34 @@ bj::object tune(StepCall& call) {
     return {};
 }
 
+void require_configuring(StepCall& call) {
+    const auto entry = held_entry(call.world, call.name, Verb::configure);
+    if (!entry || !entry->operation.of(call.world.instance))
+        throw Error(Code::invalid, fmt::format("no configure of {} is under way", call.name.str()));
+}
+
+bj::object configure(StepCall& call) {
+    existing(call.world, call.name);
+    require_configuring(call);
+    const DomainSettings settings = settings_from(json::object_in(call.with, "settings"));
+    operations::require_fits_host(call.world, settings);
+    call.world.hypervisor().configure(call.name.str(), settings);
+    return {};
+}
+
+/// Root finds out by itself which file that is, and whose.
+bj::object grow_disk(StepCall& call) {
+    const Observation seen = existing(call.world, call.name);
+    require_configuring(call);
+    const std::int64_t capacity = number_of(call.with, "capacity_bytes");
+    if (capacity <= 0 || static_cast<std::uint64_t>(capacity) > limits::disk_max_gib * gib)
+        throw Error(Code::invalid, "the disk's size is not one that a VM may have");
+    const fs::path disk = operations::first_disk(call.world, seen);
+    require_plain(open_ours(call.world, call.world.storage), disk, Absent::is_refused);
+    call.world.hypervisor().grow_disk(call.name.str(), disk.string(), static_cast<std::uint64_t>(capacity));
+    return {};
+}
+
 bj::object ask_agent(StepCall& call) {
     existing(call.world, call.name);
     const auto seconds = std::clamp<std::int64_t>(number_of(call.with, "seconds"), 1, longest_agent_answer);
@@ -194,7 +224,7 @@ struct Step {
     bj::object (*run)(StepCall&);
 };
 
-constexpr std::array<Step, 11> steps{{
+constexpr std::array<Step, 13> steps{{
     {"place", place},
     {"unplace", unplace},
     {"create-volume", create_volume},
@@ -205,6 +235,8 @@ constexpr std::array<Step, 11> steps{{
     {"guard", guard},
     {"guard-interface", guard_interface},
     {"tune", tune},
+    {"configure", configure},
+    {"grow-disk", grow_disk},
     {"ask-agent", ask_agent},
 }};
 

@@ -125,8 +125,11 @@ void look_at_domain(const World& world, Observation& seen) {
 } // namespace
 
 Observation observe(World& world, const VmName& name, EntrySeen entry) {
-    Observation seen{
-        .name = name, .record = world.registry.read().find(name), .domain = {}, .facts = {}, .mark = {}};
+    return observe(world, name, world.registry.read().find(name), entry);
+}
+
+Observation observe(World& world, const VmName& name, std::optional<VmRecord> record, EntrySeen entry) {
+    Observation seen{.name = name, .record = std::move(record), .domain = {}, .facts = {}, .mark = {}};
     seen.domain = world.hypervisor().find(name.str());
     if (seen.domain)
         look_at_domain(world, seen);

@@ -31,6 +31,9 @@ struct Observation {
 /// Throws when either look fails: a failed look is not an empty look.
 Observation observe(World& world, const VmName& name, EntrySeen entry = EntrySeen::none);
 
+/// The same with a record that was read before, or none.
+Observation observe(World& world, const VmName& name, std::optional<VmRecord> record, EntrySeen entry);
+
 /// Whether the domain of that name is provably this instance's: by the mark alone, or with the record as
 /// proof.
 Proof proof_of(const World& world, const VmName& name, const std::optional<VmRecord>& record,

@@ -69,7 +69,7 @@ constexpr Verdict nothing(VmState state, Verb verb) {
 using S = VmState;
 using V = Verb;
 
-constexpr std::array<Verdict, 91> verdicts{{
+constexpr std::array<Verdict, 104> verdicts{{
     run(S::absent, V::create, "create"),
     run(S::destroyed, V::create, "create"),
     refuse(S::creating, V::create, Code::busy, half_made, undo_first),
@@ -167,6 +167,20 @@ constexpr std::array<Verdict, 91> verdicts{{
     refuse(S::orphaned, V::resume, Code::not_found, unrecorded, destroy_it),
     refuse(S::running_while_destroyed, V::resume, Code::not_found, unrecorded, destroy_it),
     refuse(S::foreign, V::resume, Code::foreign, not_ours, rename_it),
+
+    refuse(S::absent, V::configure, Code::not_found, no_such, see_list),
+    refuse(S::destroyed, V::configure, Code::not_found, was_destroyed, see_list),
+    refuse(S::creating, V::configure, Code::busy, half_made, undo_first),
+    run(S::active, V::configure, "configure"),
+    run(S::paused, V::configure, "configure"),
+    run(S::stopped, V::configure, "configure"),
+    run(S::suspended, V::configure, "configure"),
+    refuse(S::lost, V::configure, Code::not_found, domain_lost, ask_libvirt),
+    run(S::running_while_suspended, V::configure, "configure"),
+    refuse(S::destroying, V::configure, Code::busy, half_gone, undo_first),
+    refuse(S::orphaned, V::configure, Code::not_found, unrecorded, destroy_it),
+    refuse(S::running_while_destroyed, V::configure, Code::not_found, unrecorded, destroy_it),
+    refuse(S::foreign, V::configure, Code::foreign, not_ours, rename_it),
 }};
 
 } // namespace
@@ -240,6 +254,8 @@ std::string_view to_string(Verb verb) {
         return "suspend";
     case Verb::resume:
         return "resume";
+    case Verb::configure:
+        return "configure";
     }
     return "?";
 }
@@ -281,7 +297,7 @@ struct Transition {
     Verb verb;
     std::string_view during, after;
 };
-constexpr std::array<Transition, 7> transitions{{
+constexpr std::array<Transition, 8> transitions{{
     {Verb::create, "creating", "active"},
     {Verb::destroy, "destroying", "destroyed"},
     {Verb::start, "", "active"},
@@ -289,6 +305,7 @@ constexpr std::array<Transition, 7> transitions{{
     {Verb::kill, "", "stopped"},
     {Verb::suspend, "", "suspended"},
     {Verb::resume, "", "active"},
+    {Verb::configure, "", ""},
 }};
 
 std::string node(std::string_view state) {
@@ -303,6 +320,7 @@ std::string node(std::string_view state) {
 std::string_view end_of(VmState state, Verb verb) {
     const Transition& transition = transitions[static_cast<std::size_t>(verb)];
     if (!transition.during.empty()) return transition.during;
+    if (transition.after.empty()) return to_string(state); // it stays what it is
     if (transition.after != "stopped") return transition.after;
     if (state == VmState::running_while_suspended) return "suspended";
     if (state == VmState::orphaned || state == VmState::running_while_destroyed) return "orphaned";

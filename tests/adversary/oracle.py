@@ -331,6 +331,8 @@ class Oracle:
             return
         if effect.kind in REPEATABLE and asked:
             return
+        if effect.kind == "stop" and self.may_be_destroyed(effect):
+            return
         if self.is_desired(effect):
             if effect.kind in rules.MAKES_A_GUEST and self.fault.get("hidden") and self.queue_is_empty:
                 self.wrong(f"{effect} was begun while the platform hides guests")
@@ -341,6 +343,13 @@ class Oracle:
             self.wrong(f"{effect} was begun twice for one wish")
         elif not asked:
             self.wrong(f"{effect} was begun, and nobody wished for it")
+
+    def may_be_destroyed(self, effect):
+        """Whoever may destroy a guest may stop it first."""
+        by_wish = any(wish.kind == "destroy" and wish.licence in ("shell", "take back") and wish.taken is not False
+                      and (wish.guest, wish.incarnation) == (effect.guest, effect.incarnation) for wish in self.wishes)
+        return by_wish or any(self.lacks(each, {"kind": "destroy"}, effect.guest, effect.incarnation) in (None, "was used already")
+                              for each in self.approvals)
 
     def is_desired(self, effect):
         for each in self.documents:

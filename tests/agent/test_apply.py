@@ -8,6 +8,7 @@ import subprocess
 import time
 
 import pytest
+from platform_process import Platform
 from simulated import BINARY
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="operations of a node are root's alone")
@@ -78,14 +79,22 @@ def test_power_becomes_what_is_wanted(host):
     assert len(operations(host)) == 1
 
 
-def test_three_fields_become_what_is_wanted(node):
-    one(node)
-    document = json.loads(node.dump()[0])
-    document["guests"]["100"] |= {"memory_mib": 1024, "cpus": 2, "description": "mine"}
+def test_three_fields_become_what_is_wanted(host):
+    name = one(host)
+    document = json.loads(host.dump()[0])
+    document["guests"][name] |= {"memory_mib": 1024, "cpus": 2, "description": "mine", "tags": ["b", "a"], "disk_gib": 6}
     document["generation"] = 2
-    done(node.run("apply", node.write(document), "--yes"))
-    assert {(guest, kind) for guest, kind, state in operations(node) if state == "done"} == {("100", "set-config")}
-    assert node.drift_from(json.dumps(document)) == []
+    done(host.run("apply", host.write(document), "--yes"))
+    assert {(guest, kind) for guest, kind, state in operations(host) if state == "done"} == {(name, "set-config"), (name, "grow")}
+    assert host.drift_from(json.dumps(document)) == []
+
+
+def test_what_a_new_guest_lacks_still_is_done_by_the_same_call(simulated):
+    name = "vm-7"
+    wanted = {name: {"source": {"template": "current"}, "owner_wallet": "0x" + "cd" * 20} | {"power": "stopped", "cpus": 2, "memory_mib": 256, "disk_gib": 5, "description": "new", "tags": ["x"]}}
+    done(apply(simulated, wanted, "--yes"))
+    assert [kind for _guest, kind, _state in operations(simulated)][::-1] == ["create", "stop", "set-config"]
+    assert simulated.plan(wanted, "converged")["actions"] == []
 
 
 def test_one_guest_alone(node):
@@ -107,8 +116,27 @@ def test_what_cannot_be_is_told_and_the_rest_is_done(host):
 def test_a_guest_is_not_stopped_for_a_destroy_that_nobody_approved(host):
     name = one(host)
     out = done(apply(host, {name: {"power": "absent"}}, "--yes"), 2)
-    assert "left running until" in out
+    assert "approve it with" in out
     assert json.loads(host.dump()[0])["guests"][name]["power"] == "running"
+
+
+def golden(node):
+    """A backup of a guest of the node's; the guest goes."""
+    node.add(100)
+    platform = Platform(node.standin, node.folder / "secrets", token_text=(node.folder / "token").read_text().strip(), patience_ms=2000)
+    try:
+        assert platform.carry_out(100, "backup", repository="local")["phase"] == "done"
+        return max(row["id"] for row in platform.do("backups"))
+    finally:
+        platform.close()
+
+
+def test_a_guest_made_of_a_backup_grows_and_starts_by_the_same_call(node):
+    wanted = {"107": {"source": {"backup": golden(node)}, "power": "running", "disk_gib": 6, "memory_mib": 768, "description": "new"}}
+    done(apply(node, wanted, "--yes"))
+    kinds = [kind for _guest, kind, state in operations(node)[::-1] if state == "done"]
+    assert kinds[0] == "create" and kinds[-1] == "start" and "grow" in kinds, kinds
+    assert node.plan(wanted, "converged")["actions"] == []
 
 
 # -- generations
@@ -119,6 +147,8 @@ def test_an_older_document_is_refused_from_then_on(host):
     for generation, power, words in [(4, "running", "4"), (5, "running", "5")]:
         run = apply(host, {name: {"power": power}}, "--yes", generation=generation)
         assert run.returncode == 1 and words in run.stderr, run.stderr
+        run = host.run("plan", host.write(host.wanted({name: {"power": power}}) | {"generation": generation}))
+        assert run.returncode == 1 and words in run.stderr and run.stdout == "", run.stderr
     assert len(operations(host)) == 1
     done(apply(host, {name: {"power": "running"}}, "--yes", generation=6))
 
@@ -184,6 +214,25 @@ def test_a_destroy_happens_once_it_was_approved(host, keys):
     assert done(host.run("pending")) == "Nothing waits for a signature.\n"
     run = host.run("approve", operation, "--key", keys / "operator")
     assert run.returncode != 0 and "waits for a signature" in run.stderr
+
+
+def test_one_signature_stops_and_destroys_a_guest_that_runs(host, keys):
+    name = one(host, running=True)
+    done(apply(host, {name: {"power": "absent"}}, "--yes"), 2)
+    [pending] = waiting(host)
+    assert operations(host) == [(name, "destroy", "waiting for signature")]
+    assert done(host.run("approve", pending["id"], "--key", keys / "operator")) == f"{pending['id']}: done\n"
+    assert not is_there(host, name)
+    assert sorted(operations(host)) == [(name, "destroy", "done"), (name, "stop", "done")]
+
+
+def test_a_strangers_signature_stops_nobody(host, keys):
+    name = one(host, running=True)
+    done(apply(host, {name: {"power": "absent"}}, "--yes"), 2)
+    [pending] = waiting(host)
+    assert host.run("approve", pending["id"], "--key", keys / "stranger").returncode != 0
+    assert json.loads(host.dump()[0])["guests"][name]["power"] == "running"
+    assert operations(host) == [(name, "destroy", "waiting for signature")]
 
 
 def test_it_may_be_signed_on_another_machine(host, keys):

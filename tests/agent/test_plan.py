@@ -56,13 +56,11 @@ def test_power_is_planned_and_nothing_is_changed(host):
 def test_a_destroy_waits_for_a_signature_and_stops_nobody_before(host):
     name = one(host)
     told = host.plan({name: {"power": "absent"}}, "changes")
-    assert actions(told) == [(name, "stop", "benign"), (name, "destroy", "needs-signature")]
-    assert [each["only_with_next"] for each in told["actions"]] == [True, False]
+    assert actions(told) == [(name, "destroy", "needs-signature")]
     text = host.text({name: {"power": "absent"}}, "changes")
     assert text.splitlines() == [
-        name, "  stop: it has to be off for that; only together with what follows", "      power: running -> stopped",
-        "  destroy: it is to be gone; needs a signature: it loses the guest and its disks", "      power: running -> absent",
-        "2 actions: 1 benign, 1 needs a signature, 0 cannot be"]
+        name, "  destroy: it is to be gone, and is forced off first; needs a signature: it loses the guest and its disks",
+        "      power: running -> absent", "1 action: 0 benign, 1 needs a signature, 0 cannot be"]
     assert host.plan({NOBODY[host.kind]: {"power": "absent"}}, "converged")["actions"] == []
 
 
@@ -277,10 +275,31 @@ def test_configurations_of_a_real_node_show_no_drift(node):
 
 def test_what_libvirts_guests_cannot_be_is_told_beforehand(simulated):
     simulated.add("vm-1", running=True)
-    told = simulated.plan({"vm-1": {"cpus": 2, "disk_gib": 8, "description": "x"}}, "changes")
-    assert actions(told) == [("vm-1", "set-config", "impossible"), ("vm-1", "grow", "impossible")]
-    assert "libvirt's guests have no action set-config yet" in told["actions"][0]["why"]
+    for field, sentence in (("start_on_boot", "have no start at boot of their own"), ("protected", "have no protection of their own")):
+        told = simulated.plan({"vm-1": {"cpus": 2, field: True}}, "changes")
+        assert actions(told) == [("vm-1", "set-config", "impossible")] and sentence in told["actions"][0]["why"]
+    told = simulated.plan({"vm-1": {"name": "other"}}, "changes")
+    assert actions(told) == [("vm-1", "set-config", "impossible")] and "stays" in told["actions"][0]["why"]
     assert "vm-1 is wanted as a container" in simulated.refused(simulated.wanted({"vm-1": {"kind": "container"}}))
+
+
+def test_what_waits_for_the_next_start_is_told_beforehand(host):
+    name = one(host)
+    told = host.plan({name: {"cpus": 2, "description": "x"}}, "changes")
+    assert actions(told) == [(name, "set-config", "benign")] and "next start" in told["notes"][0]["what"]
+    assert host.plan({name: {"description": "x"}}, "changes")["notes"] == []
+
+
+def test_the_vm_database_is_read_once_however_many_vms_are_planned_for(simulated):
+    def reads(count):
+        document = simulated.write(simulated.wanted({f"vm-{number}": {"cpus": 3} for number in range(count)}))
+        run = subprocess.run(["strace", "-f", "-e", "trace=openat,openat2", BINARY, "plan", document, "--mock"],
+                             cwd=simulated.folder, env=simulated.environment(), capture_output=True, text=True)
+        assert run.returncode == 2, run.stderr
+        return run.stderr.count('"mock-db.json"') + run.stderr.count("/mock-db.json")
+    for number in range(4):
+        simulated.add(f"vm-{number}")
+    assert reads(1) == reads(4) > 0
 
 
 def test_a_new_vm_is_made_of_the_current_template(simulated):

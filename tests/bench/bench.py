@@ -8,6 +8,7 @@ Parts (all, unless --part names some):
   domains   list, metrics --all and others as the host fills up with domains
   records   what reads or changes the VM database as that grows
   node      the guests of a Proxmox node, of a stand-in with 200 of them
+  desired   a plan over many VMs, beside reading them
   create    where a create's time goes, alone and many at once
 
 Prints a table. With --out, results.json and the plots there are made anew; of parts that were not run the old figures
@@ -33,11 +34,12 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parents[0] / "system"), str(HERE.parents[0] / "pve")]
 
+import desired as plans  # noqa: E402
 import plots  # noqa: E402
 from fits import fit  # noqa: E402
 from machine import BINARY, BUILD, WALLET, Machine  # noqa: E402
 
-PARTS = ("startup", "one", "domains", "records", "node", "create")
+PARTS = ("startup", "one", "domains", "records", "node", "desired", "create")
 LINKS = BUILD / "symlinks"
 LIBVIRT = ["-lvirt", "-lvirt-qemu"]
 PROGRAMS = {"pairs": [], "empty": [], "rewrite": ["-static"], "rawstate": ["-static"], "rawmetrics": ["-static"],
@@ -343,6 +345,10 @@ def plan_over(bench, root, env, rounds):
     for clock in ("wall", "cpu"):
         bench.pair("node", "plan over 200 of a node", [BINARY, "plan", wanted], "dump-desired, which reads them", reading, env,
                    clock=clock, bar=2, rounds=rounds)
+
+
+def desired(bench, options):
+    plans.part(bench, min(bench.rounds, 20))
 
 
 def public_key(certificate):

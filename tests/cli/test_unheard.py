@@ -78,6 +78,7 @@ SCENES = {
     "kill": (lambda play: None, ("kill", "vm-1"), 0),
     "resume": (lambda play: play.suspend(), ("resume", "vm-1", "--extend-days", "7"), 1),
     "extend": (lambda play: None, ("extend", "vm-1", "--days", "7"), 0),
+    "configure": (lambda play: None, ("configure", "vm-1", "--cpu", "2", "--tags", "a"), 0),
     "throttle": (lambda play: None, ("throttle", "vm-1", "--cpu-quota", "25", "--iops-read", "9"), 0),
     "gc": (lambda play: play.change(expires_at=PAST), ("gc", "--execute", "--force-clock", "--json"), 0),
     "boot": (lambda play: play.set_state("off"), ("boot", "--again"), 0),

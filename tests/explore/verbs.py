@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The verbs that change something, each in a situation where it has work to do."""
 
+import json
+
 from explore import Verb
 from simulated import CREATE, GC, ago, expired, gc, made, suspended
 
@@ -27,6 +29,13 @@ def limits_shown(*words):
 def grace_is_set(world):
     text = (world.folder / "mock-world/db.yaml").read_text()
     return [] if "gc_grace_days: 9" in text else [f"db.yaml is {text!r}"]
+
+
+def configured(world):
+    run = world.run("guests", "vm-1", "--json")
+    config = json.loads(run.stdout)["guests"][0]["config"] if run.returncode == 0 else {}
+    wanted = {"cpus": 2, "memory_mib": 256, "disk_mib": 6144, "description": "mine", "tags": ["a", "b"]}
+    return vm("running")(world) + [f"{key} is {config.get(key)}" for key in wanted if config.get(key) != wanted[key]]
 
 
 def gone(world):
@@ -72,6 +81,8 @@ VERBS = [
     Verb("gc that destroys", GC, lambda world: suspended(world, days=30), gone),
     Verb("resume", ("resume", "vm-1"), paid_again, vm("running"), again="is not suspended"),
     Verb("extend", ("extend", "vm-1", "--days", "5"), made, extended),
+    Verb("configure", ("configure", "vm-1", "--cpu", "2", "--memory", "256", "--disk", "6", "--description", "mine", "--tags", "b,a"),
+         made, configured),
     Verb("throttle", ("throttle", "vm-1", "--cpu-quota", "50", "--persist"), made, limits_shown("50")),
     Verb("throttle for a while", ("throttle", "vm-1", "--cpu-quota", "50", "--for", "1h"), made, vm("running")),
     Verb("throttle reset", ("throttle", "vm-1", "--reset"), limited, vm("running")),

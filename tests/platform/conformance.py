@@ -74,13 +74,14 @@ def test_a_configuration_that_changed_meanwhile_is_not_overwritten(world):
 
 @needs("grow", disk_mib=2048)
 def test_a_disk_grows_and_never_shrinks(world):
-    assert world.platform.carry_out(world.id, "grow", disk_mib=2048)["phase"] == "done"
-    assert config(world)["disk_mib"] == 2048
+    before = config(world)["disk_mib"]
+    assert world.platform.carry_out(world.id, "grow", disk_mib=before + 1024)["phase"] == "done"
+    assert config(world)["disk_mib"] == before + 1024
     try:
-        assert world.platform.carry_out(world.id, "grow", disk_mib=1024)["phase"] == "failed"
+        assert world.platform.carry_out(world.id, "grow", disk_mib=before)["phase"] == "failed"
     except Failed as failed:
         assert failed.code == "invalid"
-    assert config(world)["disk_mib"] == 2048
+    assert config(world)["disk_mib"] == before + 1024
 
 
 def test_a_later_guest_of_the_same_id_is_left_alone(world):

@@ -179,7 +179,7 @@ class MockedLibvirt:
 
     name = "libvirt, simulated"
     id, other = "vm-1", "vm-2"
-    lacks = frozenset({"set-config", "grow", "snapshot", "rollback", "delete-snapshot", "backup", "restore", "delete-backup",
+    lacks = frozenset({"snapshot", "rollback", "delete-snapshot", "backup", "restore", "delete-backup",
                        "set-features", "mount", "unmount"})
 
     def __init__(self, folder):
@@ -196,6 +196,12 @@ class MockedLibvirt:
         self.done(self.mock.run("create", name, "--owner-wallet", "0x" + "cd" * 20, "--apply", "--memory", "512", "--cpu", "1",
                                 "--disk", "4"))
         self.done(self.mock.run("kill", name))
+
+    def edit(self, name):
+        xml = self.mock.folder / f"mock-world/domains/{name}.xml"
+        text = xml.read_text()
+        assert ">512</memory>" in text
+        xml.write_text(text.replace(">512</memory>", ">333</memory>"))
 
     def replace(self, name):
         self.done(self.mock.run("destroy", name))

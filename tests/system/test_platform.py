@@ -19,7 +19,7 @@ class Libvirt:
     """A machine of the system suite. Its guest is made once; each test gets it off, as it was made or made anew."""
 
     id, other = NAME, "seen-002"
-    lacks = frozenset({"set-config", "grow", "snapshot", "rollback", "delete-snapshot", "backup", "restore", "delete-backup"})
+    lacks = frozenset({"snapshot", "rollback", "delete-snapshot", "backup", "restore", "delete-backup"})
 
     def __init__(self, machine):
         self.machine = machine
@@ -36,6 +36,11 @@ class Libvirt:
             self.done(self.machine.run("create", name, "--owner-wallet", WALLET, "--apply", "--memory", "512", "--cpu", "1",
                                        "--disk", "2"))
         self.done(self.machine.run("kill", name))
+        self.done(self.machine.run("configure", name, "--cpu", "1", "--memory", "512", "--description", "", "--tags", ""))
+
+    def edit(self, name):
+        for call in ("setmem", "setmaxmem"):
+            self.machine.virsh(call, name, "333M", "--config")
 
     def replace(self, name):
         self.done(self.machine.run("destroy", name))

@@ -149,6 +149,15 @@ def test_a_vm_lives_from_create_to_destroy_through_the_root_agent(host):
     assert limited.returncode == 0, limited.stderr
     assert "512" in machine.sh("virsh", "schedinfo", "ra-001").stdout
 
+    configured = host.run("configure", "ra-001", "--disk", "2", "--memory", "160", "--description", "mine", "--tags", "a,b")
+    assert configured.returncode == 0, configured.stderr
+    assert {"vm-step configure", "vm-step grow-disk"} <= {line.strip() for line in host.asked()}
+    shown = json.loads(host.run("guests", "ra-001", "--json").stdout)["guests"][0]["config"]
+    assert {"memory_mib": 160, "disk_mib": 2048, "description": "mine", "tags": ["a", "b"]}.items() <= shown.items()
+    for step, more in (("configure", {"settings": {"cpus": 1}}), ("grow-disk", {"capacity_bytes": 3 << 30})):
+        reply = host.ask("vm-step", name="ra-001", operation="", step=step, **{"with": more})
+        assert reply["ok"] is False and "no configure of ra-001 is under way" in reply["error"], reply
+
     stopped = host.run("stop", "ra-001")
     assert stopped.returncode == 0, stopped.stderr
     assert machine.sh("virsh", "domstate", "ra-001").stdout.strip() == "shut off"

@@ -7,6 +7,7 @@
 #include "hypervisor/libvirt/errors.hpp"
 #include "hypervisor/libvirt/handles.hpp"
 #include "hypervisor/xml/domain.hpp"
+#include "hypervisor/xml/settings.hpp"
 
 #include <algorithm>
 #include <array>
@@ -319,6 +320,45 @@ void set_metadata(virConnectPtr connection, const std::string& name, const std::
     if (virDomainSetMetadata(domain.get(), VIR_DOMAIN_METADATA_ELEMENT, xml.empty() ? nullptr : xml.c_str(),
                              metadata_prefix, metadata_namespace, scope) < 0)
         throw last_failure(connection, "write our mark into " + name);
+}
+
+namespace {
+
+/// The most first: what a domain has is never more.
+bool set_cpus(virDomainPtr domain, unsigned number) {
+    return virDomainSetVcpusFlags(domain, number,
+                                  unsigned(VIR_DOMAIN_AFFECT_CONFIG) | VIR_DOMAIN_VCPU_MAXIMUM) == 0 &&
+           virDomainSetVcpusFlags(domain, number, VIR_DOMAIN_AFFECT_CONFIG) == 0;
+}
+
+bool set_memory(virDomainPtr domain, unsigned long kib) {
+    return virDomainSetMemoryFlags(domain, kib,
+                                   unsigned(VIR_DOMAIN_AFFECT_CONFIG) | VIR_DOMAIN_MEM_MAXIMUM) == 0 &&
+           virDomainSetMemoryFlags(domain, kib, VIR_DOMAIN_AFFECT_CONFIG) == 0;
+}
+
+} // namespace
+
+void configure(virConnectPtr connection, const std::string& name, const SettingsText& settings) {
+    constexpr unsigned long kib_in_mib = 1024;
+    auto domain = must_find(connection, name);
+    require_side(domain.get(), name, TuningOf::definition);
+    unsigned scope = VIR_DOMAIN_AFFECT_CONFIG;
+    if (virDomainIsActive(domain.get()) == 1) scope |= VIR_DOMAIN_AFFECT_LIVE;
+    if (settings.cpus && !set_cpus(domain.get(), static_cast<unsigned>(*settings.cpus)))
+        throw last_failure(connection, "change the processors of " + name);
+    if (settings.memory_mib &&
+        !set_memory(domain.get(), static_cast<unsigned long>(*settings.memory_mib) * kib_in_mib))
+        throw last_failure(connection, "change the memory of " + name);
+    if (settings.description &&
+        virDomainSetMetadata(domain.get(), VIR_DOMAIN_METADATA_DESCRIPTION,
+                             settings.description->empty() ? nullptr : settings.description->c_str(), nullptr,
+                             nullptr, scope) < 0)
+        throw last_failure(connection, "change the description of " + name);
+    if (settings.tags && virDomainSetMetadata(domain.get(), VIR_DOMAIN_METADATA_ELEMENT,
+                                              settings.tags->empty() ? nullptr : settings.tags->c_str(),
+                                              tags_prefix, tags_namespace, scope) < 0)
+        throw last_failure(connection, "change the tags of " + name);
 }
 
 void ensure_filter(virConnectPtr connection, const std::string& name, const std::string& xml) {

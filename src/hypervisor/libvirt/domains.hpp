@@ -3,7 +3,7 @@
 /// Domain, host and filter calls on one connection. All throw Failed; they run on the connection's worker.
 
 #include "hypervisor/libvirt/handles.hpp"
-#include "hypervisor/views.hpp"
+#include "hypervisor/module_interface.hpp"
 
 #include <libvirt/libvirt.h>
 #include <optional>
@@ -38,6 +38,7 @@ void set_interface(virConnectPtr connection, const std::string& name, const std:
 void bind_filter(virConnectPtr connection, const std::string& name, const std::string& tap,
                  const std::string& xml);
 void set_metadata(virConnectPtr connection, const std::string& name, const std::string& xml);
+void configure(virConnectPtr connection, const std::string& name, const SettingsText& settings);
 
 void ensure_filter(virConnectPtr connection, const std::string& name, const std::string& xml);
 void remove_filter(virConnectPtr connection, const std::string& name);

@@ -143,6 +143,8 @@ const ModuleCalls all_calls{
     .set_interface = called<domains::set_interface>,
     .bind_filter = called<domains::bind_filter>,
     .set_metadata = called<domains::set_metadata>,
+    .configure = called<domains::configure>,
+    .grow_disk = called<storage::grow_disk>,
     .remove_pool = called<storage::remove_pool>,
     .remove_filter = called<domains::remove_filter>,
 

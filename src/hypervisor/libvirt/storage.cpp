@@ -4,6 +4,7 @@
 #include "hypervisor/libvirt/storage.hpp"
 
 #include "base/patience.hpp"
+#include "hypervisor/libvirt/domains.hpp"
 #include "hypervisor/libvirt/errors.hpp"
 #include "hypervisor/libvirt/handles.hpp"
 
@@ -174,6 +175,36 @@ void delete_volume(virConnectPtr connection, const std::string& path) {
         throw failed(Code::hypervisor, path + " is known to libvirt under another path, and stays");
     if (patiently([&] { return virStorageVolDelete(volume.get(), 0); })) return;
     if (last_code() != VIR_ERR_NO_STORAGE_VOL) throw last_failure(connection, "delete volume " + path);
+}
+
+namespace {
+
+/// Through QEMU, which has the file: nobody else may change it meanwhile.
+void grow_running(virConnectPtr connection, virDomainPtr domain, const std::string& name,
+                  const std::string& path, std::uint64_t capacity_bytes) {
+    virDomainBlockInfo info;
+    if (virDomainGetBlockInfo(domain, path.c_str(), &info, 0) < 0)
+        throw last_failure(connection, "tell the size of the disk " + path + " of " + name);
+    if (info.capacity >= capacity_bytes) return;
+    if (virDomainBlockResize(domain, path.c_str(), capacity_bytes, VIR_DOMAIN_BLOCK_RESIZE_BYTES) < 0)
+        throw last_failure(connection, "make the disk " + path + " of " + name + " larger");
+}
+
+} // namespace
+
+void grow_disk(virConnectPtr connection, const std::string& name, const std::string& path,
+               std::uint64_t capacity_bytes) {
+    const auto domain = domains::must_find(connection, name);
+    if (virDomainIsActive(domain.get()) == 1)
+        return grow_running(connection, domain.get(), name, path, capacity_bytes);
+    auto volume = look_up_volume(connection, path);
+    if (!volume && !surely_no_file(path)) volume = refresh_and_look_up(connection, path);
+    if (!volume)
+        throw failed(Code::hypervisor, "no active storage pool has the disk " + path + " of " + name,
+                     "see `virsh pool-list --all`");
+    if (view_of(connection, volume.get()).capacity_bytes >= capacity_bytes) return;
+    if (!patiently([&] { return virStorageVolResize(volume.get(), capacity_bytes, 0); }))
+        throw last_failure(connection, "make the disk " + path + " of " + name + " larger");
 }
 
 } // namespace blockhost::libvirt::storage

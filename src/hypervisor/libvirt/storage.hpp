@@ -15,5 +15,7 @@ void remove_pool(virConnectPtr connection, const std::string& name);
 std::optional<VolumeView> find_volume(virConnectPtr connection, const std::string& path);
 VolumeView create_volume(virConnectPtr connection, const std::string& pool, const std::string& xml);
 void delete_volume(virConnectPtr connection, const std::string& path);
+void grow_disk(virConnectPtr connection, const std::string& name, const std::string& path,
+               std::uint64_t capacity_bytes);
 
 } // namespace blockhost::libvirt::storage

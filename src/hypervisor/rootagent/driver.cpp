@@ -7,6 +7,7 @@
 #include "base/root_agent.hpp"
 #include "base/text/json.hpp"
 #include "hypervisor/forwarding.hpp"
+#include "hypervisor/settings_json.hpp"
 #include "hypervisor/tuning_json.hpp"
 #include "hypervisor/xml/domain.hpp"
 
@@ -124,6 +125,13 @@ class RootAgentDriver final : public Forwarding {
     }
     void set_metadata(const std::string& name, const std::optional<DomainMark>& mark) override {
         step(name, "", "set-mark", {{"mark", mark ? render_mark(*mark) : ""}});
+    }
+    void configure(const std::string& name, const DomainSettings& settings) override {
+        step(name, "", "configure", {{"settings", to_json(settings)}});
+    }
+    /// The other side finds out by itself which disk the VM has.
+    void grow_disk(const std::string& name, const std::string&, std::uint64_t capacity_bytes) override {
+        step(name, "", "grow-disk", {{"capacity_bytes", capacity_bytes}});
     }
     void remove_pool(const std::string&) override { throw needs_root("removing a storage pool"); }
     void remove_filter(const std::string&) override { throw needs_root("removing a network filter"); }

@@ -68,4 +68,18 @@ void make_qcow2(const std::filesystem::path& path, std::uint64_t virtual_bytes, 
     files::sync(file.get(), path.string()); // QEMU flushes an image that it made before it says so
 }
 
+/// Size, no encryption, length of L1: one piece of the header. One cluster of L1, which every image has, is
+/// enough for 4 TiB.
+void resize_qcow2(const std::filesystem::path& path, std::uint64_t virtual_bytes) {
+    constexpr std::uint64_t entry_spans = cluster * (cluster / 8), size_at = 24;
+    const auto l1_entries = divided_up(virtual_bytes, entry_spans);
+    if (l1_entries > cluster / 8)
+        throw Error(Code::io, path.string() + " cannot have more than 4 TiB in the simulated world");
+    const Fd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+    if (!file) throw errno_error("cannot open", path.string(), errno);
+    write_at(file.get(), size_at, big_endian(virtual_bytes, 8) + big_endian(0, 4) + big_endian(l1_entries, 4),
+             path);
+    files::sync(file.get(), path.string());
+}
+
 } // namespace blockhost::simulated

@@ -12,4 +12,7 @@ namespace blockhost::simulated {
 /// Throws Error{io}, with EEXIST's words when it exists.
 void make_qcow2(const std::filesystem::path& path, std::uint64_t virtual_bytes, const std::string& backing);
 
+/// Gives an image of make_qcow2's another virtual size. Throws Error{io} when it cannot be written or read.
+void resize_qcow2(const std::filesystem::path& path, std::uint64_t virtual_bytes);
+
 } // namespace blockhost::simulated

@@ -15,6 +15,7 @@
 #include "hypervisor/files/qcow2.hpp"
 #include "hypervisor/simulated/counters.hpp"
 #include "hypervisor/simulated/guest.hpp"
+#include "hypervisor/simulated/image.hpp"
 #include "hypervisor/simulated/store.hpp"
 #include "hypervisor/xml/domain.hpp"
 #include "hypervisor/xml/interface.hpp"
@@ -320,6 +321,20 @@ class Simulated final : public Hypervisor {
     }
     void undefine(const std::string& name) override {
         change("undefine", [&] { store_.undefine(name); });
+    }
+    void configure(const std::string& name, const DomainSettings& settings) override {
+        change("configure", [&] {
+            must_be_tunable(name, TuningOf::definition);
+            store_.put_xml(name, with_settings(store_.domain_xml(name), settings));
+        });
+    }
+    void grow_disk(const std::string& name, const std::string& path, std::uint64_t capacity_bytes) override {
+        change("grow_disk", [&] {
+            must_find(name);
+            if (!store_.pool_holds(path))
+                throw Error(Code::hypervisor, "no active storage pool has the disk " + path + " of " + name);
+            if (qcow2_virtual_size(path) < capacity_bytes) resize_qcow2(path, capacity_bytes);
+        });
     }
     void remove_pool(const std::string& name) override {
         change("remove_pool", [&] { store_.remove_pool(name); });

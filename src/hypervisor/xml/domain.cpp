@@ -7,6 +7,7 @@
 #include "base/text/text.hpp"
 #include "hypervisor/xml/interface.hpp"
 #include "hypervisor/xml/print.hpp"
+#include "hypervisor/xml/settings.hpp"
 
 #include <array>
 #include <string_view>
@@ -319,8 +320,9 @@ DomainFacts read_domain(const std::string& xml) {
     std::optional<DomainMark> mark;
     for (auto element : domain.child("metadata").children()) {
         if (element.type() != pugi::node_element) continue;
-        if (namespace_of(element) != metadata_namespace)
-            facts.other_metadata = true;
+        const std::string_view space = namespace_of(element);
+        if (space != metadata_namespace)
+            facts.other_metadata |= space != tags_namespace;
         else if (local_name(element) == "vm")
             mark = mark_in(element);
     }

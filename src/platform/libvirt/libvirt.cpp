@@ -3,14 +3,15 @@
 
 #include "base/exceptions.hpp"
 #include "base/patience.hpp"
-#include "base/text/digest.hpp"
 #include "base/text/text.hpp"
 #include "hypervisor/xml/metadata.hpp"
+#include "operations/configure.hpp"
 #include "operations/create.hpp"
 #include "operations/destroy.hpp"
 #include "operations/power.hpp"
 #include "operations/recover.hpp"
 #include "operations/resume.hpp"
+#include "platform/libvirt/reading.hpp"
 #include "safety/start.hpp"
 #include "vm/observation.hpp"
 
@@ -23,32 +24,6 @@ namespace blockhost::platform {
 namespace {
 
 using Phase = ActionState::Phase;
-
-constexpr std::string_view of_uuid = "uuid:";
-
-Incarnation incarnation_of(const std::string& uuid) {
-    return uuid.empty() ? "" : std::string(of_uuid) + uuid;
-}
-
-std::string uuid_of(const Incarnation& incarnation) {
-    return incarnation.starts_with(of_uuid) ? incarnation.substr(of_uuid.size()) : "";
-}
-
-Power power_of(PowerState state) {
-    switch (state) {
-    case PowerState::running:
-    case PowerState::stopping:
-        return Power::running;
-    case PowerState::paused:
-        return Power::paused;
-    case PowerState::off:
-    case PowerState::crashed:
-        return Power::stopped;
-    case PowerState::unknown:
-        break;
-    }
-    return Power::unknown;
-}
 
 /// What libvirt's reason says of a domain that is off.
 Outage outage_of(const DomainView& domain) {
@@ -115,6 +90,8 @@ bool is_built(ActionKind kind) {
     case ActionKind::start:
     case ActionKind::stop:
     case ActionKind::resume:
+    case ActionKind::set_config:
+    case ActionKind::grow:
     case ActionKind::create:
     case ActionKind::destroy:
         return true;
@@ -166,11 +143,36 @@ operations::CreateRequest request_of(World& world, const VmName& name, const Cre
     return request;
 }
 
-/// Carries an action out, to its end. Throws what it fails with.
+DomainSettings settings_of(const SetConfig& set) {
+    DomainSettings settings{.memory_mib = set.memory_mib, .tags = set.tags};
+    if (set.cpus) settings.cpus = *set.cpus;
+    if (set.description) settings.description = normal_description(*set.description);
+    return settings;
+}
+
+/// Why no guest is configured so; nothing: nothing speaks against it.
+std::optional<Error> refusal_of(const SetConfig& set) {
+    if (set.name)
+        return Error(Code::invalid, "a VM's name under libvirt is what it is known by, and stays",
+                     "make a new VM under another name");
+    if (set.start_on_boot)
+        return Error(Code::invalid,
+                     "libvirt's guests have no start at boot of their own: each that was not stopped on "
+                     "purpose is started",
+                     "leave start_on_boot out, and say with power whether it is to run");
+    if (set.is_protected)
+        return Error(Code::invalid, "libvirt's guests have no protection of their own",
+                     "leave it out: nobody destroys one for a desired state without a signature");
+    return refusal_of(settings_of(set));
+}
+
+/// Carries an action out, to its end; what is worth knowing of it goes to `warnings`. Throws what it fails
+/// with.
 struct Do {
     World& world;
     const VmName& name;
     const OperationId& operation;
+    std::vector<std::string>& warnings;
 
     void operator()(const Start&) const { operations::start(world, name); }
     void operator()(const Stop& stop) const {
@@ -191,6 +193,15 @@ struct Do {
         else
             operations::start(world, name);
     }
+    void operator()(const SetConfig& set) const {
+        if (operations::configure(world,
+                                  {.name = name, .settings = settings_of(set), .seen_digest = set.digest})
+                .waits_for_start)
+            warnings.push_back(name.str() + " has its new CPUs and memory from its next start on");
+    }
+    void operator()(const Grow& grow) const {
+        operations::configure(world, {.name = name, .disk_mib = grow.disk_mib});
+    }
     void operator()(const Create& create) const {
         operations::create(world, request_of(world, name, create), [](const operations::CreateResult&) {});
     }
@@ -205,6 +216,22 @@ struct Do {
 bool has_power_of(const Guest& guest, ActionKind kind) {
     if (kind == ActionKind::stop) return guest.power == Power::stopped;
     return (kind == ActionKind::start || kind == ActionKind::resume) && guest.power == Power::running;
+}
+
+bool has_settings_of(const GuestConfig& config, const SetConfig& set) {
+    return (!set.cpus || config.cpus == set.cpus) &&
+           (!set.memory_mib || config.memory_mib == set.memory_mib) &&
+           (!set.description || config.description == normal_description(*set.description)) &&
+           (!set.tags || config.tags == *set.tags);
+}
+
+/// Whether the guest, which is the one that was meant, is as nothing but the action would have left it.
+bool is_as_after(const Guest& guest, const Action& action) {
+    if (const auto* set = std::get_if<SetConfig>(&action))
+        return guest.config && has_settings_of(*guest.config, *set);
+    if (const auto* grow = std::get_if<Grow>(&action))
+        return guest.config && guest.config->disk_mib >= grow->disk_mib;
+    return has_power_of(guest, kind_of(action));
 }
 
 ActionState failed(const Error& error) {
@@ -243,70 +270,15 @@ std::vector<Lack> Libvirt::preflight() {
 }
 
 Guests Libvirt::guests() {
-    World world(paths_, reality_, Intent::look, silence_);
-    std::vector<std::string> bad;
-    const Database database = world.registry.read();
-    const auto records = database.records(&bad);
-    const auto states = world.hypervisor().states();
-    const auto uses = world.hypervisor().uses();
-    Guests guests;
-    for (const VmRecord& record : records) {
-        if (record.status == RecordStatus::destroyed) continue;
-        Guest guest;
-        guest.id = guest.name = record.name.str();
-        const auto state = std::ranges::find(states, guest.id, &DomainState::name);
-        if (state == states.end())
-            guest.unreadable = "its record has no domain of that name";
-        else
-            guest.power = power_of(state->state);
-        if (const auto use = std::ranges::find(uses, guest.id, &DomainUse::name); use != uses.end()) {
-            guest.incarnation = incarnation_of(use->uuid);
-            guest.config.emplace();
-            guest.is_partial = true;
-            guest.config->name = guest.id;
-            guest.config->memory_mib = static_cast<std::int64_t>(use->memory_mib);
-        }
-        if (record.status == RecordStatus::suspended) guest.lock = "suspended";
-        guests.seen.push_back(std::move(guest));
-    }
-    if (!bad.empty()) guests.doubt = "records that cannot be read: " + text::join(bad, ", ");
-    return guests;
-}
-
-Guest Libvirt::seen_guest(World& world, const VmName& name) {
-    const auto entry = world.journal.peek(name);
-    const Observation seen = observe(world, name, entry ? entry->seen() : EntrySeen::none);
-    Guest guest;
-    guest.id = guest.name = name.str();
-    if (seen.state == VmState::absent || seen.state == VmState::destroyed) return Guest{};
-    if (seen.state == VmState::foreign)
-        throw Error(Code::foreign, name.str() + " is " + seen.stranger, "it is no guest of this instance's");
-    if (seen.domain) {
-        guest.power = power_of(seen.domain->state);
-        guest.incarnation = incarnation_of(seen.domain->uuid);
-        GuestConfig config;
-        config.name = name.str();
-        config.cpus = static_cast<int>(seen.facts.cpus);
-        config.memory_mib = static_cast<std::int64_t>(seen.facts.memory_mib);
-        constexpr std::uint64_t mib = 1 << 20;
-        if (!seen.facts.disks.empty())
-            if (const auto volume = world.hypervisor().find_volume(seen.facts.disks.front()))
-                config.disk_mib = static_cast<std::int64_t>(volume->capacity_bytes / mib);
-        if (seen.record && !seen.record->owner.empty()) config.details["owner_wallet"] = seen.record->owner;
-        guest.config = std::move(config);
-        guest.digest = sha256(seen.domain->xml);
-    }
-    if (entry && world.journal.held(name)) guest.lock = entry->verb;
-    if (guest.lock.empty() && seen.record && seen.record->status == RecordStatus::suspended)
-        guest.lock = "suspended";
-    return guest;
+    return LibvirtReading(paths_, reality_, silence_).guests();
 }
 
 std::optional<Guest> Libvirt::guest(const GuestId& id) {
-    World world(paths_, reality_, Intent::look, silence_);
-    Guest guest = seen_guest(world, VmName(id));
-    if (guest.id.empty()) return std::nullopt;
-    return guest;
+    return read()->guest(id);
+}
+
+std::unique_ptr<Reading> Libvirt::read() {
+    return std::make_unique<LibvirtReading>(paths_, reality_, silence_);
 }
 
 Outage Libvirt::outage(const Guest& guest, bool) {
@@ -336,9 +308,10 @@ std::optional<Error> Libvirt::refusal(const Action& action, Kind) const {
     if (!is_built(kind_of(action)))
         return Error(Code::invalid,
                      "libvirt's guests have no action " + std::string(to_string(kind_of(action))) + " yet",
-                     "the platform can start, stop, resume, create and destroy");
-    const auto* create = std::get_if<Create>(&action);
-    return create != nullptr ? refusal_of(*create) : std::nullopt;
+                     "the platform can start, stop, resume, set-config, grow, create and destroy");
+    if (const auto* create = std::get_if<Create>(&action)) return refusal_of(*create);
+    if (const auto* set = std::get_if<SetConfig>(&action)) return refusal_of(*set);
+    return std::nullopt;
 }
 
 Note Libvirt::note(const Target& target, const Action& action) {
@@ -414,7 +387,7 @@ void Libvirt::run(const Target& target, const Action& action, const OperationId&
         World world(paths_, reality_, Intent::change, silence_);
         world.chosen_operation = operation;
         world.meant_domain = uuid_of(target.incarnation); // looked at above, but somebody may be faster
-        std::visit(Do{world, name, operation}, action);
+        std::visit(Do{world, name, operation, end.warnings}, action);
     } catch (const std::exception& error) {
         end = failed(as_error(error));
     }
@@ -441,11 +414,11 @@ Trace Libvirt::trace(const Target& target, const Action& action, const Note& not
         return trace;
     }
     trace.handle.clear();
-    const Guest guest = seen_guest(world, name);
-    const bool same = !guest.id.empty() && guest.incarnation == target.incarnation;
-    const bool done = std::holds_alternative<Destroy>(action)  ? guest.id.empty()
+    const auto guest = this->guest(name.str());
+    const bool same = guest && guest->incarnation == target.incarnation;
+    const bool done = std::holds_alternative<Destroy>(action)  ? !guest
                       : std::holds_alternative<Create>(action) ? was_made_by(world, name, operation)
-                                                               : same && has_power_of(guest, kind_of(action));
+                                                               : same && is_as_after(*guest, action);
     if (done) trace.kind = Trace::Kind::done;
     return trace;
 }
@@ -476,11 +449,14 @@ ActionState Libvirt::look(const Handle& handle) {
         }
     if (world.journal.was_rolled_back(ref.operation))
         return failed(Error(Code::interrupted, "its process died, and what it had made was removed"));
-    if (is_open && direction == operations::Direction::roll_forward) {
+    // Of these the guest tells, since recovery leaves one alone that is another one by now.
+    const bool guest_tells = ref.kind == ActionKind::set_config || ref.kind == ActionKind::grow;
+    if (is_open && direction == operations::Direction::roll_forward && !guest_tells) {
         state.phase = Phase::done;
         return state;
     }
-    if (is_open && has_power_of(seen_guest(world, ref.name), ref.kind)) {
+    const auto guest = is_open ? this->guest(ref.name.str()) : std::nullopt;
+    if (guest && has_power_of(*guest, ref.kind)) {
         state.phase = Phase::done;
         state.warnings.emplace_back("its process died: the guest is as it would be afterwards");
         return state;

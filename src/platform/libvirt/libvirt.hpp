@@ -23,14 +23,16 @@ class Libvirt final : public Platform {
 
     Host host() override;
     std::vector<Lack> preflight() override;
-    /// Configuration as far as one call for all domains tells it: no disk, no description.
+    /// As LibvirtReading tells them.
     Guests guests() override;
     std::optional<Guest> guest(const GuestId& id) override;
     /// libvirt's reason of the state tells, and this host's own records: who stopped it by a verb, whose time
     /// is over. A libvirtd that was started anew has forgotten the reason.
     Outage outage(const Guest& guest, bool seen_running) override;
+    std::unique_ptr<Reading> read() override;
     std::optional<Error> misfit(const GuestId& id, Kind kind) const override;
-    /// set-config, grow, snapshots and backups are not built for libvirt.
+    /// Snapshots and backups are not built for libvirt, and of a configuration it has no name, start at boot
+    /// or protection of its own.
     std::optional<Error> refusal(const Action& action, Kind kind) const override;
     /// Error{invalid} for what `refusal` refuses.
     Note note(const Target& target, const Action& action) override;
@@ -47,7 +49,6 @@ class Libvirt final : public Platform {
         std::thread thread;
         std::optional<ActionState> end;
     };
-    Guest seen_guest(World& world, const VmName& name);
     void start_thread(const Target& target, const Action& action, const OperationId& operation,
                       const Handle& handle);
     void let_go();

@@ -64,7 +64,7 @@ Note written(const Before& before) {
                                         {"had_snapshot", before.had_snapshot}});
 }
 
-Before read(const Note& note) {
+Before read_note(const Note& note) {
     const bj::value told = json::parse(note, "an action's note");
     if (!told.is_object()) throw Error(Code::internal, "an action's note is no object");
     const bj::object& object = told.get_object();
@@ -211,11 +211,11 @@ bool Proxmox::is_guest_as_after(const Guest& guest, const Action& action, const 
 }
 
 GuestId Proxmox::new_guest_in(const Note& note) {
-    return read(note).new_guest;
+    return read_note(note).new_guest;
 }
 
 Trace Proxmox::trace(const Target& wanted, const Action& action, const Note& note) {
-    const Before before = read(note);
+    const Before before = read_note(note);
     const Target target = meant(wanted, before.new_guest);
     Trace trace;
     trace.guest = target.guest;

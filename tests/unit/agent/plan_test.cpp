@@ -146,14 +146,13 @@ TEST_CASE("a disk grows and never shrinks") {
     CHECK(untold.unknown == std::vector<Remark>{{"web", "the size of its disk is not told"}});
 }
 
-TEST_CASE("who is to be gone is stopped and destroyed, and only together, and only by a signature") {
+TEST_CASE("who is to be gone is destroyed by a signature alone, which stops it, too") {
     Bench bench;
     const Plan plan = bench.plan(R"({"power": "absent"})");
-    REQUIRE(words(plan) == "stop benign, destroy needs-signature");
-    CHECK(plan.actions[0].only_with_next);
-    CHECK_FALSE(plan.actions[1].only_with_next);
-    CHECK(plan.actions[1].why == "it loses the guest and its disks");
-    CHECK(plan.actions[1].target.incarnation == "made:web");
+    REQUIRE(words(plan) == "destroy needs-signature");
+    CHECK(plan.actions[0].reason == "it is to be gone, and is forced off first");
+    CHECK(plan.actions[0].why == "it loses the guest and its disks");
+    CHECK(plan.actions[0].target.incarnation == "made:web");
     bench.web.power = Power::stopped;
     CHECK(words(bench.plan(R"({"power": "absent"})")) == "destroy needs-signature");
     bench.web.config->is_protected = true;
@@ -356,12 +355,11 @@ TEST_CASE("a plan as JSON has each action with all that was decided of it") {
     CHECK(
         json::python_line(told) ==
         R"({"host": "host-a", "generation": 3, "converged": false, "actions": [{"guest": "web", "kind": "vm", )"
-        R"("incarnation": "made:web", "action": "stop", "changes": [{"field": "power", "from": "running", "to": "stopped"}], )"
-        R"("reason": "it has to be off for that", "verdict": "benign", "why": "", "digest": "digest:web", "lock": "", )"
-        R"("only_with_next": true}, {"guest": "web", "kind": "vm", "incarnation": "made:web", "action": "destroy", )"
-        R"("changes": [{"field": "power", "from": "running", "to": "absent"}], "reason": "it is to be gone", )"
-        R"("verdict": "needs-signature", "why": "it loses the guest and its disks", "digest": "digest:web", "lock": "", )"
-        R"("only_with_next": false}], "unknown": [], "notes": [], "doubt": "", "desired_digest": ")" +
+        R"("incarnation": "made:web", "action": "destroy", )"
+        R"("changes": [{"field": "power", "from": "running", "to": "absent"}], )"
+        R"("reason": "it is to be gone, and is forced off first", )"
+        R"("verdict": "needs-signature", "why": "it loses the guest and its disks", "digest": "digest:web", "lock": ""}], )"
+        R"("unknown": [], "notes": [], "doubt": "", "desired_digest": ")" +
             std::string(told.at("desired_digest").as_string()) + "\"}");
 }
 
