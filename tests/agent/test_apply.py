@@ -93,7 +93,7 @@ def test_what_a_new_guest_lacks_still_is_done_by_the_same_call(simulated):
     name = "vm-7"
     wanted = {name: {"source": {"template": "current"}, "owner_wallet": "0x" + "cd" * 20} | {"power": "stopped", "cpus": 2, "memory_mib": 256, "disk_gib": 5, "description": "new", "tags": ["x"]}}
     done(apply(simulated, wanted, "--yes"))
-    assert [kind for _guest, kind, _state in operations(simulated)][::-1] == ["create", "stop", "set-config"]
+    assert [kind for _guest, kind, _state in operations(simulated)] == ["create", "stop", "set-config"]
     assert simulated.plan(wanted, "converged")["actions"] == []
 
 
@@ -134,7 +134,7 @@ def golden(node):
 def test_a_guest_made_of_a_backup_grows_and_starts_by_the_same_call(node):
     wanted = {"107": {"source": {"backup": golden(node)}, "power": "running", "disk_gib": 6, "memory_mib": 768, "description": "new"}}
     done(apply(node, wanted, "--yes"))
-    kinds = [kind for _guest, kind, state in operations(node)[::-1] if state == "done"]
+    kinds = [kind for _guest, kind, state in operations(node) if state == "done"]
     assert kinds[0] == "create" and kinds[-1] == "start" and "grow" in kinds, kinds
     assert node.plan(wanted, "converged")["actions"] == []
 

@@ -36,7 +36,7 @@ def operator(machine):
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", key], check=True)
     allowed.write_text("operator " + key.with_suffix(".pub").read_text())
     allowed.chmod(0o600)
-    (machine.etc / "agent.json").write_text(json.dumps({"authority": {"allowed_signers": str(allowed)}}))
+    (machine.etc / "agent.json").write_text(json.dumps({"platform": {"kind": "libvirt"}, "authority": {"allowed_signers": str(allowed)}}))
     return key
 
 
