@@ -9,7 +9,7 @@ suite_needs='
 unit      | catch pytest shells disks network login schemas             | unit-programs
 lifecycle | catch pytest disks                                          | product tests/lifecycle/lifecycle-tests
 libvirt   | catch libvirt                                               | tests/conformance/conformance hypervisor-libvirt.so
-agent     | pytest json-schema login                                    | product
+agent     | pytest json-schema login trace                              | product
 cli       | pytest libvirt shells trace disks login                     | product tests/unit/execution/execution-call
 adversary | pytest random login                                         | tests/unit/agent/agent-call
 explore   | pytest random trace                                         | product

@@ -198,6 +198,8 @@ void Store::put(const std::string& name, const DomainFile& domain) const {
                       {"started", domain.started}, {"ends", domain.ends}};
     if (is_alive(domain.state)) object["running"] = to_json(domain.running);
     if (domain.definition != unsaid()) object["definition"] = to_json(domain.definition);
+    // Who looks next need not read every domain for those that end by themselves.
+    if (domain.ends != 0) write_file(file("pending", name, ".ending"), "");
     write_file(file("domains", name, ".json"), bj::serialize(object) + "\n");
 }
 
@@ -420,9 +422,13 @@ void Store::catch_up() const {
     }
     if (behaviour().disk == "full")
         for (const auto& name : domains()) meet_full_disk(name);
-    for (const auto& name : domains())
-        if (auto state = domain(name); state && state->ends != 0 && state->ends <= millis_now())
+    for (const auto& name : names_in(world_ / "pending", ".ending")) {
+        const auto state = domain(name);
+        if (!state || state->ends == 0)
+            fs::remove(file("pending", name, ".ending"));
+        else if (state->ends <= millis_now())
             power_off(name, "shutdown");
+    }
 }
 
 void Store::tell(const std::string& name) const {

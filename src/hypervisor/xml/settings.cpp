@@ -5,8 +5,8 @@
 
 #include "base/text/text.hpp"
 #include "base/text/utf8.hpp"
-#include "hypervisor/xml/domain.hpp"
 #include "hypervisor/xml/print.hpp"
+#include "hypervisor/xml/tags_element.hpp"
 
 #include <algorithm>
 
@@ -36,21 +36,6 @@ bool is_plain(std::string_view text) {
 bool is_tag(std::string_view tag) {
     return !tag.empty() && tag.size() <= longest_tag &&
            std::ranges::all_of(tag, [](char c) { return c > ' ' && c < 0x7f; });
-}
-
-std::string local_name(pugi::xml_node node) {
-    const std::string name = node.name();
-    const auto colon = name.find(':');
-    return colon == std::string::npos ? name : name.substr(colon + 1);
-}
-
-/// The element's own declaration tells: libvirt keeps one with each.
-bool is_tags(pugi::xml_node element) {
-    for (const auto each : element.attributes())
-        if (std::string_view(each.name()).starts_with("xmlns") &&
-            std::string_view(each.value()) == tags_namespace)
-            return true;
-    return false;
 }
 
 void set_number(pugi::xml_node domain, const char* name, std::int64_t value) {
@@ -127,26 +112,6 @@ std::string with_settings(const std::string& xml, const DomainSettings& settings
     if (settings.description) set_description(domain, *settings.description);
     if (settings.tags) set_tags(domain, *settings.tags);
     return print_xml(document);
-}
-
-DomainSettings read_settings(const std::string& xml) {
-    return read_settings(xml, read_domain(xml));
-}
-
-DomainSettings read_settings(const std::string& xml, const DomainFacts& facts) {
-    pugi::xml_document document;
-    load(document, xml);
-    const auto domain = document.child("domain");
-    DomainSettings said{.cpus = facts.cpus,
-                        .memory_mib = static_cast<std::int64_t>(facts.memory_mib),
-                        .description = domain.child("description").text().get(),
-                        .tags = std::set<std::string>()};
-    for (auto element : domain.child("metadata").children()) {
-        if (!is_tags(element)) continue;
-        for (auto tag : element.children())
-            if (local_name(tag) == "tag") said.tags->insert(tag.text().get());
-    }
-    return said;
 }
 
 } // namespace blockhost

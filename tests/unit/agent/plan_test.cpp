@@ -279,7 +279,7 @@ TEST_CASE("what the platform cannot do is told beforehand") {
         CHECK(plan.actions.front().why == "it is not built: wait");
     }
     bench.refused_kind = "destroy";
-    CHECK(words(bench.plan(R"({"power": "absent"})")) == "stop benign, destroy impossible");
+    CHECK(words(bench.plan(R"({"power": "absent"})")) == "destroy impossible");
     bench.refused_kind = "create";
     const Plan plan = bench.plan(R"({"source": {"template": "current"}})", "new");
     CHECK(words(plan) == "create impossible");
