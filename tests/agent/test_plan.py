@@ -336,3 +336,18 @@ def test_a_suspended_vm_is_resumed_and_another_owner_is_refused(simulated):
     assert actions(simulated.plan({"vm-1": {"power": "running"}}, "changes")) == [("vm-1", "resume", "benign")]
     told = simulated.plan({"vm-1": {"owner_wallet": "0x" + "ab" * 20}}, "changes")
     assert actions(told) == [("vm-1", "", "impossible")] and simulated.drift() == []
+
+
+DISK = {"kind": "usb", "uuid": "1A2B-3C4D", "mount": "/mnt/backup-1", "roles": ["backup"]}
+
+
+def test_storage_is_looked_at_on_the_node_itself_and_nowhere_else(node):
+    told = node.plan({}, "changes", storage={"usb-1": DISK})
+    assert told["actions"] == [] and not told["converged"]
+    [unknown] = told["unknown"]
+    assert unknown["guest"] == "storage:usb-1" and "/etc/pve/local is missing" in unknown["what"]
+
+
+def test_libvirts_hosts_mount_no_storage(simulated):
+    told = simulated.plan({}, "converged", storage={"usb-1": DISK})
+    assert told["notes"] == [{"guest": "storage:usb-1", "what": "it is not compared: the platform mounts no storage"}]
