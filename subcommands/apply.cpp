@@ -79,9 +79,10 @@ class Applying {
     std::set<platform::GuestId> carry_out_round(const Plan& plan, bool is_first) {
         const agent::Asked asked = agent::ask_for(engine_, plan);
         std::set<platform::GuestId> done, not_done;
-        auto all = agent::carry_out(
-            engine_, asked.operations, is_asked_to_end,
-            [this](const Operation& operation) { tell_operation(call_.printer, operation); });
+        auto all =
+            agent::carry_out(engine_, asked.operations, is_asked_to_end, [this](const Operation& operation) {
+                tell_operation(call_.printer, operation);
+            });
         end_if_asked_to(call_.printer, all);
         for (Operation& each : all) {
             const bool is_made = std::holds_alternative<platform::Create>(each.action);

@@ -252,6 +252,9 @@ class Agent:
         action, guest = operation["action"], operation["guest"]
         if action["kind"] in rules.MAKES_A_GUEST:
             operation["made"] = [guest, told["incarnation"]]
+        if action["kind"] == "delete-snapshot":  # what is gone is nobody's any more
+            gone = ["snapshot", guest, action["snapshot"]]
+            self.state["scratch"] = [each for each in self.state["scratch"] if each != gone]
         if operation["scratch"]:
             self.state["scratch"] += {
                 "snapshot": lambda: [["snapshot", guest, action["snapshot"]]],

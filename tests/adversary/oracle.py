@@ -244,6 +244,8 @@ class Oracle:
         if effect.kind in effects.CHANGES["config"]:
             self.reconfigured[effect.guest] = self.step
         wish = next((each for each in self.wishes if each.begun and each.fits(effect)), None)
+        if effect.kind == "delete-snapshot":  # what is gone is nobody's any more
+            self.trials.discard(("snapshot", (effect.guest, effect.action.get("snapshot"))))
         if effect.kind in rules.MAKES_A_GUEST:
             self.made[effect.guest, effect.incarnation] = wish
         if wish and wish.licence == "trial":

@@ -7,6 +7,7 @@
 #include "hypervisor/libvirt/errors.hpp"
 #include "hypervisor/libvirt/handles.hpp"
 #include "hypervisor/xml/domain.hpp"
+#include "hypervisor/xml/metadata.hpp"
 #include "hypervisor/xml/settings.hpp"
 
 #include <algorithm>

@@ -6,8 +6,8 @@
 #include "base/error.hpp"
 #include "base/text/text.hpp"
 #include "hypervisor/xml/interface.hpp"
+#include "hypervisor/xml/metadata.hpp"
 #include "hypervisor/xml/print.hpp"
-#include "hypervisor/xml/settings.hpp"
 
 #include <array>
 #include <string_view>

@@ -26,4 +26,8 @@ std::optional<DomainMark> read_mark(const std::string& xml);
 /// The metadata element that says so much.
 std::string render_mark(const DomainMark& mark);
 
+/// Metadata namespace of tags, which may change. A domain's mark is set once and has another one.
+inline constexpr const char* tags_namespace = "https://blockhost.io/ns/blockhost-libvirt/tags/1";
+inline constexpr const char* tags_prefix = "blockhost-tags";
+
 } // namespace blockhost

@@ -5,6 +5,7 @@
 
 #include "base/text/text.hpp"
 #include "base/text/utf8.hpp"
+#include "hypervisor/xml/metadata.hpp"
 #include "hypervisor/xml/print.hpp"
 #include "hypervisor/xml/tags_element.hpp"
 

@@ -27,9 +27,6 @@ inline constexpr std::size_t longest_tag = 64, most_tags = 256;
 /// Why a domain cannot say that, whichever host it is on: Error{invalid}. Nothing: it can.
 std::optional<Error> refusal_of(const DomainSettings& settings);
 
-/// Metadata namespace of tags. A domain's mark is set once and has another one.
-inline constexpr const char* tags_namespace = "https://blockhost.io/ns/blockhost-libvirt/tags/1";
-inline constexpr const char* tags_prefix = "blockhost-tags";
 /// The metadata element that says so much, in the namespace as the default one; empty for no tags.
 std::string render_tags(const std::set<std::string>& tags);
 

@@ -2,7 +2,7 @@
 #pragma once
 /// The element of tags among a domain's metadata.
 
-#include "hypervisor/xml/settings.hpp"
+#include "hypervisor/xml/metadata.hpp"
 
 #include <pugixml.hpp>
 #include <string_view>
