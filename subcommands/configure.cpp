@@ -51,11 +51,9 @@ int run(cli::Call& call) {
 
 constexpr std::string_view details =
     "What is not given stays as it is. Description, tags and disk change at once; a VM that runs has new "
-    "CPUs "
-    "and memory from its next start on, and is not started anew for them. A disk only grows: the guest of a "
-    "VM "
-    "that runs sees that at once, and has to make its partition and file system larger itself, as most do at "
-    "their next start. 'guests NAME' shows what a VM has.";
+    "CPUs and memory from its next start on, and is not started anew for them. A disk only grows: the guest "
+    "of a VM that runs sees that at once, and has to make its partition and file system larger itself, as "
+    "most do at their next start. 'guests NAME' shows what a VM has.";
 
 } // namespace
 
