@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <boost/json/object.hpp>
+#include <set>
 
 namespace blockhost::agent {
 
@@ -38,18 +39,21 @@ class Scrutiny {
         : pending_(pending), trust_(std::move(trust)), roles_(std::move(roles)), at_(at) {
         roles_.two_signers.clear(); // each is looked at alone
     }
-    /// Throws as the gate does for it.
-    void require(const std::string& signature) const {
-        const auto signer = authority::signer_of(pending_.bytes, signature, trust_, at_);
-        authority::require_may_sign(roles_, {signer}, pending_.envelope.change);
+    /// Their signers. Throws as the gate does for one that does not count, and for two by one key.
+    std::vector<authority::Signer> require(const std::vector<std::string>& signatures) const {
+        std::vector<authority::Signer> signers;
+        for (const std::string& each : signatures)
+            signers.push_back(authority::signer_of(pending_.bytes, each, trust_, at_));
+        authority::require_may_sign(roles_, signers, pending_.envelope.change);
+        return signers;
     }
-    bool counts(const std::string& signature) const {
+    /// The key of one that counts.
+    std::optional<std::string> key_of(const std::string& signature) const {
         try {
-            require(signature);
-            return true;
+            return require({signature}).front().key;
         } catch (const Error& error) {
             if (error.code() != Code::denied && error.code() != Code::invalid) throw;
-            return false;
+            return std::nullopt;
         }
     }
 
@@ -60,17 +64,17 @@ class Scrutiny {
     Instant at_;
 };
 
-/// The signatures that came before for the same bytes and count still, and the new ones.
+/// With the signatures that came before for the same bytes and count still, one a key: who signs again
+/// replaces what was signed before. Throws as Scrutiny::require.
 SignedOperation with_earlier(SignedOperation document, const std::string& earlier, const Scrutiny& scrutiny) {
+    std::set<std::string> keys;
+    for (const authority::Signer& signer : scrutiny.require(document.signatures)) keys.insert(signer.key);
     if (earlier.empty()) return document;
     const SignedOperation before = authority::parse_signed_operation(earlier);
     if (before.envelope != document.envelope) return document;
-    std::vector<std::string> all;
     for (const std::string& each : before.signatures)
-        if (scrutiny.counts(each)) all.push_back(each);
-    for (std::string& each : document.signatures)
-        if (std::ranges::find(all, each) == all.end()) all.push_back(std::move(each));
-    document.signatures = std::move(all);
+        if (const auto key = scrutiny.key_of(each); key && keys.insert(*key).second)
+            document.signatures.push_back(each);
     return document;
 }
 
@@ -133,10 +137,10 @@ void Engine::approve(const Id& id, const SignedOperation& document) {
         throw Error(Code::denied, "what was signed is not what " + id + " waits for",
                     "sign what 'blockhost-libvirt pending " + id + "' prints now");
     const Scrutiny scrutiny(pending, trust_of(settings_), settings_.gate.roles, times_.clock());
-    for (const std::string& each : document.signatures) scrutiny.require(each);
+    const std::string earlier = journal_.find(id).value().signed_operation;
+    const std::string all = to_text(with_earlier(document, earlier, scrutiny));
     try {
-        const std::string earlier = journal_.find(id).value().signed_operation;
-        journal_.approved(id, to_text(with_earlier(document, earlier, scrutiny)));
+        journal_.approved(id, all);
     } catch (const execution::Overtaken&) {
         throw does_not_wait(id);
     }

@@ -247,6 +247,24 @@ def test_it_may_be_signed_on_another_machine(host, keys):
     assert not is_there(host, name)
 
 
+def test_of_two_signers_one_may_sign_again_and_counts_once(node):
+    folder = node.folder
+    for name in ("alice", "bob"):  # each signature of an ECDSA key is another one
+        subprocess.run(["ssh-keygen", "-q", "-t", "ecdsa", "-N", "", "-C", "", "-f", folder / name], check=True)
+    allowed = folder / "allowed_signers"
+    allowed.write_text("".join(f"{name} {(folder / name).with_suffix('.pub').read_text()}" for name in ("alice", "bob")))
+    allowed.chmod(0o600)
+    file = node.folder / "root/etc/blockhost/agent.json"
+    authority = {"allowed_signers": str(allowed), "roles": {"operator": {"principals": ["alice", "bob"]}}, "two_signers": ["destroy"]}
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"authority": authority}))
+    name, operation = destroy_waits(node)
+    for _ in range(2):
+        run = node.run("approve", operation, "--key", folder / "alice")
+        assert run.returncode != 0 and "wants 2 different signers, and 1 has signed" in run.stderr and is_there(node, name)
+    assert done(node.run("approve", operation, "--key", folder / "bob")) == f"{operation}: done\n"
+    assert not is_there(node, name)
+
+
 def test_a_strangers_signature_ends_nothing(host, keys):
     name, operation = destroy_waits(host)
     run = host.run("approve", operation, "--key", keys / "stranger")
