@@ -118,7 +118,6 @@ struct Effect {
         fuzz::check(observed.guests.emplace(made.id, made).second, "nobody is made twice");
     }
     void operator()(const platform::Destroy&) const {
-        fuzz::check(guest().power == Power::stopped || guest().power == Power::suspended, "who goes is off");
         fuzz::check(planned.verdict == Verdict::needs_signature, "a destroy needs a signature");
         observed.guests.erase(planned.target.guest);
     }
