@@ -247,7 +247,8 @@ def test_the_neighbours_port_is_listened_at(street):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
         out.sendto(mark, (street.b.ip, 9))
     frames = street.ears["tenant-a"].listen(5, lambda frames: any(mark in frame for _, frame in frames))
-    assert {place for place, frame in frames if mark in frame} == {NEIGHBOUR}
+    heard = {place for place, frame in frames if mark in frame}
+    assert NEIGHBOUR in heard and OUT_OF_THE_GUEST not in heard  # the neighbour's refusal, which quotes it, may be heard already
 
 
 # What its own port must stop.
