@@ -12,6 +12,7 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 #include <set>
 
 using namespace blockhost;
@@ -57,7 +58,9 @@ void located(std::string_view text) {
         options.max_depth = 64;
         bj::error_code error;
         const bj::value again = bj::parse(text, error, {}, options);
-        fuzz::check(!error && plain(document.root()) == again, "a document is what Boost reads");
+        // As text: 0e999 is no number to Boost, which equals nothing.
+        fuzz::check(!error && bj::serialize(plain(document.root())) == bj::serialize(again),
+                    "a document is what Boost reads");
         std::size_t last = 0;
         check_order(text, document.root(), last);
     });
