@@ -42,6 +42,7 @@ class Scrutiny {
     /// Their signers. Throws as the gate does for one that does not count, and for two by one key.
     std::vector<authority::Signer> require(const std::vector<std::string>& signatures) const {
         std::vector<authority::Signer> signers;
+        signers.reserve(signatures.size());
         for (const std::string& each : signatures)
             signers.push_back(authority::signer_of(pending_.bytes, each, trust_, at_));
         authority::require_may_sign(roles_, signers, pending_.envelope.change);
