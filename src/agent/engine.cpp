@@ -2,11 +2,10 @@
 #include "agent/engine.hpp"
 
 #include "agent/record.hpp"
-#include "base/files/files.hpp"
 #include "base/patience.hpp"
-#include "base/text/json.hpp"
 #include "base/text/text.hpp"
 #include "base/time.hpp"
+#include "config/agent_json.hpp"
 
 #include <algorithm>
 #include <boost/json/object.hpp>
@@ -89,12 +88,10 @@ authority::TrustFiles trust_of(const authority::AuthoritySettings& settings) {
 } // namespace
 
 authority::AuthoritySettings authority_of(const Paths& paths) {
-    const std::filesystem::path file = paths.etc / "agent.json";
-    const auto text = files::read(file);
-    const boost::json::value document = text ? json::parse(*text, file.string()) : boost::json::object();
-    const boost::json::value* section = json::member(document, "authority");
+    const AgentJson agent = read_agent_json(paths);
+    const boost::json::value* section = agent.member("authority");
     return authority::authority_settings(section != nullptr ? *section : boost::json::object(),
-                                         file.string() + ": \"authority\"");
+                                         agent.where("authority"));
 }
 
 Engine::Engine(const Paths& paths, authority::AuthoritySettings settings, Open open, Times times)

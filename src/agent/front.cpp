@@ -3,8 +3,8 @@
 
 #include "agent/database.hpp"
 #include "agent/engine.hpp"
-#include "base/files/files.hpp"
 #include "base/text/json.hpp"
+#include "config/agent_json.hpp"
 
 namespace blockhost::agent {
 
@@ -12,11 +12,8 @@ namespace {
 
 /// Whether agent.json is about this program's own VMs.
 bool is_about_our_vms(const Paths& paths) {
-    const std::filesystem::path file = paths.etc / "agent.json";
-    const auto text = files::read(file);
-    if (!text) return true;
-    const auto document = json::parse(*text, file.string());
-    const auto* platform = json::member(document, "platform");
+    const AgentJson agent = read_agent_json(paths);
+    const auto* platform = agent.member("platform");
     return platform == nullptr || json::string_or(*platform, "kind", "libvirt") == "libvirt";
 }
 

@@ -16,7 +16,7 @@ enum class Front {
 enum class Caller { root, other };
 
 /// Looks at agent.json, and for root at the database; makes neither. Throws Error{config} for a file that
-/// makes no sense, Error{io} for one that cannot be read, and store::StoreError for a damaged database.
+/// makes no sense or cannot be read, and store::StoreError for a damaged database.
 Front front_of(const Paths& paths, Caller caller);
 
 } // namespace blockhost::agent

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "agent/heal.hpp"
 
-#include "base/files/files.hpp"
 #include "base/text/strict_json.hpp"
 #include "base/text/text.hpp"
+#include "config/agent_json.hpp"
 
 #include <algorithm>
 #include <boost/json/object.hpp>
@@ -62,14 +62,11 @@ bool is_under_way(const Operation& operation) {
 } // namespace
 
 HealingRules healing_rules_of(const Paths& paths) {
-    const std::filesystem::path file = paths.etc / "agent.json";
-    const auto text = files::read(file);
-    if (!text) return {};
-    const boost::json::value document = json::parse(*text, file.string());
-    const boost::json::value* section = json::member(document, "healing");
+    const AgentJson agent = read_agent_json(paths);
+    const boost::json::value* section = agent.member("healing");
     if (section == nullptr) return {};
     try {
-        return rules_in(*section, file.string() + ": \"healing\"");
+        return rules_in(*section, agent.where("healing"));
     } catch (const Error& error) {
         throw Error(Code::config, error.message(), error.hint());
     }

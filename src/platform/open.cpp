@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "platform/open.hpp"
 
-#include "base/files/files.hpp"
 #include "base/text/json.hpp"
 #include "base/text/text.hpp"
+#include "config/agent_json.hpp"
 #include "platform/libvirt/libvirt.hpp"
 #include "platform/proxmox/proxmox.hpp"
 
@@ -97,10 +97,9 @@ proxmox::Settings settings_in(const Section& section) {
 } // namespace
 
 std::unique_ptr<Platform> open_platform(const Paths& paths, Reality reality, std::function<void()> check) {
-    const std::filesystem::path file = paths.etc / "agent.json";
-    const auto text = reality == Reality::real ? files::read(file) : std::nullopt;
-    if (!text) return std::make_unique<Libvirt>(paths, reality);
-    const Section section(file, json::parse(*text, file.string()));
+    const AgentJson agent = reality == Reality::real ? read_agent_json(paths) : AgentJson();
+    if (!agent.document) return std::make_unique<Libvirt>(paths, reality);
+    const Section section(agent.file, *agent.document);
     const std::string kind = section.text("kind", true);
     if (kind == "proxmox") return std::make_unique<proxmox::Proxmox>(settings_in(section), std::move(check));
     if (kind != "libvirt") throw section.wrong("kind", "is neither libvirt nor proxmox");

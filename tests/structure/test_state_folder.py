@@ -11,6 +11,7 @@ import pytest
 TREE = pathlib.Path(__file__).resolve().parents[2]
 
 BY_PATH = {
+    "config/agent_json.cpp": "configuration",
     "config/config.cpp": "configuration",
     "config/config_file.cpp": "configuration",
     "config/db_yaml.cpp": "configuration",
@@ -60,7 +61,6 @@ BY_PATH = {
     "setup/site.cpp": "configuration",
     "setup/storage.cpp": "whether what is given is a folder",
     "image/template_users.cpp": "which files disks are and stand on",
-    "platform/open.cpp": "configuration",
     "platform/proxmox/client.cpp": "the token's file, which the configuration names, judged by its mode",
     "platform/proxmox/privileged/fence.cpp": "whether this host is a node; it is not opened",
     "platform/proxmox/privileged/usb_disk.cpp": "the kernel's mounts, and fstab",
@@ -68,9 +68,6 @@ BY_PATH = {
     "store/connection.cpp": "what SQLite looks at, by the name of a private folder's descriptor",
     "store/lock_holder.cpp": "the kernel's files",
     "subcommands/plan.cpp": "a file that is given on the command line",
-    "agent/engine.cpp": "a configuration file",
-    "agent/front.cpp": "a configuration file",
-    "agent/heal.cpp": "a configuration file",
     "subcommands/approve.cpp": "a file that is given on the command line",
     "subcommands/create.cpp": "files that are given on the command line",
     "subcommands/list.cpp": "the size of the VM database; it is not opened",
