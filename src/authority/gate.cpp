@@ -341,8 +341,7 @@ AuditHead Gate::ended(const std::string& operation, std::string_view how, std::s
     const std::lock_guard one(one_at_a_time_);
     parts_.database.run("UPDATE approval SET is_open = 0 WHERE operation = ?1", {operation});
     pending_.remove(operation);
-    const AuditHead head =
-        add_line({{"event", "end"}, {"operation", operation}, {"how", how}, {"detail", detail}});
+    AuditHead head = add_line({{"event", "end"}, {"operation", operation}, {"how", how}, {"detail", detail}});
     nonces_.note_audit_line(head.line);
     return head;
 }

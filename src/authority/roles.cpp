@@ -34,6 +34,7 @@ void require_role(const Roles& roles, const Signer& signer, std::string_view cha
         throw Error(Code::denied, who + " has no role",
                     "name it among the principals of a role in agent.json");
     std::vector<std::string> names;
+    names.reserve(found.size());
     for (const Role* role : found) names.push_back(role->name);
     throw Error(
         Code::denied,

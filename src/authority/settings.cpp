@@ -16,7 +16,7 @@ namespace {
 using json::Fields;
 
 std::filesystem::path path_in(Fields& fields, std::string_view key) {
-    const std::filesystem::path path = fields.maybe_text(key).value_or("");
+    std::filesystem::path path = fields.maybe_text(key).value_or("");
     if (!path.empty() && !path.is_absolute()) throw fields.refusal(key, "is no absolute path");
     return path;
 }

@@ -38,6 +38,6 @@ std::chrono::milliseconds left(const LateMoment& then, const Moment& now);
 
 /// Parses "90s", "30m", "12h", "7d": a whole number above zero and one unit. Nothing for anything else, or
 /// for a number that is too large.
-std::optional<std::chrono::seconds> parse_span(std::string_view text);
+std::optional<std::chrono::seconds> parse_span(std::string_view written);
 
 } // namespace blockhost

@@ -116,7 +116,7 @@ class Child {
     /// Readable once it has ended.
     int ended_fd() const { return ended_.get(); }
     /// Only before wait(): while the child is not reaped, its group's number cannot be reused.
-    void kill_group() { kill(-pid_, SIGKILL); }
+    void kill_group() const { kill(-pid_, SIGKILL); }
     /// The exit status; 255 when it is lost, because our parent left SIGCHLD ignored.
     int wait() {
         int status = 0;

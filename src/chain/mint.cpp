@@ -154,7 +154,7 @@ U256 Minting::token_by_supply(const Receipt& receipt) const {
     try {
         const auto supply = abi::number_in(ask(total_supply_call()));
         if (!supply || *supply == 0) throw unknown;
-        const U256 token = *supply - 1;
+        U256 token = *supply - 1;
         if (abi::address_in(ask(owner_of_call(token))) != identity_.recipient) throw unknown;
         return token;
     } catch (const Refusal&) {

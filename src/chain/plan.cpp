@@ -82,12 +82,15 @@ MintPlan plan_for(Node& node, const MintIdentity& identity, const Account& accou
 MintPlan plan_mint(const MintTools& tools, const MintOrder& order) {
     const MintIdentity identity = identity_of(tools, order);
     const auto ledger = Ledger::existing(tools.ledger);
-    if (auto entry = ledger ? ledger->open_entry(identity.name()) : std::nullopt)
-        return {.identity = identity,
-                .account = entry->account,
-                .nonce = entry->nonce,
-                .most = entry->most,
-                .unfinished = std::move(entry)};
+    if (auto entry = ledger ? ledger->open_entry(identity.name()) : std::nullopt) {
+        MintPlan plan{.identity = identity,
+                      .account = entry->account,
+                      .nonce = entry->nonce,
+                      .most = entry->most,
+                      .unfinished = {}};
+        plan.unfinished = std::move(entry);
+        return plan;
+    }
     const Account account(tools.node, ledger ? &*ledger : nullptr, identity.chain_id, tools.key.account());
     return plan_for(tools.node, identity, account, order.fee_cap);
 }

@@ -127,7 +127,7 @@ std::string read_network_mode(const Paths& paths) {
 InstanceId instance_id(const Paths& paths) {
     const Folder state = paths.state.make();
     if (auto id = read_id(state)) return *id;
-    const InstanceId fresh = InstanceId::random();
+    InstanceId fresh = InstanceId::random();
     try {
         files::make_at(state.fd(), id_file, (state.path() / id_file).native(), fresh.str() + "\n",
                        {.mode = 0644, .uid = {}, .gid = {}});

@@ -50,7 +50,7 @@ void flatten(const YAML::Node& node, const std::string& path, int level, std::ve
         }
     } else if (node.IsSequence()) {
         if (node.size() == 0) all.push_back({path, "empty list"});
-        for (std::size_t i = 0; i < node.size(); ++i) flatten(node[i], path + "\n-", level + 1, all);
+        for (const auto& each : node) flatten(each, path + "\n-", level + 1, all);
     } else {
         all.push_back({path, kind_and_text(node)});
     }
@@ -206,9 +206,9 @@ struct Extent {
 std::size_t end_of_quoted(const std::string& line, std::size_t begin) {
     const char quote = line[begin];
     for (std::size_t i = begin + 1; i < line.size(); ++i) {
-        if (quote == '"' && line[i] == '\\')
-            ++i;
-        else if (quote == '\'' && line[i] == quote && i + 1 < line.size() && line[i + 1] == quote)
+        const bool escapes = quote == '"' && line[i] == '\\';
+        const bool doubled = quote == '\'' && line[i] == quote && i + 1 < line.size() && line[i + 1] == quote;
+        if (escapes || doubled)
             ++i;
         else if (line[i] == quote)
             return i + 1;
@@ -356,7 +356,7 @@ void emit(YAML::Emitter& out, const YAML::Node& node, const std::string& path, c
     if (node.IsMap()) return emit_members(out, node, path, setting);
     if (node.IsSequence()) {
         out << YAML::BeginSeq;
-        for (std::size_t i = 0; i < node.size(); ++i) emit(out, node[i], path + "\n-", setting);
+        for (const auto& each : node) emit(out, each, path + "\n-", setting);
         out << YAML::EndSeq;
         return;
     }

@@ -53,7 +53,7 @@ std::vector<std::string> active_vms(const World& world, const std::set<std::stri
                                     std::vector<std::string>* bad = nullptr) {
     std::vector<std::string> names;
     for (const VmRecord& record : world.registry.read().records(bad))
-        if (record.status == RecordStatus::active && but.count(record.name.str()) == 0)
+        if (record.status == RecordStatus::active && !but.contains(record.name.str()))
             names.push_back(record.name.str());
     return names;
 }

@@ -98,7 +98,7 @@ std::vector<GcView::Unguarded> unguarded(World& world, const std::vector<VmRecor
         if (is_alive(domain.state)) alive.insert(domain.name);
     std::optional<host::NetworkLook> look;
     for (const VmRecord& record : records) {
-        if (record.status != RecordStatus::active || alive.count(record.name.str()) == 0) continue;
+        if (record.status != RecordStatus::active || !alive.contains(record.name.str())) continue;
         if (!look) look = world.network->look();
         try {
             const auto missing = safety::missing_guards(world, observe(world, record.name), *look);

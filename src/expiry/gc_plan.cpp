@@ -45,7 +45,7 @@ class Decision {
                         "it is the domain of {0}, renamed: 'virsh domrename {1} {0}' gives it its name back",
                         domain.renamed, domain.name));
         for (const GcView::Domain& domain : view_.domains)
-            if (domain.marked && !recorded_.count(domain.name) && !is_worked_on(domain.name))
+            if (domain.marked && !recorded_.contains(domain.name) && !is_worked_on(domain.name))
                 add(domain.name, GcAction::adopt, "a domain of ours without a record");
         for (const GcView::Unguarded& vm : view_.unguarded)
             if (!is_worked_on(vm.name) && !is_planned(vm.name)) add(vm.name, GcAction::mend, vm.what);

@@ -18,7 +18,7 @@ namespace {
 
 namespace bj = boost::json;
 
-constexpr std::int64_t largest_file = 64 * 1024;
+constexpr std::int64_t largest_file = std::int64_t{64} * 1024;
 constexpr std::size_t longest_detail = 600;
 constexpr std::string_view no_such_file =
     "No such file or directory"; // strerror(ENOENT), as qemu-ga quotes it

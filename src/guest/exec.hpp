@@ -46,8 +46,8 @@ Outcome exec(const AgentCall& call, const Program& program, std::chrono::millise
 /// beyond 10 MiB makes it give up the agent until the guest restarts it, so the guest must stop earlier.
 inline constexpr std::size_t most_output = 3'000'000;
 /// The length of a command in bytes: as one argument of /bin/sh, and in all.
-inline constexpr std::size_t longest_argument = 64 * 1024;
-inline constexpr std::size_t longest_command = 1024 * 1024;
+inline constexpr std::size_t longest_argument = std::size_t{64} * 1024;
+inline constexpr std::size_t longest_command = std::size_t{1024} * 1024;
 
 /// Runs `command` with /bin/sh, like `sh -c`. A command that is longer than longest_argument, not UTF-8 or
 /// mostly control characters is written to a folder that only root can enter, run from there, and always

@@ -13,7 +13,7 @@
 namespace blockhost::guest {
 
 /// Most replies have a few hundred bytes; a file's are the longest.
-inline constexpr std::size_t usual_reply = 256 * 1024;
+inline constexpr std::size_t usual_reply = std::size_t{256} * 1024;
 
 /// What an agent's reply to `command` returned. Throws Error{guest} saying what is wrong with it: larger than
 /// `most` bytes, not JSON, cut off, nested too deep, too many parts, no result, or the agent's own refusal.

@@ -56,7 +56,7 @@ std::optional<std::string> read_given(const std::filesystem::path& path, std::si
     if (!fd && errno == ENOENT) return std::nullopt;
     if (!fd) throw errno_error("cannot open", name, errno);
     std::string content;
-    std::array<char, 64 * 1024> part{};
+    std::array<char, std::size_t{64} * 1024> part{};
     while (true) {
         await_readable(fd.get(), name, patience);
         const ssize_t got = ::read(fd.get(), part.data(), part.size());
