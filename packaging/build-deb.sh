@@ -33,7 +33,7 @@ copy_sources() {
     local part
     rm -rf -- "$source"
     mkdir "$source"
-    for part in CHANGELOG.md LICENSE README.md data docs hooks meson.build meson_options.txt provisioner.json src \
+    for part in CHANGELOG.md LICENSE README.md data docs hooks imgtree meson.build meson_options.txt provisioner.json src \
                 subcommands symlinks; do
         cp -a -- "$tree/$part" "$source/"
     done

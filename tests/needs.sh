@@ -6,12 +6,13 @@
 
 suite_needs='
 # kind    | purposes of packages                                        | targets
-unit      | catch pytest shells disks network login schemas             | unit-programs
+unit      | catch pytest shells disks network login schemas backup      | unit-programs
 lifecycle | catch pytest disks                                          | product tests/lifecycle/lifecycle-tests
 libvirt   | catch libvirt                                               | tests/conformance/conformance hypervisor-libvirt.so
 agent     | pytest json-schema login trace                              | product
 cli       | pytest libvirt shells trace disks login                     | product tests/unit/execution/execution-call
 adversary | pytest random login                                         | tests/unit/agent/agent-call
+backup    | pytest backup                                               | product
 explore   | pytest random trace                                         | product
 fuzz      | pytest fuzz                                                 | product
 http      | pytest                                                      | product tests/unit/http/http-fetch

@@ -22,7 +22,9 @@ void for_each(const char* path, Next next, Look look) {
     while (file && next(file.get(), &entry, strings.data(), strings.size(), &found) == 0) look(*found);
 }
 
-std::optional<Account> account(const std::string& name) {
+} // namespace
+
+std::optional<Account> account_named(const std::string& name) {
     std::optional<Account> found;
     for_each<passwd>("/etc/passwd", fgetpwent_r, [&](const passwd& entry) {
         if (!found && name == entry.pw_name) found = Account{entry.pw_uid, entry.pw_gid};
@@ -30,10 +32,8 @@ std::optional<Account> account(const std::string& name) {
     return found;
 }
 
-} // namespace
-
 std::optional<Credentials> qemu_credentials() {
-    const auto user = account(qemu_user);
+    const auto user = account_named(qemu_user);
     if (!user) return std::nullopt;
     Credentials found{user->uid, {user->gid}};
     for_each<group>("/etc/group", fgetgrent_r, [&](const group& entry) {
@@ -44,7 +44,7 @@ std::optional<Credentials> qemu_credentials() {
 }
 
 std::optional<Account> blockhost_account() {
-    return account("blockhost");
+    return account_named("blockhost");
 }
 
 std::optional<gid_t> qemu_group() {

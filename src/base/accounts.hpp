@@ -14,6 +14,8 @@ struct Account {
     uid_t uid;
     gid_t gid;
 };
+/// A user by name; nothing when there is none.
+std::optional<Account> account_named(const std::string& name);
 /// The user that QEMU runs as (libvirt-qemu) with all of the groups that libvirt gives it; nothing when there
 /// is no such user.
 std::optional<Credentials> qemu_credentials();

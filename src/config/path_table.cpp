@@ -15,6 +15,8 @@ std::vector<PathRow> path_table() {
         table.push_back({"/" + path.lexically_relative(paths.root).native(), meaning});
     };
     add(paths.db_yaml(), "the configuration");
+    add(paths.etc / "backup.json", "the repository that backups go to");
+    add(paths.etc / "backup.password", "its password, for root alone");
     add(paths.web3_defaults(), "length and lifetime of login codes; node, contract and key of mint-nft");
     add(paths.broker_allocation(), "the IPv6 prefix of this host; without it VMs have no IPv6");
     add(paths.etc / "network-modes.enabled", "the one enabled network mode");

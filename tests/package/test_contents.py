@@ -32,6 +32,7 @@ FILES = f"""
 /usr/lib/systemd/system/blockhost-recover.timer
 /usr/lib/systemd/system/blockhost-throttle.service
 /usr/lib/systemd/system/blockhost-throttle.timer
+/usr/lib/x86_64-linux-gnu/blockhost-libvirt/blockhost-imgtree
 /usr/lib/x86_64-linux-gnu/blockhost-libvirt/http.so
 /usr/lib/x86_64-linux-gnu/blockhost-libvirt/hypervisor-libvirt.so
 /usr/lib/x86_64-linux-gnu/blockhost-libvirt/seed-image.so
@@ -47,6 +48,7 @@ FILES = f"""
 /usr/share/doc/{PACKAGE}/README.md
 /usr/share/doc/{PACKAGE}/architecture.md.gz
 /usr/share/doc/{PACKAGE}/authority.md.gz
+/usr/share/doc/{PACKAGE}/backup.md
 /usr/share/doc/{PACKAGE}/decisions.md.gz
 /usr/share/doc/{PACKAGE}/desired-state.md
 /usr/share/doc/{PACKAGE}/healing.md.gz
@@ -65,6 +67,7 @@ FILES = f"""
 /usr/share/man/man8/blockhost-libvirt-agent.8.gz
 /usr/share/man/man8/blockhost-libvirt-apply.8.gz
 /usr/share/man/man8/blockhost-libvirt-approve.8.gz
+/usr/share/man/man8/blockhost-libvirt-backup.8.gz
 /usr/share/man/man8/blockhost-libvirt-boot.8.gz
 /usr/share/man/man8/blockhost-libvirt-configure.8.gz
 /usr/share/man/man8/blockhost-libvirt-dump-desired.8.gz
@@ -93,7 +96,8 @@ FILES = f"""
 
 LINK_VERBS = {"blockhost-build-template": "build-template", "blockhost-provisioner-detect": "detect",
               **{name: name.removeprefix("blockhost-vm-") for name in LINKS if name.startswith("blockhost-vm-")}}
-EXECUTABLE = {"/usr/bin/blockhost-libvirt", "/usr/sbin/blockhost-start-veto",
+EXECUTABLE = {"/usr/bin/blockhost-libvirt", "/usr/lib/x86_64-linux-gnu/blockhost-libvirt/blockhost-imgtree",
+              "/usr/sbin/blockhost-start-veto",
               "/usr/share/blockhost-libvirt/make-folders.py", "/usr/share/blockhost/provisioner-hooks/first-boot.sh"}
 
 
@@ -157,7 +161,8 @@ def test_it_depends_on_little_and_recommends_what_runs_machines(package):
     assert "blockhost-common (>= 0.1.0)" in fields["Recommends"].split(", ")
     assert names(fields["Recommends"]) == {
         "blockhost-common", "libvirt0", "libcurl4", "libssl3", "libisofs6", "libvirt-daemon-system", "libvirt-daemon-config-nwfilter",
-        "ebtables", "qemu-system-x86", "qemu-utils", "guestfs-tools", "openssh-client"}
+        "ebtables", "qemu-system-x86", "qemu-utils", "guestfs-tools", "openssh-client",
+        "restic", "libnbd0", "libfuse3-3"}
     assert fields["Suggests"] == "mmdebstrap"
 
 

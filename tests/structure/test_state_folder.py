@@ -12,6 +12,8 @@ TREE = pathlib.Path(__file__).resolve().parents[2]
 
 BY_PATH = {
     "config/agent_json.cpp": "configuration",
+    "backup/repository.cpp": "the folder of a repository, which root names, and root's cache",
+    "backup/settings.cpp": "configuration, and the repository's password, judged by owner and mode",
     "config/config.cpp": "configuration",
     "config/config_file.cpp": "configuration",
     "config/db_yaml.cpp": "configuration",
@@ -69,6 +71,7 @@ BY_PATH = {
     "store/lock_holder.cpp": "the kernel's files",
     "subcommands/plan.cpp": "a file that is given on the command line",
     "subcommands/approve.cpp": "a file that is given on the command line",
+    "subcommands/backup.cpp": "a file that is given on the command line",
     "subcommands/create.cpp": "files that are given on the command line",
     "subcommands/list.cpp": "the size of the VM database; it is not opened",
     "subcommands/verify.cpp": "files that are given on the command line",

@@ -17,7 +17,7 @@ BINARY = BUILD / "blockhost-libvirt"
 FLOORS = {
     "base": 0, "model": 1, "config": 2,
     "registry": 3, "hypervisor": 3, "guest": 3, "host": 3, "http": 3, "store": 3,
-    "vm": 4, "safety": 5, "limits": 6, "operations": 7,
+    "vm": 4, "safety": 5, "limits": 6, "backup": 6, "operations": 7,
     "setup": 8, "rootside": 8, "expiry": 8, "metrics": 8, "image": 8, "chain": 8,
     "platform": 9, "authority": 10, "execution": 10, "agent": 11, "cli": 12, "subcommands": 13,
 }
@@ -152,9 +152,9 @@ def test_only_one_file_knows_the_library_that_signs_and_only_the_chain_knows_the
     assert users == {"chain"}
 
 
-def test_the_process_runner_is_used_on_the_host_and_image_floors_behind_the_fence_and_for_signatures_only():
+def test_the_process_runner_is_used_on_the_host_and_image_floors_behind_the_fence_and_for_signatures_and_backups_only():
     """tests/structure/test_privileged.py says what the fence is."""
-    allowed, fence = {"base", "host", "image"}, TREE / "src/platform/proxmox/privileged"
+    allowed, fence = {"base", "host", "image", "backup"}, TREE / "src/platform/proxmox/privileged"
     wrong = [str(p.relative_to(TREE)) for p in sources()
              if any(name == "base/process.hpp" for name, _ in included_folders(p))
              and floor_of(p) not in allowed and fence not in p.parents

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+/// One disk, through libnbd.
+
+#include "imgtree/plan.hpp"
+
+struct nbd_handle;
+
+namespace blockhost::imgtree {
+
+class NbdDisk {
+  public:
+    /// Connects. Throws Error{io} when there is no such export, or when it lacks the bitmap that was asked
+    /// for (Error{not_found}).
+    explicit NbdDisk(const Disk& disk);
+    NbdDisk(NbdDisk&& other) noexcept;
+    NbdDisk(const NbdDisk&) = delete;
+    NbdDisk& operator=(const NbdDisk&) = delete;
+    ~NbdDisk();
+
+    std::uint64_t bytes() const { return bytes_; }
+    /// Which chunks have data, and which were written: all of the disk, in ascending order.
+    std::vector<backup::ChunkLook> look();
+    /// Throws Error{io}.
+    void read(void* into, std::size_t count, std::uint64_t at);
+
+  private:
+    std::vector<bool> chunks_with(const std::string& context, std::uint32_t mask, std::uint32_t wanted);
+
+    nbd_handle* handle_;
+    Disk disk_;
+    std::uint64_t bytes_ = 0;
+};
+
+} // namespace blockhost::imgtree

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+/// This host's repository: set up once, and opened by what was set up.
+
+#include "backup/catalogue.hpp"
+#include "backup/restic.hpp"
+#include "backup/settings.hpp"
+
+namespace blockhost::backup {
+
+/// The repository that `<etc>/backup.json` names, by the password in root's file. Looks at neither restic nor
+/// repository. Throws as require_settings and require_password; Error{config} when restic's user is missing.
+Restic open_repository(const Paths& paths, const std::function<void()>& check);
+
+/// Throws Error{foreign} when the repository at the address is another than the one that was set up, as after
+/// another disk was mounted in its place.
+void require_same_repository(const Restic& restic, const Settings& settings);
+
+struct SetupRequest {
+    std::string repository;
+    std::string user = std::string(usual_user);
+    std::optional<std::string> password = {}; ///< of a repository that is there; nothing: one is made up
+};
+
+struct SetupEnd {
+    Settings settings;
+    std::string password;
+    enum class What { made, joined, was_there } what = What::made;
+};
+
+/// Makes the repository, or joins one that is there and that has no other host's backups in it, and writes
+/// down address and password. What a death leaves of it, a repeat finishes. Throws Error{exists} when another
+/// repository was set up before; Error{foreign} for one that has another host's backups in it: whoever can
+/// write to a repository can read all of it.
+SetupEnd set_up(const Paths& paths, const InstanceId& instance, const SetupRequest& request,
+                const std::function<void()>& check);
+
+} // namespace blockhost::backup

@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: MIT
+// Runs restic, and reads what it answers.
+#include "backup/restic.hpp"
+
+#include "base/text/json.hpp"
+#include "base/text/text.hpp"
+
+#include <algorithm>
+#include <array>
+#include <boost/json/array.hpp>
+#include <charconv>
+#include <fmt/format.h>
+
+namespace blockhost::backup {
+
+namespace {
+
+namespace bj = boost::json;
+using namespace std::chrono_literals;
+
+constexpr auto usual_patience = 30min;
+constexpr auto longest_run = 48h;
+constexpr std::size_t largest_answer = 64u << 20;
+
+// restic's exit statuses; before 0.17 everything but success and an incomplete backup is `failed`.
+constexpr int incomplete = 3, no_repository = 10, locked = 11, wrong_password = 12;
+
+Error strange(std::string_view what) {
+    return Error(Code::program, "restic answers otherwise than expected: " + text::printable(what),
+                 "restic " + std::string(oldest_restic) + " or later is driven; see 'restic version'");
+}
+
+bj::value parsed(std::string_view text) {
+    try {
+        return json::parse(text, "restic's answer");
+    } catch (const Error& error) {
+        throw strange(error.message());
+    }
+}
+
+bool is_hex(std::string_view text, std::size_t least, std::size_t most) {
+    return text.size() >= least && text.size() <= most &&
+           std::ranges::all_of(text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+}
+
+std::array<unsigned, 3> parts_of(std::string_view version) {
+    std::array<unsigned, 3> parts{};
+    const char *at = version.data(), *end = at + version.size();
+    for (unsigned& part : parts) {
+        const auto [next, wrong] = std::from_chars(at, end, part);
+        if (wrong != std::errc()) break;
+        at = next;
+        if (at == end || *at != '.') break;
+        ++at;
+    }
+    return parts;
+}
+
+/// restic's last words, without its question whether there is a repository at all.
+std::string words_of(const ProcessResult& result) {
+    std::string said;
+    for (const std::string& line : text::last_lines(result.err, 6, 400)) {
+        if (line.starts_with("Is there a repository at the following location?")) break;
+        said = line;
+        if (line.starts_with("Fatal: ") || line.find("already locked") != line.npos) break;
+    }
+    for (std::string_view prefix : {"Fatal: ", "error: ", "unable to create lock in backend: "})
+        if (said.starts_with(prefix)) said.erase(0, prefix.size());
+    return said.empty() ? fmt::format("it ended with status {} and no word", result.exit_status) : said;
+}
+
+bool says(const ProcessResult& result, std::string_view words) {
+    return result.err.find(words) != result.err.npos;
+}
+
+bool is_locked(const ProcessResult& result) {
+    return result.exit_status == locked || says(result, "repository is already locked");
+}
+
+std::uint64_t count_of(const bj::value& document, std::string_view key) {
+    const auto count = json::count_in(document, key);
+    if (!count) throw strange(fmt::format("its summary has no count \"{}\"", key));
+    return *count;
+}
+
+Snapshot snapshot_of(const bj::value& value) {
+    Snapshot snapshot;
+    snapshot.id = json::string_or(value, "id", "");
+    const auto taken_at = parse_instant(json::string_or(value, "time", ""));
+    if (!is_hex(snapshot.id, 64, 64) || !taken_at) throw strange("a snapshot without id or time");
+    snapshot.taken_at = *taken_at;
+    snapshot.host = json::string_or(value, "hostname", "");
+    snapshot.tags = json::strings_in(value, "tags");
+    return snapshot;
+}
+
+} // namespace
+
+std::optional<std::string> Snapshot::tag(std::string_view key) const {
+    std::optional<std::string> found;
+    for (const std::string& each : tags) {
+        if (!each.starts_with(std::string(key) + "=")) continue;
+        if (found) return std::nullopt;
+        found = each.substr(key.size() + 1);
+    }
+    return found;
+}
+
+std::vector<Snapshot> parse_snapshots(std::string_view text) {
+    const bj::value document = parsed(text);
+    if (document.is_null()) return {};
+    if (!document.is_array()) throw strange("its list of snapshots is no list");
+    std::vector<Snapshot> all;
+    for (const bj::value& each : document.get_array()) all.push_back(snapshot_of(each));
+    return all;
+}
+
+std::optional<Node> parse_node(std::string_view line) {
+    const bj::value document = parsed(line);
+    const std::string kind = json::string_or(document, "struct_type", "");
+    if (kind == "snapshot") return std::nullopt;
+    Node node{json::string_or(document, "path", ""), json::string_or(document, "type", "") == "file",
+              json::count_in(document, "size").value_or(0)};
+    if (kind != "node" || !node.path.starts_with('/')) throw strange("a file without a path");
+    return node;
+}
+
+bool read_backup_line(std::string_view line, const std::function<void(const Progressed&)>& progress) {
+    if (!line.starts_with('{')) return false;
+    const bj::value document = parsed(line);
+    const std::string type = json::string_or(document, "message_type", "");
+    if (type == "status" && progress) {
+        Progressed how{json::count_in(document, "bytes_done").value_or(0),
+                       json::count_in(document, "total_bytes").value_or(0)};
+        if (const auto left = json::count_in(document, "seconds_remaining"))
+            how.left = std::chrono::seconds(std::min<std::uint64_t>(*left, 1u << 30));
+        progress(how);
+    }
+    return type == "summary";
+}
+
+Restic::Restic(Access access, std::function<void()> check)
+    : access_(std::move(access)), check_(std::move(check)) {}
+
+ProcessSpec Restic::spec(std::vector<std::string> words) const {
+    ProcessSpec spec{.program = "/usr/bin/nice", .arguments = {"-n", "10"}};
+    if (access_.user) {
+        const std::vector<std::string> as{"/usr/bin/setpriv",
+                                          fmt::format("--reuid={}", access_.user->uid),
+                                          fmt::format("--regid={}", access_.user->gid),
+                                          "--clear-groups",
+                                          "--inh-caps=-all",
+                                          "--no-new-privs",
+                                          "--pdeathsig=KILL",
+                                          "--"};
+        spec.arguments.insert(spec.arguments.end(), as.begin(), as.end());
+    }
+    spec.arguments.insert(spec.arguments.end(), {access_.program, "--repo=" + access_.repository});
+    spec.arguments.push_back(access_.cache.empty() ? "--no-cache" : "--cache-dir=" + access_.cache.string());
+    spec.arguments.insert(spec.arguments.end(), words.begin(), words.end());
+    spec.environment = {"RESTIC_PROGRESS_FPS=1"};
+    spec.input = access_.password + "\n";
+    spec.deadline = usual_patience;
+    spec.output_cap = 1u << 20;
+    spec.check = check_;
+    spec.folder = "/";
+    return spec;
+}
+
+ProcessResult Restic::call(const ProcessSpec& spec) const {
+    ProcessResult result;
+    try {
+        result = run(spec);
+    } catch (const Error& error) {
+        if (error.code() != Code::io) throw;
+        throw Error(Code::program, error.message());
+    }
+    if (result.exit_status == 127 || (result.exit_status == 126 && result.out.empty()))
+        throw Error(Code::program, access_.program + " cannot be run", "install restic");
+    if (result.timed_out)
+        throw Error(Code::io, fmt::format("restic does not end within {} minutes", usual_patience.count()),
+                    "see whether the repository " + text::printable(access_.repository) + " can be reached");
+    return result;
+}
+
+Error Restic::failure(const ProcessResult& result, std::string_view doing) const {
+    const std::string where = text::printable(access_.repository), words = words_of(result);
+    const auto failed = [&](Code code, std::string hint) {
+        return Error(code, fmt::format("{}: {}", doing, words), std::move(hint));
+    };
+    if (result.exit_status == wrong_password || says(result, "wrong password or no key found"))
+        return Error(Code::denied, fmt::format("the repository {} does not take the password", where),
+                     "it is on the repository's recovery sheet");
+    if (is_locked(result)) return failed(Code::busy, "wait until that process has ended");
+    if (says(result, "no space left on device") || says(result, "disk quota exceeded"))
+        return failed(Code::no_room, "make room in the repository " + where + ", or have it pruned");
+    if (says(result, "permission denied"))
+        return failed(Code::denied, "let restic's user enter and write the repository " + where);
+    if (says(result, "config file already exists") || says(result, "already initialized"))
+        return Error(Code::exists, "there is a repository at " + where + " already",
+                     "give its password, or name another place");
+    const bool no_file = says(result, "no such file or directory") || says(result, "does not exist");
+    if (result.exit_status == no_repository || (says(result, "Is there a repository at") && no_file))
+        return Error(Code::not_found, "there is no repository at " + where,
+                     "mount its file system; or see 'blockhost-libvirt backup setup'");
+    if (says(result, "Is there a repository at") || says(result, "unable to open repository"))
+        return Error(Code::io, fmt::format("the repository {} cannot be reached: {}", where, words),
+                     "see whether its host and its file system answer");
+    return failed(Code::program, "see what restic says of " + where);
+}
+
+void Restic::require_success(const ProcessResult& result, std::string_view doing) const {
+    if (!result.ok()) throw failure(result, doing);
+}
+
+/// Of a lock restic itself judges whether its process is dead.
+ProcessResult Restic::locked_call(const ProcessSpec& wanted, std::string_view doing) const {
+    ProcessResult result = call(wanted);
+    if (!result.ok() && is_locked(result)) {
+        require_success(call(spec({"--quiet", "unlock"})), "restic cannot remove locks");
+        result = call(wanted);
+    }
+    require_success(result, doing);
+    return result;
+}
+
+std::string Restic::version() const {
+    ProcessSpec wanted{.program = access_.program, .arguments = {"version"}};
+    wanted.check = check_;
+    ProcessResult result;
+    try {
+        result = run(wanted);
+    } catch (const Error& error) {
+        if (error.code() != Code::io) throw;
+        throw Error(Code::program, error.message(), "install restic");
+    }
+    const auto words =
+        text::split(text::last_lines(result.out, 1).empty() ? "" : text::last_lines(result.out, 1)[0], ' ');
+    if (!result.ok() || words.size() < 2 || words[0] != "restic") throw strange(result.out + result.err);
+    if (parts_of(words[1]) < parts_of(oldest_restic))
+        throw Error(
+            Code::program,
+            fmt::format("restic {} is too old: {} is needed", text::printable(words[1]), oldest_restic),
+            "install a later restic");
+    return words[1];
+}
+
+void Restic::make() const {
+    require_success(call(spec({"--quiet", "init"})), "restic cannot make the repository");
+}
+
+std::string Restic::repository_id() const {
+    const auto result =
+        locked_call(spec({"--quiet", "--json", "cat", "config"}), "restic cannot read the repository");
+    const std::string id = json::string_or(parsed(result.out), "id", "");
+    if (!is_hex(id, 64, 64)) throw strange("a repository without an id");
+    return id;
+}
+
+std::vector<Snapshot> Restic::snapshots() const {
+    ProcessSpec wanted = spec({"--quiet", "--json", "snapshots"});
+    wanted.output_cap = largest_answer;
+    const auto result = locked_call(wanted, "restic cannot list the snapshots");
+    // restic leaves out what it cannot read, and calls that a success.
+    if (says(result, "could not load snapshot"))
+        throw Error(Code::io, "not every snapshot of the repository can be read: " + words_of(result),
+                    "see 'blockhost-libvirt backup check', and whether restic's user may read all of it");
+    return parse_snapshots(result.out);
+}
+
+void Restic::list(const std::string& snapshot, const std::function<void(Node)>& each) const {
+    ProcessSpec wanted = spec({"--quiet", "--json", "ls", snapshot});
+    wanted.deadline = longest_run;
+    wanted.output_cap = 1u << 16;
+    wanted.on_line = [&each](std::string_view line) {
+        if (!line.starts_with('{')) return; // what restic says on stderr
+        if (auto node = parse_node(line)) each(std::move(*node));
+    };
+    locked_call(wanted, "restic cannot list a snapshot");
+}
+
+std::string Restic::file(const std::string& snapshot, const std::string& path, std::size_t most) const {
+    ProcessSpec wanted = spec({"--quiet", "dump", snapshot, path});
+    wanted.output_cap = std::max<std::size_t>(most + 1, 1u << 16); // of stderr, too
+    try {
+        std::string content = locked_call(wanted, "restic cannot read a file").out;
+        if (content.size() > most)
+            throw Error(Code::invalid,
+                        fmt::format("{} of snapshot {} is larger than {}", path, snapshot.substr(0, 8),
+                                    text::human_bytes(most)),
+                        "the snapshot is not one of this program's; leave it alone");
+        return content;
+    } catch (const Error& error) {
+        if (error.code() != Code::program || error.message().find("cannot dump file") == std::string::npos)
+            throw;
+        throw Error(Code::not_found, fmt::format("snapshot {} has no {}", snapshot.substr(0, 8), path),
+                    "it is not one of this program's backups");
+    }
+}
+
+void Restic::verify(std::optional<unsigned> percent) const {
+    std::vector<std::string> words{"--quiet", "check"};
+    if (percent) words.push_back(fmt::format("--read-data-subset={}%", *percent));
+    ProcessSpec wanted = spec(std::move(words));
+    wanted.deadline = longest_run;
+    try {
+        locked_call(wanted, "the repository is damaged");
+    } catch (const Error& error) {
+        if (error.code() != Code::program) throw;
+        throw Error(
+            Code::io, error.message(),
+            "keep what is there, and see 'restic check' for what is damaged; the next backups store it anew");
+    }
+}
+
+void Restic::forget(const std::vector<std::string>& snapshots) const {
+    if (snapshots.empty()) return;
+    std::vector<std::string> words{"--quiet", "forget"};
+    words.insert(words.end(), snapshots.begin(), snapshots.end());
+    locked_call(spec(std::move(words)), "restic cannot forget snapshots");
+}
+
+ProcessSpec Restic::storing(const BackupCall& call) const {
+    std::vector<std::string> words{"--json", "backup", "--host=" + call.host};
+    for (const std::string& tag : call.tags) words.push_back("--tag=" + tag);
+    words.push_back(call.parent.empty() ? "--force" : "--parent=" + call.parent);
+    words.push_back(".");
+    ProcessSpec wanted = spec(std::move(words));
+    wanted.deadline = longest_run;
+    wanted.output_cap = 1u << 16;
+    wanted.folder.clear();
+    return wanted;
+}
+
+Stored Restic::stored(const ProcessResult& result, const std::string& summary_line) const {
+    if (result.exit_status == incomplete)
+        throw Error(Code::io, "the backup lacks what could not be read: " + words_of(result),
+                    "see why the disk cannot be read; the next backup tries again");
+    require_success(result, "restic cannot store the backup");
+    if (summary_line.empty()) throw strange("a backup without a summary");
+    const bj::value summary = parsed(summary_line);
+    Stored stored{json::string_or(summary, "snapshot_id", ""),
+                  count_of(summary, "total_bytes_processed"),
+                  count_of(summary, "data_added"),
+                  count_of(summary, "files_new"),
+                  count_of(summary, "files_changed"),
+                  count_of(summary, "files_unmodified")};
+    if (!is_hex(stored.snapshot, 8, 64)) throw strange("a backup without a snapshot");
+    return stored;
+}
+
+ProcessSpec Restic::dumping(const std::string& snapshot) const {
+    ProcessSpec wanted = spec({"--quiet", "dump", "--archive=tar", snapshot, "/"});
+    wanted.deadline = longest_run;
+    wanted.output_cap = 1u << 16;
+    return wanted;
+}
+
+} // namespace blockhost::backup

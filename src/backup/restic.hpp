@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+/// restic(1), the store of backups, driven as a program. Its answers are JSON and read strictly; its failures
+/// are told apart by exit status, and where older versions have one status for all, by its words.
+
+#include "base/accounts.hpp"
+#include "base/error.hpp"
+#include "base/process.hpp"
+#include "base/time.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace blockhost::backup {
+
+/// How a repository is reached.
+struct Access {
+    std::string repository; ///< as restic has it: an absolute path, sftp:…, rest:…, rclone:…
+    std::string password;   ///< goes to restic through a pipe: no argument, environment or file has it
+    /// Whom restic runs as; nothing: this process's user.
+    std::optional<Account> user = {};
+    std::filesystem::path cache = {}; ///< a folder of that user's; empty: restic keeps no cache
+    std::string program = "/usr/bin/restic";
+};
+
+/// A snapshot as the repository lists it. Outside text: whoever can write to the repository made it.
+struct Snapshot {
+    std::string id; ///< 64 hex digits
+    Instant taken_at;
+    std::string host;
+    std::vector<std::string> tags;
+    /// The value of the one tag "KEY=value"; nothing when there is none, or more than one.
+    std::optional<std::string> tag(std::string_view key) const;
+};
+
+/// A file or folder in a snapshot.
+struct Node {
+    std::string path; ///< "/vda/00000/00000001"
+    bool is_file = false;
+    std::uint64_t bytes = 0;
+};
+
+/// How far a backup is.
+struct Progressed {
+    std::uint64_t bytes_done = 0, bytes_all = 0;
+    std::optional<std::chrono::seconds> left = {}; ///< as restic reckons
+};
+
+/// What a backup of a folder stored.
+struct Stored {
+    std::string snapshot; ///< as restic prints it: the first hex digits of the id, or all
+    std::uint64_t bytes_processed = 0, bytes_added = 0;
+    std::uint64_t files_new = 0, files_changed = 0, files_unmodified = 0;
+};
+
+/// What to store.
+struct BackupCall {
+    std::string host; ///< the snapshot's
+    std::vector<std::string> tags;
+    std::string parent = {}; ///< the snapshot whose unchanged files are not read again; empty: none
+    std::function<void(const Progressed&)> progress = {};
+};
+
+/// The oldest version that is driven: Debian 12's.
+inline constexpr std::string_view oldest_restic = "0.14.0";
+
+/// One repository, through restic.
+///
+/// Every call throws Error{program} when restic is missing, ends unexpectedly or answers otherwise than
+/// expected; Error{denied} for a password that the repository does not take, and for a repository that
+/// restic's user may not enter; Error{not_found} when there is no repository; Error{io} when it cannot be
+/// reached; Error{no_room} when it is full; Error{busy} when another process has locked it. The lock of a
+/// process that is dead is removed, and the call made once more.
+class Restic {
+  public:
+    /// `check` is called at least every 200 ms while restic runs; what it throws ends restic and is passed
+    /// on.
+    Restic(Access access, std::function<void()> check);
+
+    const Access& access() const { return access_; }
+    /// Throws Error{program} also for a version older than oldest_restic.
+    std::string version() const;
+
+    /// Makes the repository. Error{exists} when there is one.
+    void make() const;
+    /// The repository's own id, 64 hex digits.
+    std::string repository_id() const;
+    std::vector<Snapshot> snapshots() const;
+    /// Everything in the snapshot, in restic's order.
+    void list(const std::string& snapshot, const std::function<void(Node)>& each) const;
+    /// A file of the snapshot. Error{not_found} when the snapshot has none of that path; Error{invalid} when
+    /// it is larger than `most` bytes.
+    std::string file(const std::string& snapshot, const std::string& path, std::size_t most) const;
+    /// Looks whether the repository is whole; with `percent` (1 to 100) that much of its data is read, too.
+    /// Throws Error{io} with restic's findings when it is not.
+    void verify(std::optional<unsigned> percent) const;
+    void forget(const std::vector<std::string>& snapshots) const;
+
+    /// How restic stores the folder in which it is started, for a program that starts it there. The password
+    /// is the input.
+    ProcessSpec storing(const BackupCall& call) const;
+    /// What `storing` came to. Throws as above; Error{io} for a backup that lacks files which could not be
+    /// read: its snapshot is incomplete, and not to be kept.
+    Stored stored(const ProcessResult& result, const std::string& summary_line) const;
+
+    /// How restic writes the snapshot as a tar archive to its standard output, likewise.
+    ProcessSpec dumping(const std::string& snapshot) const;
+    /// Throws what a result of restic's means, unless it went well.
+    void require_success(const ProcessResult& result, std::string_view doing) const;
+
+  private:
+    ProcessSpec spec(std::vector<std::string> words) const;
+    ProcessResult call(const ProcessSpec& spec) const;
+    ProcessResult locked_call(const ProcessSpec& spec, std::string_view doing) const;
+    Error failure(const ProcessResult& result, std::string_view doing) const;
+
+    Access access_;
+    std::function<void()> check_;
+};
+
+/// A line of `storing`'s output: calls `progress` for a line that tells of progress; true for the summary.
+bool read_backup_line(std::string_view line, const std::function<void(const Progressed&)>& progress);
+
+/// Parses what `snapshots --json` prints. Throws Error{program}.
+std::vector<Snapshot> parse_snapshots(std::string_view text);
+/// Parses a line that `ls --json` prints; nothing for the snapshot's own. Throws Error{program}.
+std::optional<Node> parse_node(std::string_view line);
+
+} // namespace blockhost::backup

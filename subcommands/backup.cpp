@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: MIT
+/// backup: where backups go, which there are, and whether they are whole.
+
+#include "backup/repository.hpp"
+#include "base/files/given_file.hpp"
+#include "base/interrupt.hpp"
+#include "base/text/json.hpp"
+#include "base/text/text.hpp"
+#include "subcommands/verbs.hpp"
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <fmt/format.h>
+
+namespace blockhost::subcommands {
+
+namespace {
+
+namespace bk = blockhost::backup;
+
+void check_signals() {
+    Interruption().check();
+}
+
+/// Who calls `action` must be root and mean this host: there is no simulated repository.
+void require_real(const cli::Call& call) {
+    if (call.mock)
+        throw Error(Code::config, "backup has no simulated repository",
+                    "leave out --mock; a repository in a folder will do");
+    require_root("what has to do with backups");
+}
+
+std::optional<std::string> given_password(const cli::Call& call) {
+    const auto file = call.arguments.text("password-file");
+    if (!file) return std::nullopt;
+    const auto text = files::read_given(*file, 4096);
+    const std::string password(text::trim(text.value_or("")));
+    if (password.empty() || password.find('\n') != password.npos)
+        throw Error(Code::invalid, *file + " holds no password", "it is the one line of the recovery sheet");
+    return password;
+}
+
+constexpr std::string_view kept_apart = "Keep this sheet where the host cannot be: whoever has it can read "
+                                        "every backup, and without it nobody can.";
+
+void print_sheet(cli::Printer& printer, const bk::SetupEnd& end, const std::string& instance) {
+    printer.answer("RECOVERY SHEET");
+    printer.answer("repository     " + end.settings.repository);
+    printer.answer("repository id  " + end.settings.repository_id);
+    printer.answer("password       " + end.password);
+    printer.answer("host           " + instance);
+    printer.answer(std::string(kept_apart));
+}
+
+int set_up(cli::Call& call) {
+    const auto repository = call.arguments.text("repository");
+    if (!repository)
+        throw Error(Code::usage, "backup setup needs --repository", "name a folder on another disk or host");
+    const World world = open_world(call, Intent::change);
+    bk::SetupRequest request{.repository = *repository, .password = given_password(call)};
+    if (const auto user = call.arguments.text("user")) request.user = *user;
+    call.printer.stage("setting up the repository");
+    const bk::SetupEnd end = bk::set_up(call.paths, world.instance, request, check_signals);
+    if (end.what == bk::SetupEnd::What::was_there)
+        call.printer.answer("backups go to " + end.settings.repository + " already");
+    else
+        print_sheet(call.printer, end, world.instance.str());
+    call.printer.flush_answer();
+    return 0;
+}
+
+/// The host's own repository, which is looked at first.
+bk::Restic open_own(const cli::Call& call) {
+    const bk::Settings settings = bk::require_settings(call.paths);
+    bk::Restic restic = bk::open_repository(call.paths, check_signals);
+    restic.version();
+    bk::require_same_repository(restic, settings);
+    return restic;
+}
+
+void print_json(cli::Printer& printer, const std::vector<bk::Backup>& all) {
+    boost::json::array list;
+    for (const bk::Backup& each : all)
+        list.push_back(boost::json::object{{"id", each.id},
+                                           {"name", each.vm.str()},
+                                           {"uuid", each.uuid.str()},
+                                           {"taken_at", format_instant(each.taken_at)},
+                                           {"operation", each.operation.str()},
+                                           {"instance", each.instance.str()}});
+    printer.answer(json::python_line(list));
+}
+
+void print_table(cli::Printer& printer, const std::vector<bk::Backup>& all) {
+    constexpr std::string_view row = "{:<8}  {:<25}  {}";
+    printer.answer(fmt::format(row, "BACKUP", "TAKEN", "VM"));
+    for (const bk::Backup& each : all)
+        printer.answer(fmt::format(row, each.short_id(),
+                                   format_instant(std::chrono::floor<std::chrono::seconds>(each.taken_at)),
+                                   each.vm.str()));
+}
+
+int list(cli::Call& call) {
+    const auto& operands = call.arguments.operands();
+    const auto vm = operands.size() > 1 ? std::optional(VmName(operands[1])) : std::nullopt;
+    const bk::Catalogue catalogue(open_own(call).snapshots());
+    if (catalogue.others() != 0)
+        call.printer.warn(fmt::format("{} snapshot(s) of the repository are no backups of this program's",
+                                      catalogue.others()));
+    (call.arguments.has("json") ? print_json : print_table)(call.printer,
+                                                            vm ? catalogue.of(*vm) : catalogue.all());
+    call.printer.flush_answer();
+    return 0;
+}
+
+int check(cli::Call& call) {
+    const bk::Restic restic = open_own(call);
+    const auto percent = call.arguments.integer("read-data-subset");
+    call.printer.stage(percent ? "checking the repository, and reading data" : "checking the repository");
+    restic.verify(percent ? std::optional(static_cast<unsigned>(*percent)) : std::nullopt);
+    call.printer.answer(percent ? fmt::format("the repository is whole; {} % of its data was read", *percent)
+                                : "the repository is whole; its data was not read");
+    call.printer.flush_answer();
+    return 0;
+}
+
+int run(cli::Call& call) {
+    const auto& operands = call.arguments.operands();
+    require_real(call);
+    if (operands.front() != "list" && operands.size() > 1)
+        throw Error(Code::usage, "backup " + operands.front() + " takes no NAME", "leave it out");
+    if (operands.front() == "setup") return set_up(call);
+    if (operands.front() == "list") return list(call);
+    return check(call);
+}
+
+constexpr std::string_view details =
+    "setup makes the repository that this host's backups go to, or joins one that is empty or has backups of "
+    "this host "
+    "alone, and prints the recovery sheet: address and password, without which no backup can be read. The "
+    "password "
+    "stays in /etc/blockhost/backup.password, for root alone. A repeat finishes what was interrupted.\n\n"
+    "list shows the backups, the oldest first.\n\n"
+    "check looks whether the repository is whole; with --read-data-subset it also reads that much of its "
+    "data, chosen "
+    "at random.\n\n"
+    "The store is restic(1), which runs as a user of its own (blockhost-backup) and at low priority.";
+
+} // namespace
+
+cli::Row backup_row() {
+    return {
+        .verb = "backup",
+        .summary = "set up, list and check this host's backups",
+        .details = details,
+        .operands = {{.name = "ACTION", .help = "what to do", .choices = {"setup", "list", "check"}},
+                     {.name = "NAME",
+                      .help = "for list: the VM",
+                      .count = cli::Operand::Count::optional,
+                      .meaning = cli::Operand::Meaning::existing_vm}},
+        .options = {{.name = "repository",
+                     .kind = cli::Option::Kind::text,
+                     .value = "ADDRESS",
+                     .help =
+                         "for setup: a folder's absolute path, sftp:…, rest:… or rclone:…, as restic has it"},
+                    {.name = "password-file",
+                     .kind = cli::Option::Kind::file,
+                     .value = "FILE",
+                     .help = "for setup: the password of a repository that is there"},
+                    {.name = "user",
+                     .kind = cli::Option::Kind::text,
+                     .value = "USER",
+                     .default_text = bk::usual_user,
+                     .help = "for setup: the user that restic runs as"},
+                    {.name = "read-data-subset",
+                     .kind = cli::Option::Kind::integer,
+                     .value = "PERCENT",
+                     .min = 1,
+                     .max = 100,
+                     .help = "for check: how much of the data to read"},
+                    {.name = "json", .help = "for list: print a JSON list"}},
+        .output = {.text = "of list a table of the backups, of check one line, of setup the recovery sheet",
+                   .json_keys = {"id", "name", "uuid", "taken_at", "operation", "instance"},
+                   .json_call = "list --json",
+                   .unheard =
+                       "the repository is set up, and its password is in /etc/blockhost/backup.password"},
+        .examples = {{"setup --repository /srv/backup", "once on each host; keep what it prints elsewhere"},
+                     {"list web-001", "the backups of one VM"},
+                     {"check --read-data-subset 5", "every night, a part of the data"}},
+        .needs = cli::Needs::config,
+        .effect = cli::Effect::changes,
+        .run = run,
+    };
+}
+
+} // namespace blockhost::subcommands

@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: MIT
+"""Backups on the real restic and on real exports."""
+
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "cli"))
