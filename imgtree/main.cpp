@@ -3,6 +3,8 @@
 ///
 ///   blockhost-imgtree look              prints what the disks of the plan hold
 ///   blockhost-imgtree store PROGRAM …   runs PROGRAM in the folder, and ends with its exit status
+///   blockhost-imgtree fill PROGRAM …    fills empty disks from the tar archive of such a folder that PROGRAM
+///   prints
 ///
 /// The plan is the first line of standard input; the rest is PROGRAM's input. The folder is mounted in a
 /// mount namespace of this process's own: whatever kills it, no mount is left. After the mount it has no
@@ -11,6 +13,7 @@
 #include "base/error.hpp"
 #include "base/files/files.hpp"
 #include "base/text/json.hpp"
+#include "imgtree/fill.hpp"
 #include "imgtree/tree.hpp"
 
 #include <boost/json/array.hpp>
@@ -19,6 +22,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -49,9 +53,9 @@ std::string standard_input() {
     return all;
 }
 
-std::vector<NbdDisk> connect_all(const Plan& plan) {
+std::vector<NbdDisk> connect_all(const Plan& plan, NbdDisk::Use use) {
     std::vector<NbdDisk> disks;
-    for (const Disk& each : plan.disks) disks.emplace_back(each);
+    for (const Disk& each : plan.disks) disks.emplace_back(each, use);
     return disks;
 }
 
@@ -92,68 +96,123 @@ void drop_privileges(const Plan& plan, pid_t parent) {
     end_with(parent);
 }
 
-/// In the child: never returns.
-[[noreturn]] void become(char** words, const std::string& folder, int input, pid_t parent) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    if (getppid() != parent) _exit(failed);
-    if (dup2(input, STDIN_FILENO) < 0 || chdir(folder.c_str()) != 0) {
-        std::perror("blockhost-imgtree: cannot enter the tree");
-        _exit(failed);
+/// A program that this process started, and that ends with it.
+class Child {
+  public:
+    /// Runs it in `folder` with `input`; its output goes to `output`, or where this process's goes (-1).
+    Child(char** words, const std::string& folder, const std::string& input, int output) {
+        constexpr std::size_t fits_a_pipe = 65536;
+        if (input.size() > fits_a_pipe) throw Error(Code::invalid, "the program's input is too long");
+        int ends[2];
+        if (pipe2(ends, O_CLOEXEC) != 0) throw errno_error("cannot make", "a pipe", errno);
+        const Fd read_end(ends[0]);
+        Fd write_end(ends[1]);
+        files::write_all(write_end.get(), input, "a pipe");
+        write_end = Fd();
+        const pid_t self = getpid();
+        pid_ = fork();
+        if (pid_ < 0) throw errno_error("cannot start", words[0], errno);
+        if (pid_ == 0) become(words, folder, read_end.get(), output, self);
+        ended_ = Fd(static_cast<int>(syscall(SYS_pidfd_open, pid_, 0)));
+        if (!ended_) {
+            const int reason = errno;
+            kill(pid_, SIGKILL);
+            wait();
+            throw errno_error("cannot watch", words[0], reason);
+        }
     }
-    execv(words[0], words);
-    const int reason = errno;
-    std::perror(words[0]);
-    _exit(reason == ENOENT ? 127 : 126);
-}
+    Child(const Child&) = delete;
+    Child& operator=(const Child&) = delete;
+    ~Child() {
+        if (reaped_) return;
+        kill(pid_, SIGKILL);
+        wait();
+    }
 
-int wait_for(pid_t child) {
-    int status = 0;
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    int ended() const { return ended_.get(); } ///< readable then
+    int wait() {
+        int status = 0;
+        while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+        }
+        reaped_ = true;
+        return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
     }
-    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-}
+
+  private:
+    /// In the child: never returns.
+    [[noreturn]] static void become(char** words, const std::string& folder, int input, int output,
+                                    pid_t parent) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+        if (getppid() != parent) _exit(failed);
+        if (dup2(input, STDIN_FILENO) < 0 || (output >= 0 && dup2(output, STDOUT_FILENO) < 0) ||
+            chdir(folder.c_str()) != 0) {
+            std::perror("blockhost-imgtree: cannot enter the folder");
+            _exit(failed);
+        }
+        execv(words[0], words);
+        const int reason = errno;
+        std::perror(words[0]);
+        _exit(reason == ENOENT ? 127 : 126);
+    }
+
+    pid_t pid_ = -1;
+    Fd ended_;
+    bool reaped_ = false;
+};
 
 int store(const Plan& plan, const std::string& input, char** words, pid_t parent) {
-    Tree tree(plan, connect_all(plan));
+    Tree tree(plan, connect_all(plan, NbdDisk::Use::read));
     leave_the_hosts_mounts();
     Mount mount(tree, plan.mount_point);
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC) != 0) throw errno_error("cannot make", "a pipe", errno);
-    Fd read_end(ends[0]), write_end(ends[1]);
-    if (input.size() > 65536) throw Error(Code::invalid, "the program's input is too long");
-    files::write_all(write_end.get(), input, "a pipe");
-    write_end = Fd();
-    const pid_t self = getpid(), child = fork();
-    if (child < 0) throw errno_error("cannot start", words[0], errno);
-    if (child == 0) become(words, plan.mount_point, read_end.get(), self);
-    read_end = Fd();
-    const Fd ended(static_cast<int>(syscall(SYS_pidfd_open, child, 0)));
-    try {
-        if (!ended) throw errno_error("cannot watch", words[0], errno);
-        drop_privileges(plan, parent);
-    } catch (...) {
-        kill(child, SIGKILL);
-        throw;
-    }
-    mount.serve(ended.get());
-    const int status = wait_for(child);
+    Child child(words, plan.mount_point, input, -1);
+    drop_privileges(plan, parent);
+    mount.serve(child.ended());
+    const int status = child.wait();
     if (!tree.trouble().empty()) std::cerr << "blockhost-imgtree: " << tree.trouble() << std::endl;
     return status == 0 && !tree.trouble().empty() ? failed : status;
 }
 
+int fill(const Plan& plan, const std::string& input, char** words, pid_t parent) {
+    Filling filling(plan, connect_all(plan, NbdDisk::Use::write));
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) throw errno_error("cannot make", "a pipe", errno);
+    const Fd archive(ends[0]);
+    Fd printed(ends[1]);
+    Child child(words, "/", input, printed.get());
+    printed = Fd();
+    drop_privileges(plan, parent);
+    filling.read(archive.get());
+    if (const int status = child.wait(); status != 0) return status;
+    filling.finish();
+    return 0;
+}
+
+/// How qemu-nbd is started: in between, this process may have died.
+int with(char** words) {
+    end_with(static_cast<pid_t>(std::strtol(words[0], nullptr, 10)));
+    execv(words[1], words + 1);
+    throw errno_error("cannot run", words[1], errno);
+}
+
 int run(int count, char** words) {
-    const pid_t parent = getppid();
-    end_with(parent);
     const std::string_view what = count > 1 ? words[1] : "";
-    if (what != "look" && (what != "store" || count < 3)) {
-        std::cerr << "usage: blockhost-imgtree look | store PROGRAM [ARGUMENT]...\n";
+    constexpr int of_with = 4;
+    if (what == "with" && count >= of_with) return with(words + 2);
+    if (what != "look" && ((what != "store" && what != "fill") || count < 3)) {
+        std::cerr
+            << "usage: blockhost-imgtree look | store PROGRAM [ARGUMENT]... | fill PROGRAM [ARGUMENT]...\n";
         return usage;
     }
+    const pid_t now = getppid();
+    end_with(now);
     const std::string all = standard_input();
     const std::size_t end = all.find('\n');
     const Plan plan = parse_plan(std::string_view(all).substr(0, end));
+    const pid_t parent = plan.caller != 0 ? plan.caller : now;
+    end_with(parent);
     if (what == "look") return look(plan);
-    return store(plan, end == all.npos ? "" : all.substr(end + 1), words + 2, parent);
+    return (what == "store" ? store : fill)(plan, end == all.npos ? "" : all.substr(end + 1), words + 2,
+                                            parent);
 }
 
 } // namespace

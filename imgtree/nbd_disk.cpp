@@ -7,6 +7,7 @@
 #include <cstring>
 #include <fmt/format.h>
 #include <libnbd.h>
+#include <unistd.h>
 #include <utility>
 
 namespace blockhost::imgtree {
@@ -23,16 +24,18 @@ Error failure(const Disk& disk, std::string_view doing) {
     return Error(Code::io, fmt::format("{}: {}: {}", disk.name, doing, nbd_get_error()));
 }
 
-/// qemu-nbd ends with its one client; setpriv sees to it that it does when the client never came.
-void connect(nbd_handle* handle, const Disk& disk) {
+/// qemu-nbd ends with its one client. Where the client never came, it has to end with this process: it keeps
+/// its disk from being used.
+void connect(nbd_handle* handle, const Disk& disk, NbdDisk::Use use) {
     if (!disk.socket.empty()) {
         if (nbd_set_export_name(handle, disk.name.c_str()) != 0 ||
             nbd_connect_unix(handle, disk.socket.c_str()) != 0)
             throw failure(disk, "cannot connect to " + disk.socket);
         return;
     }
-    std::vector<std::string> words{"/usr/bin/setpriv",  "--pdeathsig=KILL", "--",
-                                   "/usr/bin/qemu-nbd", "--read-only",      "--format=" + disk.format};
+    std::vector<std::string> words{"/proc/self/exe", "with", std::to_string(getpid()), "/usr/bin/qemu-nbd",
+                                   "--format=" + disk.format};
+    if (use == NbdDisk::Use::read) words.push_back("--read-only");
     if (!disk.bitmap.empty()) words.push_back("--bitmap=" + disk.bitmap);
     words.push_back(disk.file);
     std::vector<char*> arguments;
@@ -69,12 +72,12 @@ int take_extents(void* data, const char* context, std::uint64_t offset, std::uin
 
 } // namespace
 
-NbdDisk::NbdDisk(const Disk& disk) : handle_(nbd_create()), disk_(disk) {
+NbdDisk::NbdDisk(const Disk& disk, Use use) : handle_(nbd_create()), disk_(disk) {
     if (handle_ == nullptr) throw failure(disk, "cannot begin");
     try {
         nbd_add_meta_context(handle_, LIBNBD_CONTEXT_BASE_ALLOCATION);
         if (!disk.bitmap.empty()) nbd_add_meta_context(handle_, bitmap_context(disk).c_str());
-        connect(handle_, disk);
+        connect(handle_, disk, use);
         const std::int64_t size = nbd_get_size(handle_);
         if (size < 0) throw failure(disk, "cannot tell its size");
         bytes_ = static_cast<std::uint64_t>(size);
@@ -136,6 +139,16 @@ void NbdDisk::read(void* into, std::size_t count, std::uint64_t at) {
         at += part;
         count -= part;
     }
+}
+
+void NbdDisk::write(std::string_view bytes, std::uint64_t at) {
+    if (nbd_pwrite(handle_, bytes.data(), bytes.size(), at, 0) != 0)
+        throw failure(disk_, fmt::format("cannot write {} bytes at {}", bytes.size(), at));
+}
+
+void NbdDisk::finish() {
+    if (nbd_flush(handle_, 0) != 0 || nbd_shutdown(handle_, 0) != 0)
+        throw failure(disk_, "cannot make sure of what was written");
 }
 
 } // namespace blockhost::imgtree

@@ -10,9 +10,10 @@ namespace blockhost::imgtree {
 
 class NbdDisk {
   public:
+    enum class Use { read, write };
     /// Connects. Throws Error{io} when there is no such export, or when it lacks the bitmap that was asked
     /// for (Error{not_found}).
-    explicit NbdDisk(const Disk& disk);
+    explicit NbdDisk(const Disk& disk, Use use = Use::read);
     NbdDisk(NbdDisk&& other) noexcept;
     NbdDisk(const NbdDisk&) = delete;
     NbdDisk& operator=(const NbdDisk&) = delete;
@@ -23,6 +24,10 @@ class NbdDisk {
     std::vector<backup::ChunkLook> look();
     /// Throws Error{io}.
     void read(void* into, std::size_t count, std::uint64_t at);
+    /// At most 8 MiB. Throws Error{io}.
+    void write(std::string_view bytes, std::uint64_t at);
+    /// What was written is on the disk, and the connection over. Throws Error{io}.
+    void finish();
 
   private:
     std::vector<bool> chunks_with(const std::string& context, std::uint32_t mask, std::uint32_t wanted);

@@ -29,6 +29,7 @@ struct SmallFile {
 
 struct Plan {
     std::vector<Disk> disks;
+    int caller = 0; ///< the process that started this one, and with which it ends; 0: not told
     // To store:
     std::string mount_point = {};
     std::uint32_t uid = 0, gid = 0; ///< who may read the tree, and whom the helper becomes

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-/// backup: where backups go, which there are, and whether they are whole.
+/// backup: backs up a VM; where backups go, which there are, and whether they are whole.
 
+#include "operations/backup.hpp"
+#include "backup/extract.hpp"
 #include "backup/repository.hpp"
 #include "base/files/given_file.hpp"
 #include "base/interrupt.hpp"
@@ -123,23 +125,120 @@ int check(cli::Call& call) {
     return 0;
 }
 
+void print_one(cli::Printer& printer, const bk::Backup& backup, const bk::Manifest& manifest) {
+    const auto line = [&](std::string_view key, const std::string& value) {
+        printer.answer(fmt::format("{:<12} {}", key, value));
+    };
+    line("backup", backup.id);
+    line("vm", manifest.vm.str());
+    line("uuid", manifest.uuid.str());
+    line("taken", format_instant(manifest.taken_at));
+    line("consistency", std::string(to_string(manifest.consistency)));
+    line("base", manifest.base.empty() ? "-" : manifest.base);
+    line("operation", manifest.operation);
+    line("made by", manifest.made_by);
+    for (const bk::ManifestDisk& disk : manifest.disks)
+        line("disk " + disk.name, fmt::format("{}, of which {} in {} chunks", text::human_bytes(disk.bytes),
+                                              text::human_bytes(bk::data_bytes(disk)), disk.chunks.size()));
+}
+
+int show(cli::Call& call) {
+    const auto& operands = call.arguments.operands();
+    if (operands.size() < 2)
+        throw Error(Code::usage, "backup show needs a backup",
+                    "'blockhost-libvirt backup list' shows their ids");
+    const bk::Restic restic = open_own(call);
+    const bk::Catalogue catalogue(restic.snapshots());
+    const bk::Backup& backup = catalogue.find(operands[1]);
+    print_one(call.printer, backup, bk::manifest_of(restic, backup));
+    call.printer.flush_answer();
+    return 0;
+}
+
+int extract(cli::Call& call) {
+    const auto& operands = call.arguments.operands();
+    const auto to = call.arguments.text("to");
+    if (operands.size() < 2 || !to)
+        throw Error(Code::usage, "backup extract needs a backup and --to",
+                    "'blockhost-libvirt backup list' shows their ids");
+    const bk::Restic restic = open_own(call);
+    const bk::Catalogue catalogue(restic.snapshots());
+    const bk::Backup& backup = catalogue.find(operands[1]);
+    const bk::Manifest manifest = bk::manifest_of(restic, backup);
+    call.printer.stage("restoring the disks");
+    bk::extract(restic, backup, manifest, *to, check_signals);
+    for (const bk::ManifestDisk& disk : manifest.disks)
+        call.printer.answer(fmt::format("{}/{}.qcow2 is {} of {} as of {}", *to, disk.name, disk.name,
+                                        manifest.vm.str(), format_instant(manifest.taken_at)));
+    call.printer.flush_answer();
+    return 0;
+}
+
+std::string words_of(const bk::Progressed& how) {
+    const std::uint64_t percent = how.bytes_all == 0 ? 0 : how.bytes_done * 100 / how.bytes_all;
+    const std::string left = how.left ? fmt::format(", {} s left", how.left->count()) : "";
+    return fmt::format("{} % of {}{}", percent, text::human_bytes(how.bytes_all), left);
+}
+
+int back_up(cli::Call& call) {
+    const VmName name(call.arguments.operands().front());
+    const bk::Settings settings = bk::require_settings(call.paths);
+    const bk::Restic look_first = open_own(call);
+    World world = open_world(call, Intent::change);
+    call.printer.about_vm(name.str());
+    const Interruption interruption;
+    const operations::BackupEnd end =
+        operations::back_up(world, name, look_first, settings, interruption,
+                            [&](const bk::Progressed& how) { call.printer.detail(words_of(how)); });
+    if (call.arguments.has("json"))
+        call.printer.answer(json::python_line(boost::json::object{{"id", end.snapshot},
+                                                                  {"name", name.str()},
+                                                                  {"disk_bytes", end.disk_bytes},
+                                                                  {"data_bytes", end.data_bytes},
+                                                                  {"stored_bytes", end.stored_bytes},
+                                                                  {"chunks", end.chunks},
+                                                                  {"chunks_read", end.chunks_read}}));
+    else
+        call.printer.answer(fmt::format("{} is backed up as {}: {} of data, {} new in the repository",
+                                        name.str(), end.snapshot.substr(0, 8),
+                                        text::human_bytes(end.data_bytes),
+                                        text::human_bytes(end.stored_bytes)));
+    call.printer.flush_answer();
+    return 0;
+}
+
 int run(cli::Call& call) {
     const auto& operands = call.arguments.operands();
+    const std::string& what = operands.front();
     require_real(call);
-    if (operands.front() != "list" && operands.size() > 1)
-        throw Error(Code::usage, "backup " + operands.front() + " takes no NAME", "leave it out");
-    if (operands.front() == "setup") return set_up(call);
-    if (operands.front() == "list") return list(call);
-    return check(call);
+    if (what != "list" && what != "show" && what != "extract" && operands.size() > 1)
+        throw Error(Code::usage, fmt::format("backup {} takes nothing behind it", what), "leave it out");
+    if (what == "setup") return set_up(call);
+    if (what == "list") return list(call);
+    if (what == "show") return show(call);
+    if (what == "extract") return extract(call);
+    if (what == "check") return check(call);
+    return back_up(call);
 }
 
 constexpr std::string_view details =
+    "backup NAME backs up a VM that is off. Its disk is stored as chunks, each chunk that the repository has "
+    "already only once; what has no data takes no room. With it goes what is needed to make the VM anew: its "
+    "definition, "
+    "its record, its seed. While the disk is read, which a destroy ends, the VM cannot be started. A backup "
+    "that was "
+    "interrupted leaves nothing that counts as one.\n\n"
     "setup makes the repository that this host's backups go to, or joins one that is empty or has backups of "
     "this host "
     "alone, and prints the recovery sheet: address and password, without which no backup can be read. The "
     "password "
     "stays in /etc/blockhost/backup.password, for root alone. A repeat finishes what was interrupted.\n\n"
-    "list shows the backups, the oldest first.\n\n"
+    "list shows the backups, the oldest first; show tells what one of them holds, which is named by the "
+    "first digits of its "
+    "id or as NAME@latest.\n\n"
+    "extract restores a backup's disks as qcow2 images into a new folder, with the backup's other files. "
+    "Each chunk that the "
+    "manifest names has to come once, with its size; otherwise nothing is left there.\n\n"
     "check looks whether the repository is whole; with --read-data-subset it also reads that much of its "
     "data, chosen "
     "at random.\n\n"
@@ -150,11 +249,13 @@ constexpr std::string_view details =
 cli::Row backup_row() {
     return {
         .verb = "backup",
-        .summary = "set up, list and check this host's backups",
+        .summary = "back up a VM; set up, list and check backups",
         .details = details,
-        .operands = {{.name = "ACTION", .help = "what to do", .choices = {"setup", "list", "check"}},
-                     {.name = "NAME",
-                      .help = "for list: the VM",
+        .operands = {{.name = "WHAT",
+                      .help = "the name of a VM to back up; or one of setup, list, show, extract, check",
+                      .meaning = cli::Operand::Meaning::existing_vm},
+                     {.name = "WHICH",
+                      .help = "for list: a VM; for show and extract: a backup",
                       .count = cli::Operand::Count::optional,
                       .meaning = cli::Operand::Meaning::existing_vm}},
         .options = {{.name = "repository",
@@ -177,14 +278,22 @@ cli::Row backup_row() {
                      .min = 1,
                      .max = 100,
                      .help = "for check: how much of the data to read"},
-                    {.name = "json", .help = "for list: print a JSON list"}},
-        .output = {.text = "of list a table of the backups, of check one line, of setup the recovery sheet",
+                    {.name = "to",
+                     .kind = cli::Option::Kind::text,
+                     .value = "FOLDER",
+                     .help = "for extract: the folder that is made"},
+                    {.name = "json", .help = "for list: print a JSON list; for a VM: a JSON object"}},
+        .output = {.text = "of a VM one line on its backup, of list a table, of show, extract and check what "
+                           "is asked for, of "
+                           "setup the recovery sheet",
                    .json_keys = {"id", "name", "uuid", "taken_at", "operation", "instance"},
                    .json_call = "list --json",
                    .unheard =
                        "the repository is set up, and its password is in /etc/blockhost/backup.password"},
         .examples = {{"setup --repository /srv/backup", "once on each host; keep what it prints elsewhere"},
                      {"list web-001", "the backups of one VM"},
+                     {"show web-001@latest", "what its last backup holds"},
+                     {"extract web-001@latest --to /srv/web-001", "its disk, as an image in a new folder"},
                      {"check --read-data-subset 5", "every night, a part of the data"}},
         .needs = cli::Needs::config,
         .effect = cli::Effect::changes,

@@ -24,7 +24,7 @@ plugin    | pytest browser                                              | produc
 platform  | pytest                                                      | product tests/unit/platform/platform-call
 pve       | pytest login                                                | product tests/unit/platform/platform-call
 structure | *                                                           | product tests/unit/guest/print-cloud-init
-system    | pytest libvirt disks network quick-guest template login     | product tests/unit/platform/platform-call
+system    | pytest libvirt disks network quick-guest template login backup | product tests/unit/platform/platform-call
 tools     | pytest tools                                                | build.ninja
 '
 

@@ -27,12 +27,15 @@ std::optional<Account> account_of(const std::string& user) {
     return account;
 }
 
+Folder cache_folder(const Paths& paths) {
+    return Folder::open_or_make(paths.cache.parent_path(), 0755);
+}
+
 /// A remote repository's lists are worth keeping here.
 std::filesystem::path make_cache(const Paths& paths, const std::string& repository,
                                  const std::optional<Account>& user) {
     if (is_local(repository)) return {};
-    const Folder parent = Folder::open_or_make(paths.cache.parent_path(), 0755);
-    const Folder cache = parent.make_sub("blockhost-backup", 0700);
+    const Folder cache = cache_folder(paths).make_sub("blockhost-backup", 0700);
     if (user && fchown(cache.fd(), user->uid, user->gid) != 0)
         throw errno_error("cannot give away", cache.path().string(), errno);
     return cache.path();
@@ -92,6 +95,11 @@ void require_no_other_hosts(const Restic& restic, const InstanceId& instance) {
 }
 
 } // namespace
+
+std::filesystem::path make_mount_point(const Paths& paths) {
+    cache_folder(paths);
+    return Folder::open_or_make(paths.cache, 0711).make_sub("backup-view", 0700).path();
+}
 
 Restic open_repository(const Paths& paths, const std::function<void()>& check) {
     return Restic(access_to(paths, require_settings(paths), require_password(paths)), check);

@@ -12,6 +12,10 @@ namespace blockhost::backup {
 /// repository. Throws as require_settings and require_password; Error{config} when restic's user is missing.
 Restic open_repository(const Paths& paths, const std::function<void()>& check);
 
+/// The folder in root's cache over which a backup's helper mounts what restic reads, in a mount namespace of
+/// its own.
+std::filesystem::path make_mount_point(const Paths& paths);
+
 /// Throws Error{foreign} when the repository at the address is another than the one that was set up, as after
 /// another disk was mounted in its place.
 void require_same_repository(const Restic& restic, const Settings& settings);

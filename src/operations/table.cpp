@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// The table of operations; see operation.hpp.
 
+#include "operations/backup.hpp"
 #include "operations/configure.hpp"
 #include "operations/create.hpp"
 #include "operations/destroy.hpp"
@@ -14,9 +15,9 @@
 namespace blockhost::operations {
 
 std::span<const OperationRow* const> operation_table() {
-    static constexpr std::array<const OperationRow*, 8> rows{
-        &create_operation, &destroy_operation, &start_operation,  &stop_operation,
-        &kill_operation,   &suspend_operation, &resume_operation, &configure_operation,
+    static constexpr std::array<const OperationRow*, 9> rows{
+        &create_operation,  &destroy_operation, &start_operation,     &stop_operation,   &kill_operation,
+        &suspend_operation, &resume_operation,  &configure_operation, &backup_operation,
     };
     return rows;
 }

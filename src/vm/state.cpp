@@ -53,6 +53,8 @@ constexpr std::string_view resume_it = "resume it (extend first)";
 constexpr std::string_view half_made = "{name} is half made: its create is at work or was interrupted";
 constexpr std::string_view half_gone = "{name} is being destroyed";
 constexpr std::string_view domain_lost = "the domain of {name} is gone from libvirt";
+constexpr std::string_view runs = "{name} is not off, and this version backs up VMs that are off";
+constexpr std::string_view stop_it = "'blockhost-libvirt stop {name}' shuts it down";
 constexpr std::string_view ask_libvirt = "look at 'virsh list --all'; destroy it if it is not coming back";
 
 constexpr Verdict refuse(VmState state, Verb verb, Code code, std::string_view message,
@@ -69,7 +71,7 @@ constexpr Verdict nothing(VmState state, Verb verb) {
 using S = VmState;
 using V = Verb;
 
-constexpr std::array<Verdict, 104> verdicts{{
+constexpr std::array<Verdict, 117> verdicts{{
     run(S::absent, V::create, "create"),
     run(S::destroyed, V::create, "create"),
     refuse(S::creating, V::create, Code::busy, half_made, undo_first),
@@ -181,6 +183,19 @@ constexpr std::array<Verdict, 104> verdicts{{
     refuse(S::orphaned, V::configure, Code::not_found, unrecorded, destroy_it),
     refuse(S::running_while_destroyed, V::configure, Code::not_found, unrecorded, destroy_it),
     refuse(S::foreign, V::configure, Code::foreign, not_ours, rename_it),
+    refuse(S::absent, V::backup, Code::not_found, no_such, see_list),
+    refuse(S::destroyed, V::backup, Code::not_found, was_destroyed, see_list),
+    refuse(S::creating, V::backup, Code::busy, half_made, undo_first),
+    refuse(S::active, V::backup, Code::wrong_state, runs, stop_it),
+    refuse(S::paused, V::backup, Code::wrong_state, runs, stop_it),
+    run(S::stopped, V::backup, "backup"),
+    run(S::suspended, V::backup, "backup"),
+    refuse(S::lost, V::backup, Code::not_found, domain_lost, ask_libvirt),
+    refuse(S::running_while_suspended, V::backup, Code::wrong_state, runs, stop_it),
+    refuse(S::destroying, V::backup, Code::busy, half_gone, undo_first),
+    refuse(S::orphaned, V::backup, Code::not_found, unrecorded, destroy_it),
+    refuse(S::running_while_destroyed, V::backup, Code::not_found, unrecorded, destroy_it),
+    refuse(S::foreign, V::backup, Code::foreign, not_ours, rename_it),
 }};
 
 } // namespace
@@ -256,6 +271,8 @@ std::string_view to_string(Verb verb) {
         return "resume";
     case Verb::configure:
         return "configure";
+    case Verb::backup:
+        return "backup";
     }
     return "?";
 }
@@ -297,7 +314,7 @@ struct Transition {
     Verb verb;
     std::string_view during, after;
 };
-constexpr std::array<Transition, 8> transitions{{
+constexpr std::array<Transition, 9> transitions{{
     {Verb::create, "creating", "active"},
     {Verb::destroy, "destroying", "destroyed"},
     {Verb::start, "", "active"},
@@ -306,6 +323,7 @@ constexpr std::array<Transition, 8> transitions{{
     {Verb::suspend, "", "suspended"},
     {Verb::resume, "", "active"},
     {Verb::configure, "", ""},
+    {Verb::backup, "", ""},
 }};
 
 std::string node(std::string_view state) {

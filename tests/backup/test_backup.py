@@ -3,31 +3,16 @@
 
 import json
 import os
-import pathlib
 import re
 import shutil
 import subprocess
-import tempfile
 
 import pytest
-from host import BINARY, Host, refused
+from host import BINARY, refused
 
 pytestmark = [pytest.mark.skipif(os.geteuid() != 0, reason="backups are root's"),
               pytest.mark.skipif(not shutil.which("restic"), reason="restic is not installed")]
 SETUP = ("backup", "setup", "--user", "nobody", "--repository")
-
-
-@pytest.fixture
-def host():
-    """In a folder that every user may pass through, since restic does not run as root."""
-    with tempfile.TemporaryDirectory(prefix="blockhost-backup-") as folder:
-        os.chmod(folder, 0o711)
-        yield Host(pathlib.Path(folder))
-
-
-@pytest.fixture
-def repository(host):
-    return host.folder / "repository"
 
 
 def sheet(run):
@@ -135,7 +120,7 @@ def test_calls_that_mean_nothing_are_refused_and_nothing_is_made(host, repositor
     refused(host, host.run("backup", "setup"), "needs --repository", status=2)
     refused(host, host.run(*SETUP, "s3:host/bucket"), "address is not usable", status=3)
     refused(host, host.run(*SETUP, "rest:https://me:secret@host/"), "has a password in it", status=3)
-    refused(host, host.run("backup", "check", "web-001"), "takes no NAME", status=2)
+    refused(host, host.run("backup", "check", "web-001"), "takes nothing behind it", status=2)
     refused(host, host.run("backup", "setup", "--repository", repository, "--user", "no-such-user"), "there is no user", status=4)
     refused(host, host.run("backup", "setup", "--repository", repository, "--mock"), "no simulated repository", status=4)
     refused(host, host.run(*SETUP, host.folder / "no/where"), "there is no folder", status=5)

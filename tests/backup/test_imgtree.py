@@ -9,104 +9,13 @@ import random
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 
 import pytest
-
-BUILD = pathlib.Path(os.environ.get("BLOCKHOST_BUILD", pathlib.Path(__file__).resolve().parents[2] / "build"))
-IMGTREE = BUILD / "imgtree/blockhost-imgtree"
-CHUNK = 256 * 1024
-NOBODY = 65534
-AS_NOBODY = ["/usr/bin/setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--pdeathsig=KILL", "--"]
+from place import AS_NOBODY, CHUNK, IMGTREE, NOBODY, left_of, processes_with
 
 pytestmark = [pytest.mark.skipif(os.geteuid() != 0, reason="it mounts"),
               pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="this host has no /dev/fuse")]
-
-
-class Place:
-    def __init__(self, folder):
-        self.folder = folder
-        self.mount_point = folder / "tree"
-        self.mount_point.mkdir()
-
-    def disk(self, *writes, size="10M", name="disk.qcow2"):
-        """A qcow2 with these qemu-io commands done to it."""
-        path = self.folder / name
-        if not path.exists():
-            subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", path, size], check=True)
-        self.write(path, *writes)
-        return path
-
-    def write(self, path, *writes):
-        for each in writes:
-            subprocess.run(["qemu-io", "-f", "qcow2", "-c", each, path], check=True, capture_output=True)
-
-    def raw(self, path):
-        out = self.folder / "raw"
-        subprocess.run(["qemu-img", "convert", "-O", "raw", path, out], check=True)
-        return out.read_bytes()
-
-    def source(self, path, **more):
-        return {"name": "vda", "file": str(path), "format": "qcow2", "chunk_bytes": CHUNK} | more
-
-    def look(self, *disks):
-        run = subprocess.run([IMGTREE, "look"], input=json.dumps({"disks": disks}), capture_output=True, text=True, timeout=60)
-        return json.loads(run.stdout)["disks"] if run.returncode == 0 else run
-
-    def plan(self, *disks, at=1):
-        return json.dumps({"disks": disks, "mount_point": str(self.mount_point), "uid": NOBODY, "gid": NOBODY, "at": at,
-                           "files": {"manifest.json": "{}"}}) + "\n"
-
-    def start(self, plan, *words, text="", **more):
-        process = subprocess.Popen([IMGTREE, "store", *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                   stderr=subprocess.PIPE, text=True, **more)
-        process.stdin.write(plan + text)
-        process.stdin.close()
-        process.stdin = None
-        return process
-
-    def run(self, plan, script, text=""):
-        process = self.start(plan, *AS_NOBODY, "/bin/sh", "-c", script, text=text)
-        out, err = process.communicate(timeout=120)
-        return subprocess.CompletedProcess([], process.returncode, out, err)
-
-    def times(self, path, at=1, **more):
-        """A whole first backup's plan of a disk."""
-        seen, = self.look(self.source(path))
-        return self.source(path, bytes=seen["bytes"], times=[[first, count, at] for first, count, data, _ in seen["looks"] if data],
-                           **more)
-
-
-@pytest.fixture
-def place():
-    """Every user may pass through it."""
-    with tempfile.TemporaryDirectory(prefix="blockhost-imgtree-") as folder:
-        os.chmod(folder, 0o755)
-        yield Place(pathlib.Path(folder))
-
-
-def processes_with(text):
-    found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            if text.encode() in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes():
-                found.append(pid)
-        except OSError:
-            pass  # it has ended meanwhile
-    return found
-
-
-def left_of(place, seconds=10):
-    """What is left of this place, in the end: processes, mounts."""
-    end = time.monotonic() + seconds
-    while True:
-        left = [pathlib.Path(f"/proc/{pid}/status").read_text() for pid in processes_with(str(place.folder))
-                if os.path.exists(f"/proc/{pid}")]
-        left += [line for line in pathlib.Path("/proc/mounts").read_text().splitlines() if str(place.folder) in line]
-        if not left or time.monotonic() > end:
-            return left
-        time.sleep(0.05)
 
 
 def test_a_look_tells_which_chunks_have_data_and_that_all_may_have_changed(place):
@@ -229,6 +138,16 @@ def test_whoever_is_killed_no_mount_and_no_process_is_left(place, victim):
         process.kill()
     assert process.wait(timeout=20) == (137 if victim == "program" else -9)
     assert left_of(place) == []
+
+
+def test_a_helper_whose_caller_is_gone_does_nothing(place):
+    disk = place.disk("write -P 7 0 1M")
+    plan = json.dumps(json.loads(place.plan(place.times(disk))) | {"caller": 1})
+    run = place.run(plan + "\n", "echo ran")
+    assert run.returncode == 1 and "whoever started this is gone" in run.stderr and run.stdout == ""
+    served = subprocess.run([IMGTREE, "with", "1", "/bin/echo", "ran"], capture_output=True, text=True)
+    assert served.returncode == 1 and served.stdout == ""
+    assert subprocess.run([IMGTREE, "with", str(os.getpid()), "/bin/echo", "ran"], capture_output=True, text=True).stdout == "ran\n"
 
 
 def test_what_does_not_fit_is_refused_before_anything_is_mounted(place):

@@ -27,8 +27,8 @@ constexpr VmState states[] = {VmState::absent,
                               VmState::foreign,
                               VmState::running_while_suspended,
                               VmState::running_while_destroyed};
-constexpr Verb verbs[] = {Verb::create, Verb::destroy, Verb::start,  Verb::stop,
-                          Verb::kill,   Verb::suspend, Verb::resume, Verb::configure};
+constexpr Verb verbs[] = {Verb::create,  Verb::destroy, Verb::start,     Verb::stop,  Verb::kill,
+                          Verb::suspend, Verb::resume,  Verb::configure, Verb::backup};
 
 } // namespace
 

@@ -18,7 +18,7 @@ Manifest example() {
                       .consistency = Consistency::off,
                       .base = "20260101-abcdef",
                       .disks = {},
-                      .made_by = "1.0.0"};
+                      .made_by = "9.8.7"};
     ManifestDisk disk{"vda", 10u << 20, 256u << 10, {}};
     disk.chunks.append(0, 3);
     disk.chunks.append(39, 1);
@@ -104,7 +104,7 @@ TEST_CASE("everything that a manifest has is known, and there once") {
     CHECK(refused(with("\"web-001\"", "\"../x\"")) == "Invalid VM name: ../x");
     CHECK(refused(with("11111111-2222", "zz")) == "it: member \"uuid\" is no UUID");
     CHECK(refused(with("2026-01-02T03:04:05", "soon")) == "it: member \"taken_at\" is no time");
-    CHECK(refused(with("\"1.0.0\"", "\"\\u001b[2J\"")) == "it: member \"made_by\" is no short plain text");
+    CHECK(refused(with("\"9.8.7\"", "\"\\u001b[2J\"")) == "it: member \"made_by\" is no short plain text");
     std::string twice = render(example());
     const auto list = twice.find("[{"), end = twice.rfind("}]");
     const std::string disk = twice.substr(list + 1, end - list);

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+#include "backup/extract.hpp"
+
+#include "backup/imgtree.hpp"
+#include "base/files/files.hpp"
+#include "base/text/text.hpp"
+
+#include <algorithm>
+#include <array>
+#include <fmt/format.h>
+
+namespace blockhost::backup {
+
+namespace {
+
+constexpr std::size_t largest_file = 16u << 20;
+/// Those that a backup may have beside its disks, as far as they are made here.
+constexpr std::array<const char*, 5> small_files{"manifest.json", "domain.xml", "record.json", "user-data",
+                                                 "network-config"};
+
+std::string image_name(const ManifestDisk& disk) {
+    return disk.name + ".qcow2";
+}
+
+void require_room(const Folder& parent, const Manifest& manifest) {
+    std::uint64_t needed = 0;
+    for (const ManifestDisk& disk : manifest.disks) needed += data_bytes(disk);
+    const std::uint64_t free = files::room_on(parent.fd(), parent.path().string()).free;
+    if (needed <= free) return;
+    throw Error(Code::no_room,
+                fmt::format("the backup has {} of data, and {} has room for {}", text::human_bytes(needed),
+                            parent.path().string(), text::human_bytes(free)),
+                "choose a folder on another file system");
+}
+
+void make_image(const std::filesystem::path& file, std::uint64_t bytes) {
+    ProcessSpec spec{.program = "/usr/bin/qemu-img",
+                     .arguments = {"create", "-q", "-f", "qcow2", "-o", "compat=1.1", file.string(),
+                                   std::to_string(bytes)}};
+    ProcessResult result;
+    try {
+        result = run(spec);
+    } catch (const Error& error) {
+        throw Error(Code::program, error.message(), "install qemu-utils");
+    }
+    if (!result.ok())
+        throw Error(Code::io,
+                    fmt::format("{} cannot be made: {}", file.string(),
+                                text::join(text::last_lines(result.err, 1), "")),
+                    "see that there is room");
+}
+
+void write_small_files(const Restic& restic, const Backup& backup, const Folder& folder) {
+    for (const char* name : small_files) {
+        try {
+            const bool is_manifest = name == small_files.front();
+            const std::string content = restic.file(backup.id, fmt::format("/{}", name),
+                                                    is_manifest ? largest_manifest : largest_file);
+            folder.replace(name, content, {.mode = 0600, .uid = {}, .gid = {}});
+        } catch (const Error& error) {
+            if (error.code() != Code::not_found) throw; // not every VM has each
+        }
+    }
+}
+
+View view_of(const Restic& restic, const Manifest& manifest, const std::filesystem::path& folder) {
+    View view;
+    view.user = restic.access().user;
+    for (const char* name : small_files) view.files.emplace_back(name, "");
+    for (const ManifestDisk& disk : manifest.disks) {
+        FrozenDisk one{.name = disk.name,
+                       .file = folder / image_name(disk),
+                       .chunk_bytes = disk.chunk_bytes,
+                       .bytes = disk.bytes,
+                       .times = {}};
+        for (const ChunkRun& run : disk.chunks.runs()) one.times.push_back({run, 0});
+        view.disks.push_back(std::move(one));
+    }
+    return view;
+}
+
+void fill(const Restic& restic, const Backup& backup, const View& view) {
+    const ProcessResult result = run(filling(view, restic.dumping(backup.id)));
+    if (const std::string trouble = helper_words(result); !trouble.empty())
+        throw Error(Code::invalid,
+                    fmt::format("backup {} cannot be restored: {}", backup.short_id(), trouble),
+                    "see 'blockhost-libvirt backup check', and take an earlier one");
+    restic.require_success(result, "restic cannot read the backup");
+}
+
+} // namespace
+
+Manifest manifest_of(const Restic& restic, const Backup& backup) {
+    const std::string name = "the manifest of " + backup.short_id();
+    Manifest manifest = parse_manifest(restic.file(backup.id, "/manifest.json", largest_manifest), name);
+    if (manifest.vm != backup.vm || manifest.uuid != backup.uuid ||
+        manifest.operation != backup.operation.str())
+        throw Error(Code::invalid, name + " is another backup's", "leave that backup alone");
+    return manifest;
+}
+
+std::uint64_t data_bytes(const ManifestDisk& disk) {
+    return std::min(disk.chunks.size() * disk.chunk_bytes, disk.bytes);
+}
+
+void extract(const Restic& restic, const Backup& backup, const Manifest& manifest,
+             const std::filesystem::path& to, const std::function<void()>& check) {
+    const std::filesystem::path place = std::filesystem::absolute(to).lexically_normal();
+    const std::string name = place.filename().string();
+    const auto parent = Folder::open(place.parent_path());
+    if (!parent || name.empty())
+        throw Error(Code::not_found, "there is no folder " + place.parent_path().string(), "make it first");
+    if (parent->kind(name) != Folder::Kind::absent)
+        throw Error(Code::exists, "there is something at " + place.string() + " already",
+                    "name a folder that is to be made");
+    require_room(*parent, manifest);
+    const Folder folder = parent->make_sub(name, 0700);
+    try {
+        for (const ManifestDisk& disk : manifest.disks)
+            make_image(folder.path() / image_name(disk), disk.bytes);
+        check();
+        fill(restic, backup, view_of(restic, manifest, folder.path()));
+        write_small_files(restic, backup, folder);
+        folder.sync();
+    } catch (...) {
+        parent->remove_tree(name);
+        throw;
+    }
+}
+
+} // namespace blockhost::backup

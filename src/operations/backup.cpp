@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: MIT
+/// Backs up a VM that is off, step by step.
+
+#include "operations/backup.hpp"
+
+#include "backup/catalogue.hpp"
+#include "backup/imgtree.hpp"
+#include "backup/last_run.hpp"
+#include "backup/manifest.hpp"
+#include "backup/repository.hpp"
+#include "base/exceptions.hpp"
+#include "base/text/json.hpp"
+#include "base/text/text.hpp"
+#include "hypervisor/files/qcow2.hpp"
+#include "operations/recover.hpp"
+#include "safety/planted_files.hpp"
+#include "vm/disk_chain.hpp"
+
+#include <array>
+#include <boost/json/object.hpp>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <map>
+#include <sys/stat.h>
+
+namespace blockhost::operations {
+
+namespace {
+
+using backup::FrozenDisk;
+using backup::LastRun;
+
+struct BackupOperation {
+    World& world;
+    const Observation& seen;
+    const Interruption& interruption;
+    const backup::Restic& restic;
+    const backup::Settings& settings;
+    const BackupProgress& progress;
+    OperationId id;
+    Uuid uuid;
+
+    std::optional<LastRun> last = {};
+    FrozenDisk disk = {};
+    std::string file = {};  ///< the disk's name in the storage folder
+    std::string stamp = {}; ///< of that file, before it was looked at
+    std::int64_t at = 0;
+    std::optional<backup::Manifest> manifest = {};
+    std::string snapshot = {};
+    BackupEnd end = {};
+
+    const VmName& name() const { return seen.name; }
+    std::function<void()> check() const {
+        return [this] { interruption.check(); };
+    }
+};
+
+/// The one disk of the VM. Others are no part of what create makes.
+std::string only_disk(const Observation& seen) {
+    if (seen.facts.disks.size() == 1) return seen.facts.disks.front();
+    throw Error(Code::wrong_state,
+                fmt::format("{} has {} disks, and this version backs up VMs with one", seen.name.str(),
+                            seen.facts.disks.size()),
+                "detach what is not to be backed up");
+}
+
+/// Changes whenever the file's content or head does. A VM that runs writes to it, and libvirt gives it to
+/// QEMU's user.
+std::string stamp_of(const World& world, const std::string& file) {
+    const auto storage = world.storage_folder();
+    const Fd fd = storage ? storage->open_file(file, O_RDONLY) : Fd();
+    if (!fd)
+        throw Error(Code::not_found, fmt::format("the disk {} is gone", (world.storage / file).string()),
+                    "see whether its file system is mounted");
+    struct stat found {};
+    if (fstat(fd.get(), &found) != 0) throw errno_error("cannot look at", file, errno);
+    return fmt::format("{}:{}:{}:{}.{:09}:{}.{:09}", found.st_dev, found.st_ino, found.st_size,
+                       found.st_mtim.tv_sec, found.st_mtim.tv_nsec, found.st_ctim.tv_sec,
+                       found.st_ctim.tv_nsec);
+}
+
+void find_disk(BackupOperation& op) {
+    World& world = op.world;
+    safety::require_nothing_planted(world, op.seen.domain->xml);
+    const std::filesystem::path path = only_disk(op.seen);
+    op.file = path.filename().string();
+    if (!world.paths.state.is_same(path.parent_path(), world.storage) ||
+        disk_proof(world, op.name(), op.file) == DiskProof::none)
+        throw Error(Code::wrong_state, fmt::format("{} is no disk that this BlockHost made", path.string()),
+                    "attached disks are not backed up");
+    op.disk.name = tuned_devices(op.seen.domain->xml).disk;
+    op.disk.file = world.storage / op.file;
+    op.disk.bytes = qcow2_virtual_size(op.disk.file);
+    op.stamp = stamp_of(world, op.file);
+}
+
+void find_last(BackupOperation& op) {
+    std::string why;
+    op.last = backup::read_last_run(op.world.paths, op.name(), op.uuid, op.settings.repository_id, why);
+    op.at = backup::time_of_run(std::chrono::nanoseconds(now().time_since_epoch()).count(), op.last);
+    const auto is_listed = [&](const std::string& id) {
+        const auto all = op.restic.snapshots();
+        return std::ranges::find(all, id, &backup::Snapshot::id) != all.end();
+    };
+    if (op.last && !is_listed(op.last->snapshot)) {
+        why = "the repository has it no more";
+        op.last.reset();
+    }
+    if (!why.empty())
+        op.world.progress.warn(fmt::format(
+            "what is remembered of the last backup cannot be used ({}): all of the disk is read", why));
+}
+
+/// The version of the template under the disk, for the restore; empty for a file that is none.
+std::string base_of(const BackupOperation& op) {
+    const auto chain = backing_chain(op.disk.file);
+    if (chain.empty() || !op.world.paths.templates.is(chain.back().parent_path())) return "";
+    return chain.back().stem().string();
+}
+
+// look
+
+void look(BackupOperation& op) {
+    find_disk(op);
+    find_last(op);
+    const backup::LastDisk* before = op.last ? op.last->disk(op.disk.name) : nullptr;
+    if (before != nullptr && before->bytes == op.disk.bytes) op.disk.chunk_bytes = before->chunk_bytes;
+    auto seen = backup::look({op.disk}, op.check()).front();
+    op.disk.bytes = seen.bytes;
+    op.disk.chunk_bytes = seen.chunk_bytes;
+    const bool comparable =
+        before != nullptr && before->bytes == seen.bytes && before->chunk_bytes == seen.chunk_bytes;
+    if (comparable && before->stamp == op.stamp)
+        for (backup::ChunkLook& run : seen.looks) run.dirty = false;
+    op.disk.times =
+        backup::next_times(seen.looks, comparable ? before->times : std::vector<backup::TimedRun>{}, op.at);
+    op.manifest = backup::Manifest{
+        .vm = op.name(),
+        .uuid = op.uuid,
+        .instance = op.world.instance.str(),
+        .operation = op.id.str(),
+        .taken_at = now(),
+        .consistency = backup::Consistency::off,
+        .base = base_of(op),
+        .disks = {{op.disk.name, op.disk.bytes, op.disk.chunk_bytes, backup::chunks_of(op.disk.times)}},
+        .made_by = BLOCKHOST_VERSION};
+}
+
+// store
+
+std::string record_of(const VmRecord& record, const DomainFacts& facts) {
+    boost::json::object document{
+        {"name", record.name.str()},     {"status", to_string(record.status)},  {"owner", record.owner},
+        {"username", record.username},   {"network_mode", record.network_mode}, {"cpus", facts.cpus},
+        {"memory_mib", facts.memory_mib}};
+    if (record.ip) document["ip"] = record.ip->str();
+    if (record.ipv6) document["ipv6"] = record.ipv6->str();
+    if (record.created_at) document["created_at"] = format_instant(*record.created_at);
+    if (record.expires_at) document["expires_at"] = format_instant(*record.expires_at);
+    return json::python_line(document) + "\n";
+}
+
+std::vector<std::pair<std::string, std::string>> files_of(const BackupOperation& op) {
+    std::vector<std::pair<std::string, std::string>> files{
+        {"manifest.json", render(*op.manifest)},
+        {"domain.xml", op.seen.domain->xml},
+        {"record.json", record_of(*op.seen.record, op.seen.facts)}};
+    const auto seeds = op.world.paths.cloud_init.open();
+    const auto seed = seeds ? seeds->sub(op.name().str()) : std::nullopt;
+    for (const char* each : {"user-data", "network-config"})
+        if (auto content = seed ? seed->read(each) : std::nullopt)
+            files.emplace_back(each, std::move(*content));
+    return files;
+}
+
+/// The id in full of the snapshot that this operation made; empty when there is none.
+std::string made_by(const BackupOperation& op) {
+    const backup::Catalogue catalogue(op.restic.snapshots());
+    const auto& all = catalogue.all();
+    const auto found = std::ranges::find(all, op.id, &backup::Backup::operation);
+    return found == all.end() ? "" : found->id;
+}
+
+/// An append-only repository keeps it; it is not counted then, since it lacks what its manifest names.
+void forget_incomplete(BackupOperation& op) {
+    try {
+        if (const std::string incomplete = made_by(op); !incomplete.empty()) op.restic.forget({incomplete});
+    } catch (const Error& error) {
+        op.world.progress.warn(
+            fmt::format("an incomplete snapshot may be left in the repository: {}", error.what()));
+    }
+}
+
+void store(BackupOperation& op) {
+    backup::View view{.disks = {op.disk},
+                      .files = files_of(op),
+                      .at = op.at,
+                      .mount_point = backup::make_mount_point(op.world.paths),
+                      .user = op.restic.access().user};
+    const backup::BackupCall call{.host = op.world.instance.str(),
+                                  .tags = backup::tags_of(op.name(), op.uuid, op.id),
+                                  .parent = op.last ? op.last->snapshot : "",
+                                  .progress = op.progress};
+    ProcessSpec inside = op.restic.storing(call);
+    std::string summary;
+    inside.on_line = [&](std::string_view line) {
+        if (backup::read_backup_line(line, call.progress)) summary = line;
+    };
+    inside.check = op.check();
+    const ProcessResult result = run(backup::within_view(view, std::move(inside)));
+    backup::Stored stored;
+    try {
+        if (const std::string trouble = backup::helper_words(result); !trouble.empty())
+            throw Error(Code::io, fmt::format("the disk of {} cannot be read: {}", op.name().str(), trouble),
+                        "see that nobody else has it open, and that this host has /dev/fuse");
+        stored = op.restic.stored(result, summary);
+        if (stamp_of(op.world, op.file) != op.stamp)
+            throw Error(Code::wrong_state,
+                        fmt::format("the disk of {} was written while it was read", op.name().str()),
+                        "keep the VM off, and try again");
+    } catch (const Error&) {
+        forget_incomplete(op);
+        throw;
+    }
+    op.snapshot = stored.snapshot;
+    op.end.stored_bytes = stored.bytes_added;
+}
+
+// commit
+
+/// What the repository says it has is compared with the manifest: each chunk, and its size.
+void require_complete(BackupOperation& op) {
+    std::uint64_t chunks = 0, bytes = 0;
+    std::map<std::string, bool> files;
+    for (const auto& [name, content] : files_of(op)) files["/" + name] = false;
+    const std::string below = "/" + op.disk.name + "/";
+    op.restic.list(op.snapshot, [&](const backup::Node& node) {
+        if (!node.is_file) return;
+        if (const auto file = files.find(node.path); file != files.end()) file->second = true;
+        if (!node.path.starts_with(below)) return;
+        ++chunks;
+        bytes += node.bytes;
+    });
+    std::uint64_t expected = 0;
+    const auto& wanted = op.manifest->disks.front().chunks;
+    for (const backup::ChunkRun& each : wanted.runs())
+        for (std::uint64_t i = each.first; i < each.first + each.count; ++i)
+            expected += backup::bytes_of_chunk(i, op.disk.bytes, op.disk.chunk_bytes);
+    const bool all_files = std::ranges::all_of(files, [](const auto& each) { return each.second; });
+    if (chunks == wanted.size() && bytes == expected && all_files) return;
+    forget_incomplete(op);
+    throw Error(Code::io,
+                fmt::format("the repository has {} of {} chunks of the backup", chunks, wanted.size()),
+                "try again; if it stays, see 'blockhost-libvirt backup check'");
+}
+
+void commit(BackupOperation& op) {
+    op.snapshot = made_by(op);
+    if (op.snapshot.empty())
+        throw Error(Code::io, "the repository does not list the backup that it took",
+                    "see 'blockhost-libvirt backup list', and try again");
+    require_complete(op);
+    backup::write_last_run(op.world.paths, op.name(),
+                           {op.settings.repository_id,
+                            op.snapshot,
+                            op.uuid,
+                            op.at,
+                            {{op.disk.name, op.disk.bytes, op.disk.chunk_bytes, op.stamp, op.disk.times}}});
+    op.end.snapshot = op.snapshot;
+    op.end.disk_bytes = op.disk.bytes;
+    for (const backup::TimedRun& each : op.disk.times) {
+        op.end.chunks += each.run.count;
+        if (each.at == op.at) op.end.chunks_read += each.run.count;
+    }
+    op.end.data_bytes = op.end.chunks * op.disk.chunk_bytes;
+}
+
+constexpr std::array<Step<BackupOperation>, 3> steps{{
+    {"look", "looking what the disk holds", look},
+    {"store", "storing the disk", store},
+    {"commit", "making sure that all of it is there", commit},
+}};
+
+Uuid uuid_of(const Observation& seen) {
+    const auto uuid = Uuid::try_parse(text::lower(seen.domain->uuid));
+    if (!uuid)
+        throw Error(Code::hypervisor, "libvirt tells no uuid of " + seen.name.str(), "see 'virsh domuuid'");
+    return *uuid;
+}
+
+void finish(World& /*world*/, JournalEntry& entry, const EntryView& /*left*/) {
+    entry.end();
+}
+
+} // namespace
+
+constinit const OperationRow backup_operation{Verb::backup, Direction::abandon, names_of<steps>, finish};
+
+BackupEnd back_up(World& world, const VmName& name, const backup::Restic& restic,
+                  const backup::Settings& settings, const Interruption& interruption,
+                  const BackupProgress& progress) {
+    JournalEntry entry = take_entry(world, name, Journal::Manner::wait, interruption);
+    const Observation seen = observe(world, name);
+    decide(seen, Verb::backup);
+    const Interruption asked([&entry] { return entry.asked_to_give_up(); });
+    BackupOperation op{world, seen, asked, restic, settings, progress, world.next_operation(), uuid_of(seen)};
+    entry.begin(op.id, std::string(to_string(Verb::backup)), {});
+    try {
+        run_forward<BackupOperation>(steps, op, entry, asked, world);
+    } catch (const Error&) {
+        entry.end();
+        throw;
+    }
+    entry.end();
+    return op.end;
+}
+
+} // namespace blockhost::operations
