@@ -187,7 +187,7 @@ def test_a_destroy_ends_the_backup(vm):
     """The last test of this VM: the fixture's destroy finds nothing left to do."""
     write(vm, 3, 500 << 20, 16 << 20)
     process = vm.start("backup", NAME)
-    wait_until("the backup is at work", 60, lambda: helpers(vm) or process.poll() is not None)
+    wait_until("the backup is at work", 60, lambda: f"{NAME}.journal" in vm.names("journal") or process.poll() is not None)
     assert vm.run("destroy", NAME).returncode == 0
     _, err = process.communicate(timeout=60)
     assert process.returncode in (0, 11), err
