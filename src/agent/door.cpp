@@ -54,12 +54,12 @@ bool may_have_begun(const Operation& operation) {
     return operation.begun_at || operation.state == State::noted || operation.state == State::unknown;
 }
 
-/// Whether the guest's own data are afterwards what they were before.
-bool leaves_data(const platform::Action& action) {
+/// Whether the guest has no data afterwards that it did not have before.
+bool adds_no_data(const platform::Action& action) {
     using enum platform::ActionKind;
     const platform::ActionKind kind = kind_of(action);
-    return kind == stop || kind == snapshot || kind == delete_snapshot || kind == backup ||
-           kind == delete_backup;
+    return kind == stop || kind == snapshot || kind == delete_snapshot || kind == rollback ||
+           kind == backup || kind == delete_backup || kind == destroy;
 }
 
 /// Whether a trial of the agent's own made that guest, and nobody else has taken it into use since.
@@ -67,7 +67,7 @@ bool is_scratch_guest(const std::vector<Operation>& last_first, const platform::
     for (const Operation& each : last_first) {
         if (execution::makes_guest(each.action) && each.made == guest)
             return each.state == State::done && is_trial(each.source.kind);
-        if (!is_trial(each.source.kind) && may_have_begun(each) && !leaves_data(each.action)) return false;
+        if (!is_trial(each.source.kind) && may_have_begun(each) && !adds_no_data(each.action)) return false;
     }
     return false;
 }

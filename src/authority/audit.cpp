@@ -158,6 +158,16 @@ AuditHead Audit::add(const boost::json::object& what, Instant now) {
     return head_;
 }
 
+bool Audit::has(const AuditHead& known) const {
+    bool has = known.line == 0;
+    std::int64_t number = 0;
+    each_line(file_.get(), path_, [&](const std::string& text) {
+        if (++number == known.line) has = sha256(text) == known.hash;
+        return number < known.line;
+    });
+    return has;
+}
+
 bool Audit::has_end_of(const std::string& operation) const {
     bool has = false;
     each_line(file_.get(), path_, [&](const std::string& text) {

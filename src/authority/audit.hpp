@@ -35,6 +35,9 @@ class Audit {
     AuditHead add(const boost::json::object& what, Instant now);
     /// As it stands on disk.
     AuditHead head();
+    /// Whether the record has that line, with that hash; line 0 is in every record. Reads the file up to
+    /// there. Throws Error{io}.
+    bool has(const AuditHead& known) const;
     /// Whether a line says that this operation ended ("event": "end"). Reads the whole file. Throws
     /// Error{io}.
     bool has_end_of(const std::string& operation) const;

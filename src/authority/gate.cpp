@@ -102,6 +102,8 @@ std::string_view to_string(Source source) {
 Gate::Gate(GateParts parts) : parts_(std::move(parts)), nonces_(parts_.database), pending_(parts_.database) {
     if (const std::int64_t line = parts_.audit.head().line; line < nonces_.audit_line())
         nonces_.note_cut(line);
+    const auto& known = parts_.settings.known_elsewhere;
+    lacks_known_line_ = known && known->line > nonces_.given_up_line() && !parts_.audit.has(*known);
 }
 
 Verdict Gate::decide(const Request& request) {
@@ -236,13 +238,19 @@ void Gate::check_time(const Envelope& envelope, Instant at) const {
 
 void Gate::require_newest_state() {
     const AuditHead head = parts_.audit.head();
-    const std::int64_t on_record = std::max(head.nonces, parts_.settings.nonces_known_elsewhere);
-    if (nonces_.ever() < on_record)
+    if (nonces_.ever() < head.nonces)
         throw Error(
             Code::denied,
             fmt::format("{} knows of {} used nonces, and {} are on record: it is an older copy",
-                        parts_.database.path(), nonces_.ever(), on_record),
+                        parts_.database.path(), nonces_.ever(), head.nonces),
             "put the newest copy in its place; where there is none, 'blockhost-libvirt agent start-over'");
+    if (lacks_known_line_)
+        throw Error(
+            Code::denied,
+            fmt::format("the audit record lacks line {} as it is known elsewhere: it is an older copy",
+                        parts_.settings.known_elsewhere->line),
+            "put the newest copy of record and database in their place; where there is none, "
+            "'blockhost-libvirt agent start-over'");
     if (const auto cut = nonces_.cut_behind())
         throw Error(
             Code::denied, fmt::format("the audit record was cut behind line {}", *cut),
@@ -392,8 +400,9 @@ std::vector<Pending> Gate::waiting(const std::function<std::optional<Seen>(const
 void Gate::start_over(std::string_view by) {
     const std::lock_guard one(one_at_a_time_);
     const AuditHead head = parts_.audit.head();
-    nonces_.start_over(parts_.clock(), std::max(head.nonces, parts_.settings.nonces_known_elsewhere),
-                       head.line);
+    const auto& known = parts_.settings.known_elsewhere;
+    nonces_.start_over(parts_.clock(), head.nonces, head.line, known ? known->line : 0);
+    lacks_known_line_ = false;
     add_line({{"event", "started over"}, {"by", by}});
 }
 

@@ -36,9 +36,9 @@ struct GateSettings {
     RequireSignatures require = RequireSignatures::destructive;
     Roles roles{built_in_roles(), {}};
     std::chrono::seconds window = std::chrono::hours(72); ///< of what waits for a signature
-    /// How many used nonces somebody outside of this host knows of (a hub's acknowledgement); fewer here
-    /// means that an older database was put back.
-    std::int64_t nonces_known_elsewhere = 0;
+    /// Where the record stood when somebody outside of this host was told last (a hub's acknowledgement). A
+    /// record without that line is an older copy, and so may the database be.
+    std::optional<AuditHead> known_elsewhere = {};
 };
 
 /// What the platform shows of a guest.
@@ -152,6 +152,7 @@ class Gate {
     GateParts parts_;
     Nonces nonces_;
     Pendings pending_;
+    bool lacks_known_line_ = false; ///< settings' known_elsewhere
     std::mutex one_at_a_time_;
 };
 

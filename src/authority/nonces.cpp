@@ -77,10 +77,11 @@ void Nonces::require_after_start(Instant not_before) const {
                     "ask for the operation anew, and sign what `pending` prints then");
 }
 
-void Nonces::start_over(Instant now, std::int64_t used_ever, std::int64_t line) {
+void Nonces::start_over(Instant now, std::int64_t used_ever, std::int64_t line, std::int64_t given_up) {
     store::Transaction all(database_);
     set("nonces_ever", std::max(used_ever, ever()));
     set("audit_line", line);
+    set("given_up_line", std::max(given_up, given_up_line()));
     set("clock", number_of(now));
     set("void_before", number_of(std::chrono::floor<std::chrono::seconds>(now)));
     database_.run("DELETE FROM authority_fact WHERE name = 'audit_cut_behind'");

@@ -37,10 +37,11 @@ class Nonces {
     bool is_before_start(Instant not_before) const { return not_before < started(); }
     /// Throws Error{denied} for such a one.
     void require_after_start(Instant not_before) const;
-    /// For an admin who has to go on with an older database, or after a clock that was wrong: `ever` counts
-    /// as used, the clock is what it is now, and every envelope made until now is void, since its nonce may
-    /// have been used.
-    void start_over(Instant now, std::int64_t ever, std::int64_t audit_line);
+    /// For an admin who has to go on with an older copy, or after a clock that was wrong: `ever` counts as
+    /// used, lines up to `given_up_line` that somebody elsewhere knows are missed no longer, the clock is
+    /// what it is now, and every envelope made until now is void, since its nonce may have been used.
+    void start_over(Instant now, std::int64_t ever, std::int64_t audit_line, std::int64_t given_up_line);
+    std::int64_t given_up_line() const { return fact("given_up_line"); }
 
   private:
     std::int64_t fact(std::string_view name) const;

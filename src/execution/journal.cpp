@@ -218,15 +218,6 @@ std::int64_t Journal::position() {
     return database_.integer("SELECT position FROM operations_position").value_or(0);
 }
 
-void Journal::require_at_least(std::int64_t acknowledged) {
-    const std::int64_t here = position();
-    if (here >= acknowledged) return;
-    throw Error(Code::wrong_state,
-                "the operations' journal has come to change " + std::to_string(here) + ", and change " +
-                    std::to_string(acknowledged) + " is known elsewhere: it is an older copy",
-                "put the newest copy of the agent's database in its place");
-}
-
 std::int64_t Journal::next_position() {
     database_.run("UPDATE operations_position SET position = position + 1");
     return database_.integer("SELECT position FROM operations_position").value_or(0);

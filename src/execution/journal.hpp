@@ -52,10 +52,6 @@ class Journal {
     /// Counts the changes ever made. It only grows: one that is lower than it was is that of an older copy of
     /// the database.
     std::int64_t position();
-    /// `acknowledged`: a position that somebody outside of this host was told. Throws Error{wrong_state} when
-    /// this journal has not come that far: nothing may be carried out by an older copy, which knows nothing
-    /// of what was done since.
-    void require_at_least(std::int64_t acknowledged);
 
     /// `was_free`: see Operation.
     void noted(const Id& id, const platform::Note& note, bool was_free = false);

@@ -4,6 +4,7 @@
 // be.
 #include "agent/accepted.hpp"
 #include "agent/apply.hpp"
+#include "agent/record.hpp"
 #include "base/fault.hpp"
 #include "base/text/base64.hpp"
 #include "base/text/json.hpp"
@@ -166,8 +167,8 @@ class Host {
                                       json::strings_in(role, "changes")});
         const auto two = json::strings_in(asked, "two_signers");
         gate.roles.two_signers = {two.begin(), two.end()};
-        const std::string known = json::string_or(asked, "acknowledged", "0");
-        gate.nonces_known_elsewhere = std::stoll(known);
+        if (const std::string known = json::string_or(asked, "acknowledged", ""); !known.empty())
+            gate.known_elsewhere = parse_head(known);
         return settings;
     }
 
@@ -296,6 +297,12 @@ bj::array pending(Engine& engine) {
     return all;
 }
 
+/// What a report tells the hub; empty before there is any record.
+std::string mark(Engine& engine) {
+    const authority::AuditHead head = engine.audit_head();
+    return head.line == 0 ? "" : to_text(head);
+}
+
 bj::object answer(std::optional<Host>& host, const bj::object& asked) {
     const std::string call = json::string_or(asked, "call", ""), id = json::string_or(asked, "operation", "");
     if (call == "open") {
@@ -320,7 +327,7 @@ bj::object answer(std::optional<Host>& host, const bj::object& asked) {
     if (call == "approve") return {{"operation", host->approve(asked)}};
     if (call == "reject") return engine.reject(id, "the adversary"), bj::object{};
     if (call == "operations") return {{"operations", operations(engine.journal())}};
-    if (call == "mark") return {{"mark", std::to_string(engine.audit_head().nonces)}};
+    if (call == "mark") return {{"mark", mark(engine)}};
     throw Error(Code::usage, "there is no call " + call);
 }
 

@@ -292,6 +292,10 @@ TEST_CASE("what a drill made, and nobody else took into use, is scratch") {
     CHECK(past.provenance(Destroy{}) == "scratch");
     past.finish(past.submit(TakeSnapshot{"s", ""}, {Source::Kind::hub, "job 8"}, Past::trial()));
     CHECK(past.provenance(Destroy{}) == "scratch");
+    past.finish(past.submit(RollBack{"s"}, {Source::Kind::hub, "job 8"}, Past::trial()));
+    CHECK(past.provenance(RollBack{"s"}) == "scratch");
+    past.finish(past.submit(Destroy{}, {Source::Kind::hub, "job 8"}, Past::trial()), State::failed);
+    CHECK(past.provenance(Destroy{}) == "scratch");
     past.finish(past.submit(Start{}, {Source::Kind::hub, "job 9"}, Past::trial()));
     CHECK(past.provenance(Destroy{}) == "ordinary");
 }

@@ -8,6 +8,7 @@
 #include "tests/unit/authority/keys.hpp"
 
 #include <algorithm>
+#include <fmt/format.h>
 #include <set>
 #include <thread>
 #include <type_traits>
@@ -421,12 +422,42 @@ TEST_CASE("an older database that was put back renews nothing that has ended") {
     CHECK(std::get<Error>(renewed).message() == "operation op-1 has ended, as the audit record says");
 }
 
-TEST_CASE("fewer used nonces than a hub knows of take no signature") {
+TEST_CASE("a record and a database that were both put back are known by what a hub was told") {
     World world;
-    const Request request = world.approved(world.destroy());
-    world.settings.nonces_known_elsewhere = 1;
+    const Request first = world.approved(world.destroy());
+    world.permits(first);
+    const std::vector<std::string> kept{"agent.db", "agent.db-wal", "audit.jsonl"};
+    const auto copy_to = [&](const std::filesystem::path& to, const std::filesystem::path& from) {
+        std::filesystem::copy(from, to, std::filesystem::copy_options::overwrite_existing);
+    };
+    for (const std::string& name : kept) copy_to(world.agent.around.path / name, world.agent.file(name));
+    world.settings.known_elsewhere = world.gate->ended("op-1", "done", "");
     world.open();
-    CHECK(world.refuses(request).find("knows of 0 used nonces, and 1 are on record") != std::string::npos);
+    Request second = world.destroy();
+    second.operation = "op-2";
+    world.permits(world.approved(second)); // the newest state goes on
+
+    world.gate.reset();
+    { const store::Database closed = std::move(world.database); }
+    for (const std::string& name : kept) copy_to(world.agent.file(name), world.agent.around.path / name);
+    world.open_again();
+    const auto renewed = world.gate->renew(first);
+    REQUIRE(std::holds_alternative<Error>(renewed));
+    CHECK(std::get<Error>(renewed).message() ==
+          fmt::format("the audit record lacks line {} as it is known elsewhere: it is an older copy",
+                      world.settings.known_elsewhere->line));
+    // It grows beyond that line, which is another one then.
+    for (int i = 0; i < 3; ++i) world.gate->ended("op-9", "failed", "");
+    world.open();
+    second.operation = "op-3";
+    CHECK(world.refuses(world.approved(second)).starts_with("the audit record lacks line"));
+    // An admin goes on with what there is.
+    world.gate->start_over("root");
+    second.operation = "op-4";
+    world.permits(world.approved(second));
+    world.open();
+    second.operation = "op-5";
+    world.permits(world.approved(second));
 }
 
 TEST_CASE("a record that was cut takes no signature") {

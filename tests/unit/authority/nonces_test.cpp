@@ -77,7 +77,8 @@ TEST_CASE("starting over makes every earlier envelope void") {
     nonces.note_audit_line(70);
     nonces.note_audit_line(7);
     CHECK(nonces.audit_line() == 70);
-    nonces.start_over(start, 5, 3);
+    nonces.start_over(start, 5, 3, 7);
+    CHECK(nonces.given_up_line() == 7);
     CHECK(nonces.ever() == 5);
     CHECK(nonces.audit_line() == 3);
     CHECK_NOTHROW(nonces.require_forward(start));
