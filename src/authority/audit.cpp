@@ -46,7 +46,7 @@ std::string read_range(int fd, std::uint64_t from, std::size_t count, std::strin
 struct Line {
     std::int64_t number = 0;
     std::string previous;
-    std::int64_t nonces = 0;
+    std::int64_t count = 0;
 };
 std::optional<Line> read_line(std::string_view text) {
     try {
@@ -54,7 +54,7 @@ std::optional<Line> read_line(std::string_view text) {
         const auto number = json::integer_in(value, "line");
         const std::string previous = json::string_or(value, "previous", "");
         if (!number || previous.size() != no_hash.size()) return std::nullopt;
-        return Line{*number, previous, json::integer_in(value, "nonces").value_or(0)};
+        return Line{*number, previous, json::integer_in(value, "count").value_or(0)};
     } catch (const Error&) {
         return std::nullopt;
     }
@@ -122,7 +122,7 @@ void Audit::read_end() {
     const std::string text = tail.substr(begin, last - begin);
     const auto line = read_line(text);
     if (!line) throw damaged(path_);
-    head_ = {line->number, sha256(text), line->nonces};
+    head_ = {line->number, sha256(text), line->count};
     end_ = from + last + 1;
     torn_ = size - end_;
 }
@@ -151,8 +151,8 @@ AuditHead Audit::add(const boost::json::object& what, Instant now) {
     fault::point("audit.add");
     files::write_all(file_.get(), text + "\n", path_);
     files::sync(file_.get(), path_);
-    const auto nonces = line.if_contains("nonces");
-    head_ = {head_.line + 1, sha256(text), nonces && nonces->is_int64() ? nonces->get_int64() : 0};
+    const auto count = line.if_contains("count");
+    head_ = {head_.line + 1, sha256(text), count && count->is_int64() ? count->get_int64() : 0};
     end_ += text.size() + 1;
     fault::point("audit.add.after");
     return head_;
@@ -164,18 +164,6 @@ bool Audit::has(const AuditHead& known) const {
     each_line(file_.get(), path_, [&](const std::string& text) {
         if (++number == known.line) has = sha256(text) == known.hash;
         return number < known.line;
-    });
-    return has;
-}
-
-bool Audit::has_end_of(const std::string& operation) const {
-    bool has = false;
-    each_line(file_.get(), path_, [&](const std::string& text) {
-        if (text.find(operation) == text.npos) return true;
-        const boost::json::value line = json::parse(text, path_);
-        has = json::string_or(line, "event", "") == "end" &&
-              json::string_or(line, "operation", "") == operation;
-        return !has;
     });
     return has;
 }
@@ -195,7 +183,7 @@ AuditCheck check_audit(int fd, std::string_view name, const std::optional<AuditH
         if (line->number != check.head.line + 1)
             return broken(fmt::format("it says that it is line {}", line->number));
         if (line->previous != check.head.hash) return broken("it does not go with the line before it");
-        check.head = {line->number, sha256(text), line->nonces};
+        check.head = {line->number, sha256(text), line->count};
         if (!known || known->line != line->number) return true;
         knows = known->hash == check.head.hash;
         if (knows) return true;

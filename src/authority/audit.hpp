@@ -15,9 +15,9 @@ namespace blockhost::authority {
 
 /// Where the chain stands: who knows it can tell whether it was cut or written anew.
 struct AuditHead {
-    std::int64_t line = 0;   ///< how many lines there are
-    std::string hash;        ///< of the last one: 64 hex digits, zeros for none
-    std::int64_t nonces = 0; ///< the member "nonces" of the last one
+    std::int64_t line = 0;  ///< how many lines there are
+    std::string hash;       ///< of the last one: 64 hex digits, zeros for none
+    std::int64_t count = 0; ///< the member "count" of the last one
     bool operator==(const AuditHead&) const = default;
 };
 
@@ -38,9 +38,6 @@ class Audit {
     /// Whether the record has that line, with that hash; line 0 is in every record. Reads the file up to
     /// there. Throws Error{io}.
     bool has(const AuditHead& known) const;
-    /// Whether a line says that this operation ended ("event": "end"). Reads the whole file. Throws
-    /// Error{io}.
-    bool has_end_of(const std::string& operation) const;
 
   private:
     Audit(Folder folder, std::string name, Fd file);

@@ -133,6 +133,8 @@ Gate::Outcome Gate::outcome(Asked asked) {
         const Instant at = parts_.clock();
         if (const auto* action = std::get_if<platform::Action>(&asked.change))
             asked.provenance = parts_.provenance(asked.operation, asked.target, *action);
+        // What an older journal says of the past may be over.
+        if (asked.provenance != Provenance::ordinary && staleness()) asked.provenance = Provenance::ordinary;
         asked.is = class_of(name_of(asked.change), asked.provenance);
         if (asked.is == Class::benign) {
             nonces_.note_clock(at);
@@ -140,6 +142,7 @@ Gate::Outcome Gate::outcome(Asked asked) {
             return Approved{};
         }
         if (asked.source == Source::root_shell && parts_.settings.require == RequireSignatures::destructive) {
+            require_newest_state(); // an older journal wants again what was done
             nonces_.note_clock(at);
             record(asked, "permitted", "root's own shell is the operator", {});
             nonces_.note_audit_line(parts_.audit.head().line); // nobody cuts this off unnoticed
@@ -236,25 +239,31 @@ void Gate::check_time(const Envelope& envelope, Instant at) const {
                     "ask for the operation anew, and sign what `pending` prints then");
 }
 
-void Gate::require_newest_state() {
-    const AuditHead head = parts_.audit.head();
-    if (nonces_.ever() < head.nonces)
-        throw Error(
-            Code::denied,
-            fmt::format("{} knows of {} used nonces, and {} are on record: it is an older copy",
-                        parts_.database.path(), nonces_.ever(), head.nonces),
-            "put the newest copy in its place; where there is none, 'blockhost-libvirt agent start-over'");
+std::optional<Error> Gate::staleness() {
+    const std::int64_t counted = parts_.audit.head().count;
+    const auto stale = [](std::string message, std::string_view what) {
+        return Error(Code::denied, std::move(message),
+                     fmt::format("put the {} in its place; where there is none, 'blockhost-libvirt agent "
+                                 "start-over'",
+                                 what));
+    };
+    if (nonces_.announced() < counted)
+        return stale(fmt::format("{} knows of {} lines of the audit record, and {} are counted there: it is "
+                                 "an older copy",
+                                 parts_.database.path(), nonces_.announced(), counted),
+                     "newest copy");
     if (lacks_known_line_)
-        throw Error(
-            Code::denied,
+        return stale(
             fmt::format("the audit record lacks line {} as it is known elsewhere: it is an older copy",
                         parts_.settings.known_elsewhere->line),
-            "put the newest copy of record and database in their place; where there is none, "
-            "'blockhost-libvirt agent start-over'");
+            "newest copy of record and database");
     if (const auto cut = nonces_.cut_behind())
-        throw Error(
-            Code::denied, fmt::format("the audit record was cut behind line {}", *cut),
-            "put the whole record in its place; where there is none, 'blockhost-libvirt agent start-over'");
+        return stale(fmt::format("the audit record was cut behind line {}", *cut), "whole record");
+    return std::nullopt;
+}
+
+void Gate::require_newest_state() {
+    if (const auto stale = staleness()) throw Error(*stale);
 }
 
 void Gate::use_up(const Asked& asked, const Envelope& envelope, Instant at) {
@@ -332,7 +341,6 @@ Verdict Gate::renew(const Request& request) {
                                  {request.operation});
         if (!rows.next()) refuse("was never approved by a signature");
         if (rows.integer(4) != 1) refuse("has ended");
-        if (parts_.audit.has_end_of(request.operation)) refuse("has ended, as the audit record says");
         if (platform::Target{rows.text(0), rows.text(1)} != request.target)
             refuse("was approved for another guest");
         if (rows.text(2) != digest_of(asked.change)) refuse("was approved with other parameters");
@@ -401,7 +409,7 @@ void Gate::start_over(std::string_view by) {
     const std::lock_guard one(one_at_a_time_);
     const AuditHead head = parts_.audit.head();
     const auto& known = parts_.settings.known_elsewhere;
-    nonces_.start_over(parts_.clock(), head.nonces, head.line, known ? known->line : 0);
+    nonces_.start_over(parts_.clock(), head.count, head.line, known ? known->line : 0);
     lacks_known_line_ = false;
     add_line({{"event", "started over"}, {"by", by}});
 }
@@ -427,9 +435,18 @@ void Gate::record(const Asked& asked, std::string_view verdict, std::string_view
               {"signers", std::move(by)}});
 }
 
+std::int64_t Gate::next_count() {
+    // It never falls, and an older copy of the database never makes up for what it does not know.
+    const std::int64_t counted = parts_.audit.head().count;
+    try {
+        if (nonces_.announced() >= counted) return std::max(nonces_.announce(), counted);
+    } catch (const store::StoreError&) { // it is on record all the same
+    }
+    return counted;
+}
+
 AuditHead Gate::add_line(bj::object what) {
-    // The number never falls: what an older copy of the database knows hides nothing that was on record.
-    what["nonces"] = std::max(nonces_.ever(), parts_.audit.head().nonces);
+    what["count"] = next_count();
     return parts_.audit.add(what, parts_.clock());
 }
 

@@ -142,11 +142,14 @@ class Gate {
     void check_target(const Asked& asked, const Envelope& envelope) const;
     void check_parameters(const Asked& asked, const Envelope& envelope) const;
     void check_time(const Envelope& envelope, Instant at) const;
+    /// Why the database, or the record, is no newest copy; nothing when both may be.
+    std::optional<Error> staleness();
     void require_newest_state();
     void use_up(const Asked& asked, const Envelope& envelope, Instant at);
     Pending wait_for_signature(const Asked& asked, Instant at);
     void record(const Asked& asked, std::string_view verdict, std::string_view why,
                 const std::vector<Signer>& signers);
+    std::int64_t next_count(); ///< of the line that is added next
     AuditHead add_line(boost::json::object what);
 
     GateParts parts_;

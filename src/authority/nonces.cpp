@@ -38,8 +38,13 @@ void Nonces::use(const std::string& nonce, const std::string& operation, Instant
         throw Error(Code::denied, "the nonce of the envelope was used before: it is carried out once at most",
                     "ask for the operation anew, and sign what `pending` prints then");
     database_.run("DELETE FROM nonce WHERE not_after < ?1", {number_of(now - kept_beyond)});
-    set("nonces_ever", ever() + 1);
     note_clock(now);
+}
+
+std::int64_t Nonces::announce() {
+    database_.run("INSERT INTO authority_fact VALUES ('lines_announced', 1) "
+                  "ON CONFLICT(name) DO UPDATE SET number = number + 1");
+    return announced();
 }
 
 void Nonces::note_audit_line(std::int64_t line) {
@@ -77,9 +82,9 @@ void Nonces::require_after_start(Instant not_before) const {
                     "ask for the operation anew, and sign what `pending` prints then");
 }
 
-void Nonces::start_over(Instant now, std::int64_t used_ever, std::int64_t line, std::int64_t given_up) {
+void Nonces::start_over(Instant now, std::int64_t count, std::int64_t line, std::int64_t given_up) {
     store::Transaction all(database_);
-    set("nonces_ever", std::max(used_ever, ever()));
+    set("lines_announced", std::max(count, announced()));
     set("audit_line", line);
     set("given_up_line", std::max(given_up, given_up_line()));
     set("clock", number_of(now));

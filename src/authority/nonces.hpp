@@ -17,8 +17,11 @@ class Nonces {
     /// used before.
     void use(const std::string& nonce, const std::string& operation, Instant not_after, Instant now);
 
-    /// How many were ever used; never less than before unless the database is an older one.
-    std::int64_t ever() const { return fact("nonces_ever"); }
+    /// How many lines of the audit were announced: each is, before it is written. A record that has counted
+    /// more was not written with this database, but with a later copy of it.
+    std::int64_t announced() const { return fact("lines_announced"); }
+    /// How many they are with the one that is about to be written.
+    std::int64_t announce();
     /// The highest line of the audit that this database has seen.
     std::int64_t audit_line() const { return fact("audit_line"); }
     void note_audit_line(std::int64_t line);
@@ -37,10 +40,10 @@ class Nonces {
     bool is_before_start(Instant not_before) const { return not_before < started(); }
     /// Throws Error{denied} for such a one.
     void require_after_start(Instant not_before) const;
-    /// For an admin who has to go on with an older copy, or after a clock that was wrong: `ever` counts as
-    /// used, lines up to `given_up_line` that somebody elsewhere knows are missed no longer, the clock is
+    /// For an admin who has to go on with an older copy, or after a clock that was wrong: `announced` lines
+    /// were, those up to `given_up_line` that somebody elsewhere knows are missed no longer, the clock is
     /// what it is now, and every envelope made until now is void, since its nonce may have been used.
-    void start_over(Instant now, std::int64_t ever, std::int64_t audit_line, std::int64_t given_up_line);
+    void start_over(Instant now, std::int64_t announced, std::int64_t audit_line, std::int64_t given_up_line);
     std::int64_t given_up_line() const { return fact("given_up_line"); }
 
   private:

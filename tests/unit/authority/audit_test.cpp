@@ -20,7 +20,7 @@ namespace {
 const Instant at = *parse_instant("2030-01-01T00:00:00Z");
 
 AuditHead add(Audit& audit, int n) {
-    return audit.add({{"event", "test"}, {"n", n}, {"nonces", n}}, at);
+    return audit.add({{"event", "test"}, {"n", n}, {"count", n}}, at);
 }
 
 AuditCheck check(const AgentFolder& agent, const std::optional<AuditHead>& known = {}) {
@@ -57,7 +57,7 @@ TEST_CASE("each line holds the digest of the one before") {
     const auto all = lines(written.agent);
     REQUIRE(all.size() == 5);
     CHECK(all[0] == R"({"line": 1, "previous": ")" + std::string(64, '0') +
-                        R"(", "at": "2030-01-01T00:00:00+00:00", "event": "test", "n": 1, "nonces": 1})");
+                        R"(", "at": "2030-01-01T00:00:00+00:00", "event": "test", "n": 1, "count": 1})");
     for (std::size_t n = 1; n < all.size(); ++n) CHECK(all[n].find(sha256(all[n - 1])) != std::string::npos);
     CHECK(written.head == AuditHead{5, sha256(all[4]), 5});
     const AuditCheck found = check(written.agent, written.head);
