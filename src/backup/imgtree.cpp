@@ -22,7 +22,7 @@ using namespace std::chrono_literals;
 constexpr const char* helper = "blockhost-imgtree";
 
 std::string program() {
-    const auto file = module_file(helper);
+    const auto file = helper_file(helper);
     if (!file)
         throw Error(Code::program, fmt::format("the program {} is missing", helper),
                     "install the package blockhost-provisioner-libvirt anew");

@@ -57,6 +57,11 @@ std::optional<fs::path> module_file(const std::string& file_name) {
     return is_there(path) ? std::optional(path) : std::nullopt;
 }
 
+std::optional<fs::path> helper_file(const std::string& file_name) {
+    const fs::path path = find("", file_name, BLOCKHOST_HELPER_FOLDER);
+    return is_there(path) ? std::optional(path) : std::nullopt;
+}
+
 void* load_symbol(const std::string& file_name, const char* symbol) {
     fs::path path = find("", file_name, BLOCKHOST_MODULE_FOLDER);
     if (!is_there(path))

@@ -32,10 +32,10 @@ FILES = f"""
 /usr/lib/systemd/system/blockhost-recover.timer
 /usr/lib/systemd/system/blockhost-throttle.service
 /usr/lib/systemd/system/blockhost-throttle.timer
-/usr/lib/x86_64-linux-gnu/blockhost-libvirt/blockhost-imgtree
 /usr/lib/x86_64-linux-gnu/blockhost-libvirt/http.so
 /usr/lib/x86_64-linux-gnu/blockhost-libvirt/hypervisor-libvirt.so
 /usr/lib/x86_64-linux-gnu/blockhost-libvirt/seed-image.so
+/usr/libexec/blockhost-libvirt/blockhost-imgtree
 /usr/sbin/blockhost-start-veto
 /usr/share/bash-completion/completions/blockhost-libvirt
 /usr/share/blockhost-libvirt/customise-template.sh
@@ -96,7 +96,7 @@ FILES = f"""
 
 LINK_VERBS = {"blockhost-build-template": "build-template", "blockhost-provisioner-detect": "detect",
               **{name: name.removeprefix("blockhost-vm-") for name in LINKS if name.startswith("blockhost-vm-")}}
-EXECUTABLE = {"/usr/bin/blockhost-libvirt", "/usr/lib/x86_64-linux-gnu/blockhost-libvirt/blockhost-imgtree",
+EXECUTABLE = {"/usr/bin/blockhost-libvirt", "/usr/libexec/blockhost-libvirt/blockhost-imgtree",
               "/usr/sbin/blockhost-start-veto",
               "/usr/share/blockhost-libvirt/make-folders.py", "/usr/share/blockhost/provisioner-hooks/first-boot.sh"}
 
