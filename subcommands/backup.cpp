@@ -180,6 +180,10 @@ std::string words_of(const bk::Progressed& how) {
     return fmt::format("{} % of {}{}", percent, text::human_bytes(how.bytes_all), left);
 }
 
+boost::json::value milliseconds_of(const std::optional<std::chrono::milliseconds>& span) {
+    return span ? boost::json::value(span->count()) : boost::json::value();
+}
+
 int back_up(cli::Call& call) {
     const VmName name(call.arguments.operands().front());
     const bk::Settings settings = bk::require_settings(call.paths);
@@ -191,13 +195,16 @@ int back_up(cli::Call& call) {
         operations::back_up(world, name, look_first, settings, interruption,
                             [&](const bk::Progressed& how) { call.printer.detail(words_of(how)); });
     if (call.arguments.has("json"))
-        call.printer.answer(json::python_line(boost::json::object{{"id", end.snapshot},
-                                                                  {"name", name.str()},
-                                                                  {"disk_bytes", end.disk_bytes},
-                                                                  {"data_bytes", end.data_bytes},
-                                                                  {"stored_bytes", end.stored_bytes},
-                                                                  {"chunks", end.chunks},
-                                                                  {"chunks_read", end.chunks_read}}));
+        call.printer.answer(
+            json::python_line(boost::json::object{{"id", end.snapshot},
+                                                  {"name", name.str()},
+                                                  {"disk_bytes", end.disk_bytes},
+                                                  {"data_bytes", end.data_bytes},
+                                                  {"stored_bytes", end.stored_bytes},
+                                                  {"chunks", end.chunks},
+                                                  {"chunks_read", end.chunks_read},
+                                                  {"consistency", to_string(end.consistency)},
+                                                  {"frozen_ms", milliseconds_of(end.frozen)}}));
     else
         call.printer.answer(fmt::format("{} is backed up as {}: {} of data, {} new in the repository",
                                         name.str(), end.snapshot.substr(0, 8),
@@ -222,12 +229,18 @@ int run(cli::Call& call) {
 }
 
 constexpr std::string_view details =
-    "backup NAME backs up a VM that is off. Its disk is stored as chunks, each chunk that the repository has "
-    "already only once; what has no data takes no room. With it goes what is needed to make the VM anew: its "
-    "definition, "
-    "its record, its seed. While the disk is read, which a destroy ends, the VM cannot be started. A backup "
-    "that was "
-    "interrupted leaves nothing that counts as one.\n\n"
+    "backup NAME backs up a VM, whether it runs, is paused or is off. Its disk is stored as chunks, each "
+    "chunk "
+    "that the repository has already only once; what has no data takes no room. With it goes what is needed "
+    "to "
+    "make the VM anew: its definition, its record, its seed. A VM that runs is held still for a moment, by "
+    "its "
+    "guest agent, and runs on while its disk is read as it was then; later backups read what was written "
+    "since. "
+    "One that is off cannot be started while its disk is read. Stop, start and others wait for a backup for "
+    "up "
+    "to 20 s, and destroy and kill end it. A backup that was interrupted leaves nothing that counts as "
+    "one.\n\n"
     "setup makes the repository that this host's backups go to, or joins one that is empty or has backups of "
     "this host "
     "alone, and prints the recovery sheet: address and password, without which no backup can be read. The "

@@ -35,10 +35,15 @@ Error strange(std::string_view what) {
 }
 
 bj::object source(const FrozenDisk& disk, std::uint64_t chunk_bytes) {
-    return {{"name", disk.name},
-            {"file", disk.file.string()},
-            {"format", disk.format},
-            {"chunk_bytes", chunk_bytes}};
+    bj::object one{{"name", disk.name}, {"chunk_bytes", chunk_bytes}};
+    if (!disk.bitmap.empty()) one["bitmap"] = disk.bitmap;
+    if (!disk.socket.empty()) {
+        one["socket"] = disk.socket.string();
+        return one;
+    }
+    one["file"] = disk.file.string();
+    one["format"] = disk.format;
+    return one;
 }
 
 std::uint64_t count_at(const bj::array& run, std::size_t at) {

@@ -14,10 +14,12 @@
 
 namespace blockhost::backup {
 
-/// A disk that nobody writes: an image of this host.
+/// A disk that nobody writes: an image of this host, or what a socket serves by NBD under the disk's name.
 struct FrozenDisk {
     std::string name; ///< its target: "vda"
-    std::filesystem::path file;
+    std::filesystem::path file = {};
+    std::filesystem::path socket = {}; ///< empty: the file is read
+    std::string bitmap = {};           ///< the record of what was written since the last backup; empty: none
     std::string format = "qcow2";
     std::uint64_t chunk_bytes = 0; ///< 0: as the disk's size has it
     std::uint64_t bytes = 0;       ///< for a view: as the look said

@@ -67,6 +67,8 @@ LastRun run_in(const std::string& text) {
     const bj::value& disks = fields.value("disks");
     if (!disks.is_array()) throw fields.refusal("disks", "is no list");
     for (const bj::value& each : disks.get_array()) run.disks.push_back(disk_in(each));
+    run.checkpoint = fields.maybe_text("checkpoint").value_or("");
+    run.checkpoint_xml = fields.maybe_text("checkpoint_xml").value_or("");
     fields.finish();
     return run;
 }
@@ -78,17 +80,34 @@ const LastDisk* LastRun::disk(const std::string& name) const {
     return found == disks.end() ? nullptr : &*found;
 }
 
+namespace {
+
+std::optional<LastRun> read_any(const Paths& paths, const VmName& vm) {
+    const auto state = paths.state.open();
+    const auto folder = state ? store::private_folder(*state, folder_name) : std::nullopt;
+    const auto text = folder ? folder->read(file_name(vm), largest) : std::nullopt;
+    return text ? std::optional(run_in(*text)) : std::nullopt;
+}
+
+} // namespace
+
+std::string remembered_checkpoint(const Paths& paths, const VmName& vm) {
+    try {
+        const auto run = read_any(paths, vm);
+        return run ? run->checkpoint : "";
+    } catch (const Error&) {
+        return "";
+    }
+}
+
 std::optional<LastRun> read_last_run(const Paths& paths, const VmName& vm, const Uuid& uuid,
                                      const std::string& repository_id, std::string& why) {
     try {
-        const auto state = paths.state.open();
-        const auto folder = state ? store::private_folder(*state, folder_name) : std::nullopt;
-        const auto text = folder ? folder->read(file_name(vm), largest) : std::nullopt;
-        if (!text) return std::nullopt;
-        LastRun run = run_in(*text);
-        if (run.uuid != uuid)
+        auto run = read_any(paths, vm);
+        if (!run) return std::nullopt;
+        if (run->uuid != uuid)
             why = "it was an earlier VM of that name";
-        else if (run.repository_id != repository_id)
+        else if (run->repository_id != repository_id)
             why = "it went to another repository";
         else
             return run;
@@ -110,9 +129,13 @@ void write_last_run(const Paths& paths, const VmName& vm, const LastRun& run) {
                                    {"stamp", disk.stamp},
                                    {"times", std::move(times)}});
     }
-    const bj::object document{
+    bj::object document{
         {"format", format},         {"uuid", run.uuid.str()}, {"repository_id", run.repository_id},
         {"snapshot", run.snapshot}, {"at", run.at},           {"disks", std::move(disks)}};
+    if (!run.checkpoint.empty()) {
+        document["checkpoint"] = run.checkpoint;
+        document["checkpoint_xml"] = run.checkpoint_xml;
+    }
     const Folder folder = store::make_private_folder(paths.state.make(), folder_name);
     folder.replace(file_name(vm), bj::serialize(document) + "\n", {.mode = 0600, .uid = {}, .gid = {}});
 }

@@ -27,6 +27,8 @@ struct LastRun {
     Uuid uuid;           ///< of the VM: a later namesake is another
     std::int64_t at = 0; ///< the latest time of a chunk, in nanoseconds since 1970
     std::vector<LastDisk> disks;
+    /// The checkpoint that records what was written since, and libvirt's description of it; empty: none.
+    std::string checkpoint = {}, checkpoint_xml = {};
     bool operator==(const LastRun&) const = default;
 
     const LastDisk* disk(const std::string& name) const;
@@ -36,6 +38,9 @@ struct LastRun {
 /// says why what is there cannot be used, and is empty where nothing is there.
 std::optional<LastRun> read_last_run(const Paths& paths, const VmName& vm, const Uuid& uuid,
                                      const std::string& repository_id, std::string& why);
+/// The checkpoint that the last run of whichever VM has that name left; empty where nothing is remembered, or
+/// nothing that can be read.
+std::string remembered_checkpoint(const Paths& paths, const VmName& vm);
 /// Replaces it, durably. The folder is `<state>/backup`, for this process's user alone: whoever could write
 /// there could have a changed chunk left out.
 void write_last_run(const Paths& paths, const VmName& vm, const LastRun& run);

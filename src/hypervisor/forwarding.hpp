@@ -3,6 +3,7 @@
 /// A hypervisor that stands before another one and passes on what it does not do itself.
 
 #include "hypervisor/hypervisor.hpp"
+#include "hypervisor/xml/backup.hpp"
 
 #include <functional>
 #include <type_traits>
@@ -43,6 +44,12 @@ class Forwarding : public Hypervisor {
     Tuning tuning(const std::string& name, TuningOf which) override {
         return passed(&Observer::tuning, name, which);
     }
+    std::optional<std::string> backup_under_way(const std::string& name) override {
+        return passed(&Observer::backup_under_way, name);
+    }
+    std::vector<CheckpointView> checkpoints(const std::string& name) override {
+        return passed(&Observer::checkpoints, name);
+    }
     void watch(const std::string& name) override { passed(&Observer::watch, name); }
     Wake wait(Milliseconds span) override { return passed(&Observer::wait, span); }
 
@@ -81,6 +88,17 @@ class Forwarding : public Hypervisor {
     }
     void grow_disk(const std::string& name, const std::string& path, std::uint64_t capacity_bytes) override {
         passed(&Hypervisor::grow_disk, name, path, capacity_bytes);
+    }
+    FrozenExport begin_backup(const std::string& name, const BackupSpec& spec) override {
+        return passed(&Hypervisor::begin_backup, name, spec);
+    }
+    void end_backup(const std::string& name) override { passed(&Hypervisor::end_backup, name); }
+    void delete_checkpoint(const std::string& name, const std::string& checkpoint,
+                           CheckpointPart part) override {
+        passed(&Hypervisor::delete_checkpoint, name, checkpoint, part);
+    }
+    void restore_checkpoint(const std::string& name, const CheckpointView& checkpoint) override {
+        passed(&Hypervisor::restore_checkpoint, name, checkpoint);
     }
     void remove_pool(const std::string& name) override { passed(&Hypervisor::remove_pool, name); }
     void remove_filter(const std::string& name) override { passed(&Hypervisor::remove_filter, name); }

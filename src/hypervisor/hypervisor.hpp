@@ -19,9 +19,11 @@
 
 namespace blockhost {
 
+struct BackupSpec;
 struct DomainSpec;
 struct FilterBinding;
 struct FilterSpec;
+struct FrozenExport;
 struct TrialSpec;
 struct VolumeSpec;
 
@@ -112,6 +114,11 @@ class Observer {
     /// stay empty. Error{not_found}; Error{wrong_state} for the running ones of a domain that is off, and for
     /// the definition of one that has none.
     virtual Tuning tuning(const std::string& name, TuningOf which) = 0;
+    /// The socket at which the backup under way of a domain is served; empty for one that is served
+    /// elsewhere, nothing where there is none. Error{not_found}.
+    virtual std::optional<std::string> backup_under_way(const std::string& name) = 0;
+    /// All checkpoints of a domain, whoever made them, each behind those that it follows. Error{not_found}.
+    virtual std::vector<CheckpointView> checkpoints(const std::string& name) = 0;
     /// Waits for the next event of that domain since watch() or the last wait(); never longer than `span`.
     virtual void watch(const std::string& name) = 0;
     virtual Wake wait(std::chrono::milliseconds span) = 0;
@@ -189,6 +196,21 @@ class Hypervisor : public Observer {
     /// Error{not_found}.
     virtual void grow_disk(const std::string& name, const std::string& path,
                            std::uint64_t capacity_bytes) = 0;
+    /// Freezes a disk of a running or paused domain as it is now, and makes the checkpoint, until end_backup.
+    /// Both or neither. It may not be repeated: Error{wrong_state} for a domain that is off or has a backup
+    /// under way, and when the record of writes since `spec.since` cannot be used.
+    virtual FrozenExport begin_backup(const std::string& name, const BackupSpec& spec) = 0;
+    /// Ends the backup under way, if there is one, and returns when there is none. Its scratch file is
+    /// removed.
+    virtual void end_backup(const std::string& name) = 0;
+    /// Which part of a checkpoint is deleted: libvirt's knowledge of it alone, or with the record of writes
+    /// in the disk, which wants a running or paused domain (Error{wrong_state}).
+    enum class CheckpointPart { all, knowledge };
+    virtual void delete_checkpoint(const std::string& name, const std::string& checkpoint,
+                                   CheckpointPart part) = 0;
+    /// Makes libvirt know a checkpoint again whose record of writes is in the disk. Throws when it is not.
+    /// Wants a running or paused domain.
+    virtual void restore_checkpoint(const std::string& name, const CheckpointView& checkpoint) = 0;
     /// Stops and undefines it; folder and files stay.
     virtual void remove_pool(const std::string& name) = 0;
     virtual void remove_filter(const std::string& name) = 0;

@@ -5,6 +5,7 @@
 
 #include "base/module.hpp"
 #include "hypervisor/common/states.hpp"
+#include "hypervisor/xml/backup.hpp"
 #include "hypervisor/xml/domain.hpp"
 #include "hypervisor/xml/interface.hpp"
 
@@ -25,6 +26,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr auto change_span = seconds(120);
+constexpr auto begin_span = seconds(30); ///< the guest's file systems are frozen meanwhile
 
 /// Looks end after 10 s, changes after 2 minutes: libvirt probes QEMU at its first define, and waits for
 /// QEMU's end at a kill.
@@ -63,6 +65,13 @@ class ModuleDriver final : public Hypervisor {
     }
     Tuning tuning(const std::string& name, TuningOf which) override {
         return look(calls_.tuning, name, devices_of(name), which);
+    }
+    std::optional<std::string> backup_under_way(const std::string& name) override {
+        const auto xml = look(calls_.backup_under_way, name);
+        return xml ? std::optional(backup_socket(*xml)) : std::nullopt;
+    }
+    std::vector<CheckpointView> checkpoints(const std::string& name) override {
+        return look(calls_.checkpoints, name);
     }
     void watch(const std::string& name) override { look(calls_.watch, name); }
     Wake wait(milliseconds span) override { return ask(calls_.wait, span); }
@@ -109,6 +118,18 @@ class ModuleDriver final : public Hypervisor {
     }
     void grow_disk(const std::string& name, const std::string& path, std::uint64_t capacity_bytes) override {
         change(calls_.grow_disk, name, path, capacity_bytes);
+    }
+    FrozenExport begin_backup(const std::string& name, const BackupSpec& spec) override {
+        ask(calls_.begin_backup, within(begin_span), name, render_backup(spec), render_checkpoint(spec));
+        return {spec.socket, "", export_bitmap(spec)};
+    }
+    void end_backup(const std::string& name) override { change(calls_.end_backup, name); }
+    void delete_checkpoint(const std::string& name, const std::string& checkpoint,
+                           CheckpointPart part) override {
+        change(calls_.delete_checkpoint, name, checkpoint, part == CheckpointPart::knowledge);
+    }
+    void restore_checkpoint(const std::string& name, const CheckpointView& checkpoint) override {
+        change(calls_.restore_checkpoint, name, checkpoint.xml);
     }
     void remove_pool(const std::string& name) override { change(calls_.remove_pool, name); }
     void remove_filter(const std::string& name) override { change(calls_.remove_filter, name); }

@@ -76,6 +76,8 @@ struct ModuleCalls {
     ModuleCall<std::string, Name, const std::string& /*command*/, int /*seconds*/> agent;
     ModuleCall<std::vector<DomainStats>, const std::vector<std::string>& /*names*/> stats;
     ModuleCall<Tuning, Name, const TunedDevices&, TuningOf> tuning;
+    ModuleCall<std::optional<std::string>, Name> backup_under_way; ///< its XML
+    ModuleCall<std::vector<CheckpointView>, Name> checkpoints;
     ModuleCall<void, Name> watch;
     ModuleCall<Wake> wait;
 
@@ -97,6 +99,10 @@ struct ModuleCalls {
     ModuleCall<void, Name, Xml> set_metadata; ///< empty: removes it
     ModuleCall<void, Name, const SettingsText&> configure;
     ModuleCall<void, Name, const std::string& /*path*/, std::uint64_t /*bytes*/> grow_disk;
+    ModuleCall<void, Name, Xml /*backup*/, Xml /*checkpoint*/> begin_backup;
+    ModuleCall<void, Name> end_backup;
+    ModuleCall<void, Name, const std::string& /*checkpoint*/, bool /*knowledge alone*/> delete_checkpoint;
+    ModuleCall<void, Name, Xml> restore_checkpoint;
     ModuleCall<void, Name> remove_pool;
     ModuleCall<void, Name> remove_filter;
 

@@ -50,6 +50,12 @@ struct HostView {
     unsigned cpus = 0;
 };
 
+/// A moment from which on the writes to a domain's disks are recorded.
+struct CheckpointView {
+    std::string name;
+    std::string xml; ///< with which it can be defined again
+};
+
 /// What a wait ended with.
 enum class Wake { lifecycle, agent_connected, agent_disconnected, timeout };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Backs up a VM that is off, step by step.
+/// Backs up a VM, step by step. Of one that is off only its file is read.
 
 #include "operations/backup.hpp"
 
@@ -12,6 +12,7 @@
 #include "base/text/json.hpp"
 #include "base/text/text.hpp"
 #include "hypervisor/files/qcow2.hpp"
+#include "operations/live_disk.hpp"
 #include "operations/recover.hpp"
 #include "safety/planted_files.hpp"
 #include "vm/disk_chain.hpp"
@@ -33,13 +34,14 @@ using backup::LastRun;
 struct BackupOperation {
     World& world;
     const Observation& seen;
-    const Interruption& interruption;
+    Interruption& interruption;
     const backup::Restic& restic;
     const backup::Settings& settings;
     const BackupProgress& progress;
     OperationId id;
     Uuid uuid;
 
+    std::optional<LiveDisk> live = {}; ///< nothing: the VM is off
     std::optional<LastRun> last = {};
     FrozenDisk disk = {};
     std::string file = {};  ///< the disk's name in the storage folder
@@ -48,10 +50,14 @@ struct BackupOperation {
     std::optional<backup::Manifest> manifest = {};
     std::string snapshot = {};
     BackupEnd end = {};
+    bool committed = false; ///< remembered as the last run
 
     const VmName& name() const { return seen.name; }
-    std::function<void()> check() const {
-        return [this] { interruption.check(); };
+    std::function<void()> check() {
+        return [this] {
+            interruption.check();
+            if (live) live->watch();
+        };
     }
 };
 
@@ -91,7 +97,7 @@ void find_disk(BackupOperation& op) {
     op.disk.name = tuned_devices(op.seen.domain->xml).disk;
     op.disk.file = world.storage / op.file;
     op.disk.bytes = qcow2_virtual_size(op.disk.file);
-    op.stamp = stamp_of(world, op.file);
+    if (!op.live) op.stamp = stamp_of(world, op.file);
 }
 
 void find_last(BackupOperation& op) {
@@ -118,19 +124,63 @@ std::string base_of(const BackupOperation& op) {
     return chain.back().stem().string();
 }
 
-// look
+// reserve, freeze, begin, thaw
 
-void look(BackupOperation& op) {
+/// The record of writes tells of the disk as it is: one of another size was not written chunk by chunk.
+CheckpointView last_checkpoint(const BackupOperation& op) {
+    const backup::LastDisk* before = op.last ? op.last->disk(op.disk.name) : nullptr;
+    if (before == nullptr || before->bytes != op.disk.bytes) return {};
+    return {op.last->checkpoint, op.last->checkpoint_xml};
+}
+
+void reserve(BackupOperation& op) {
     find_disk(op);
     find_last(op);
+    if (op.live) op.live->reserve(op.disk.file, last_checkpoint(op));
+}
+
+void freeze(BackupOperation& op) {
+    if (op.live) op.live->freeze();
+}
+
+void begin(BackupOperation& op) {
+    if (!op.live) return;
+    op.live->begin();
+    const FrozenExport& frozen = op.live->frozen();
+    op.disk.socket = frozen.socket;
+    op.disk.bitmap = frozen.bitmap;
+    if (!frozen.file.empty()) op.disk.file = frozen.file;
+}
+
+void thaw(BackupOperation& op) {
+    if (op.live) op.live->thaw();
+}
+
+// look
+
+/// What the disk holds. Of a VM that is off, the record of writes that a run left is in its file, if QEMU
+/// ended well.
+backup::DiskLook look_at(BackupOperation& op) {
+    if (!op.live) op.disk.bitmap = last_checkpoint(op).name;
+    if (op.live || op.disk.bitmap.empty()) return backup::look({op.disk}, op.check()).front();
+    try {
+        return backup::look({op.disk}, op.check()).front();
+    } catch (const Error& error) {
+        if (error.code() != Code::io) throw;
+        op.disk.bitmap.clear();
+    }
+    return backup::look({op.disk}, op.check()).front();
+}
+
+void look(BackupOperation& op) {
     const backup::LastDisk* before = op.last ? op.last->disk(op.disk.name) : nullptr;
     if (before != nullptr && before->bytes == op.disk.bytes) op.disk.chunk_bytes = before->chunk_bytes;
-    auto seen = backup::look({op.disk}, op.check()).front();
+    auto seen = look_at(op);
     op.disk.bytes = seen.bytes;
     op.disk.chunk_bytes = seen.chunk_bytes;
     const bool comparable =
         before != nullptr && before->bytes == seen.bytes && before->chunk_bytes == seen.chunk_bytes;
-    if (comparable && before->stamp == op.stamp)
+    if (comparable && !op.stamp.empty() && before->stamp == op.stamp)
         for (backup::ChunkLook& run : seen.looks) run.dirty = false;
     op.disk.times =
         backup::next_times(seen.looks, comparable ? before->times : std::vector<backup::TimedRun>{}, op.at);
@@ -140,7 +190,7 @@ void look(BackupOperation& op) {
         .instance = op.world.instance.str(),
         .operation = op.id.str(),
         .taken_at = now(),
-        .consistency = backup::Consistency::off,
+        .consistency = op.live ? op.live->consistency() : backup::Consistency::off,
         .base = base_of(op),
         .disks = {{op.disk.name, op.disk.bytes, op.disk.chunk_bytes, backup::chunks_of(op.disk.times)}},
         .made_by = BLOCKHOST_VERSION};
@@ -214,7 +264,7 @@ void store(BackupOperation& op) {
             throw Error(Code::io, fmt::format("the disk of {} cannot be read: {}", op.name().str(), trouble),
                         "see that nobody else has it open, and that this host has /dev/fuse");
         stored = op.restic.stored(result, summary);
-        if (stamp_of(op.world, op.file) != op.stamp)
+        if (!op.live && stamp_of(op.world, op.file) != op.stamp)
             throw Error(Code::wrong_state,
                         fmt::format("the disk of {} was written while it was read", op.name().str()),
                         "keep the VM off, and try again");
@@ -260,12 +310,17 @@ void commit(BackupOperation& op) {
         throw Error(Code::io, "the repository does not list the backup that it took",
                     "see 'blockhost-libvirt backup list', and try again");
     require_complete(op);
+    CheckpointView checkpoint = op.live ? op.live->checkpoint() : last_checkpoint(op);
     backup::write_last_run(op.world.paths, op.name(),
                            {op.settings.repository_id,
                             op.snapshot,
                             op.uuid,
                             op.at,
-                            {{op.disk.name, op.disk.bytes, op.disk.chunk_bytes, op.stamp, op.disk.times}}});
+                            {{op.disk.name, op.disk.bytes, op.disk.chunk_bytes, op.stamp, op.disk.times}},
+                            std::move(checkpoint.name),
+                            std::move(checkpoint.xml)});
+    op.committed = true;
+    op.interruption.ignore_from_now(); // what is left takes a moment
     op.end.snapshot = op.snapshot;
     op.end.disk_bytes = op.disk.bytes;
     for (const backup::TimedRun& each : op.disk.times) {
@@ -273,12 +328,30 @@ void commit(BackupOperation& op) {
         if (each.at == op.at) op.end.chunks_read += each.run.count;
     }
     op.end.data_bytes = op.end.chunks * op.disk.chunk_bytes;
+    op.end.consistency = op.manifest->consistency;
+    if (op.live) op.end.frozen = op.live->held();
 }
 
-constexpr std::array<Step<BackupOperation>, 3> steps{{
+// end, tidy
+
+void end(BackupOperation& op) {
+    if (op.live) op.live->end();
+}
+
+void tidy(BackupOperation& op) {
+    if (op.live) op.live->delete_checkpoints_but(checkpoint_of(op.id));
+}
+
+constexpr std::array<Step<BackupOperation>, 9> steps{{
+    {"reserve", "looking for room, and for the last backup", reserve},
+    {"freeze", "freezing the guest's file systems", freeze},
+    {"begin", "freezing the disk", begin},
+    {"thaw", "thawing the guest's file systems", thaw},
     {"look", "looking what the disk holds", look},
     {"store", "storing the disk", store},
     {"commit", "making sure that all of it is there", commit},
+    {"end", "letting go of the disk", end},
+    {"tidy", "deleting the checkpoint before", tidy},
 }};
 
 Uuid uuid_of(const Observation& seen) {
@@ -288,13 +361,55 @@ Uuid uuid_of(const Observation& seen) {
     return *uuid;
 }
 
-void finish(World& /*world*/, JournalEntry& entry, const EntryView& /*left*/) {
+/// Undone before the run was remembered, and ended after it. An entry of libvirt's silence stays open for the
+/// next verb; whatever else fails does not keep the VM from being worked on.
+void finish(World& world, JournalEntry& entry, const EntryView& left) {
+    if (!left.operation.of(world.instance)) throw foreign_entry(world, left);
+    const std::string target = json::string_or(left.parameters, "disk", "");
+    if (target.empty()) return entry.end(); // it was off: nothing of it was changed
+    const Observation seen = observe(world, entry.name());
+    const bool is_same = seen.domain && seen.proof != Proof::none &&
+                         seen.domain->uuid == json::string_or(left.parameters, "uuid", "");
+    LiveDisk live(world, entry.name(), left.operation, target);
+    live.take_over(left);
+    const std::string checkpoint = checkpoint_of(left.operation);
+    // Who died between the two lines has it in the file, which is root's.
+    const bool is_committed = std::ranges::find(left.done, "commit") != left.done.end() ||
+                              backup::remembered_checkpoint(world.paths, entry.name()) == checkpoint;
+    const std::string in_flight = left.in_flight();
+    const bool is_late = in_flight == "freeze" || in_flight == "begin";
+    try {
+        if (!is_same) {
+            live.end();
+        } else if (is_committed) {
+            live.end();
+            live.delete_checkpoints_but(checkpoint);
+        } else {
+live.undo_late(is_late ? late_end(world, left) : Deadline::in(std::chrono::milliseconds(0)));
+        }
+    } catch (const Error& error) {
+        if (is_lost_connection(error)) throw;
+        world.progress.warn(fmt::format("what a backup of {} left: {}", entry.name().str(), error.what()));
+    }
     entry.end();
+}
+
+/// The entry stays open when that fails, and where a call that was given up may still be carried out: recovery goes on
+/// from there.
+void give_up(BackupOperation& op, JournalEntry& entry, const Error& why) {
+    op.interruption.ignore_from_now();
+    if (op.committed) return;
+    try {
+        if (op.live) op.live->undo();
+        if (!op.live || !is_lost_connection(why)) entry.end();
+    } catch (const Error& error) {
+        op.world.progress.warn(error.what());
+    }
 }
 
 } // namespace
 
-constinit const OperationRow backup_operation{Verb::backup, Direction::abandon, names_of<steps>, finish};
+constinit const OperationRow backup_operation{Verb::backup, Direction::roll_back, names_of<steps>, finish};
 
 BackupEnd back_up(World& world, const VmName& name, const backup::Restic& restic,
                   const backup::Settings& settings, const Interruption& interruption,
@@ -302,13 +417,19 @@ BackupEnd back_up(World& world, const VmName& name, const backup::Restic& restic
     JournalEntry entry = take_entry(world, name, Journal::Manner::wait, interruption);
     const Observation seen = observe(world, name);
     decide(seen, Verb::backup);
-    const Interruption asked([&entry] { return entry.asked_to_give_up(); });
+    Interruption asked([&entry] { return entry.asked_to_give_up(); });
     BackupOperation op{world, seen, asked, restic, settings, progress, world.next_operation(), uuid_of(seen)};
-    entry.begin(op.id, std::string(to_string(Verb::backup)), {});
+    boost::json::object parameters{{"uuid", op.uuid.str()}};
+    if (is_alive(seen.domain->state)) {
+        const std::string target = tuned_devices(seen.domain->xml).disk;
+        op.live.emplace(world, name, op.id, target);
+        parameters["disk"] = target;
+    }
+    entry.begin(op.id, std::string(to_string(Verb::backup)), parameters);
     try {
         run_forward<BackupOperation>(steps, op, entry, asked, world);
-    } catch (const Error&) {
-        entry.end();
+    } catch (const Error& error) {
+        give_up(op, entry, error);
         throw;
     }
     entry.end();

@@ -9,6 +9,7 @@
 #include "hypervisor/settings_json.hpp"
 #include "hypervisor/tuning_json.hpp"
 #include "operations/configure.hpp"
+#include "operations/live_disk.hpp"
 #include "safety/adopt.hpp"
 #include "safety/isolation.hpp"
 #include "safety/outside_text.hpp"
@@ -211,6 +212,12 @@ bj::object grow_disk(StepCall& call) {
     return {};
 }
 
+bj::object end_backup(StepCall& call) {
+    existing(call.world, call.name);
+    operations::end_backup_job(call.world, call.name);
+    return {};
+}
+
 bj::object ask_agent(StepCall& call) {
     existing(call.world, call.name);
     const auto seconds = std::clamp<std::int64_t>(number_of(call.with, "seconds"), 1, longest_agent_answer);
@@ -224,7 +231,7 @@ struct Step {
     bj::object (*run)(StepCall&);
 };
 
-constexpr std::array<Step, 13> steps{{
+constexpr std::array<Step, 14> steps{{
     {"place", place},
     {"unplace", unplace},
     {"create-volume", create_volume},
@@ -238,6 +245,7 @@ constexpr std::array<Step, 13> steps{{
     {"configure", configure},
     {"grow-disk", grow_disk},
     {"ask-agent", ask_agent},
+    {"end-backup", end_backup},
 }};
 
 } // namespace

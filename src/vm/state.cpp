@@ -53,8 +53,6 @@ constexpr std::string_view resume_it = "resume it (extend first)";
 constexpr std::string_view half_made = "{name} is half made: its create is at work or was interrupted";
 constexpr std::string_view half_gone = "{name} is being destroyed";
 constexpr std::string_view domain_lost = "the domain of {name} is gone from libvirt";
-constexpr std::string_view runs = "{name} is not off, and this version backs up VMs that are off";
-constexpr std::string_view stop_it = "'blockhost-libvirt stop {name}' shuts it down";
 constexpr std::string_view ask_libvirt = "look at 'virsh list --all'; destroy it if it is not coming back";
 
 constexpr Verdict refuse(VmState state, Verb verb, Code code, std::string_view message,
@@ -186,12 +184,12 @@ constexpr std::array<Verdict, 117> verdicts{{
     refuse(S::absent, V::backup, Code::not_found, no_such, see_list),
     refuse(S::destroyed, V::backup, Code::not_found, was_destroyed, see_list),
     refuse(S::creating, V::backup, Code::busy, half_made, undo_first),
-    refuse(S::active, V::backup, Code::wrong_state, runs, stop_it),
-    refuse(S::paused, V::backup, Code::wrong_state, runs, stop_it),
+    run(S::active, V::backup, "backup"),
+    run(S::paused, V::backup, "backup"),
     run(S::stopped, V::backup, "backup"),
     run(S::suspended, V::backup, "backup"),
     refuse(S::lost, V::backup, Code::not_found, domain_lost, ask_libvirt),
-    refuse(S::running_while_suspended, V::backup, Code::wrong_state, runs, stop_it),
+    run(S::running_while_suspended, V::backup, "backup"),
     refuse(S::destroying, V::backup, Code::busy, half_gone, undo_first),
     refuse(S::orphaned, V::backup, Code::not_found, unrecorded, destroy_it),
     refuse(S::running_while_destroyed, V::backup, Code::not_found, unrecorded, destroy_it),

@@ -58,6 +58,7 @@ BY_PATH = {
     "vm/disk_chain.cpp": "which file a disk is, and whether a layer elsewhere is there; it is not opened",
     "vm/disk_users.cpp": "which file a disk is; it is not opened",
     "safety/planted_files.cpp": "whose doing a way is, step by step, and what only root could have put there",
+    "operations/live_disk.cpp": "the folder of a socket, in root's cache",
     "operations/provisioning_lock.cpp": "the run folder, whose parent is root's",
     "setup/db_yaml.cpp": "configuration",
     "setup/network.cpp": "the bridge that the host's first boot made, in the run folder",

@@ -7,6 +7,7 @@
 #include "hypervisor/module_interface.hpp"
 
 #include "hypervisor/libvirt/agent.hpp"
+#include "hypervisor/libvirt/backups.hpp"
 #include "hypervisor/libvirt/border.hpp"
 #include "hypervisor/libvirt/connection.hpp"
 #include "hypervisor/libvirt/domains.hpp"
@@ -124,6 +125,8 @@ const ModuleCalls all_calls{
     .agent = called<&Driver::agent>,
     .stats = called<figures::stats>,
     .tuning = called<tuning::read>,
+    .backup_under_way = called<backups::under_way>,
+    .checkpoints = called<backups::checkpoints>,
     .watch = called<&Driver::watch>,
     .wait = called<&Driver::wait>,
 
@@ -145,6 +148,10 @@ const ModuleCalls all_calls{
     .set_metadata = called<domains::set_metadata>,
     .configure = called<domains::configure>,
     .grow_disk = called<storage::grow_disk>,
+    .begin_backup = called<backups::begin>,
+    .end_backup = called<backups::end>,
+    .delete_checkpoint = called<backups::delete_checkpoint>,
+    .restore_checkpoint = called<backups::restore_checkpoint>,
     .remove_pool = called<storage::remove_pool>,
     .remove_filter = called<domains::remove_filter>,
 

@@ -10,6 +10,7 @@ namespace blockhost::libvirt {
 
 struct Release {
     void operator()(virDomainPtr p) const { virDomainFree(p); }
+    void operator()(virDomainCheckpointPtr p) const { virDomainCheckpointFree(p); }
     void operator()(virStoragePoolPtr p) const { virStoragePoolFree(p); }
     void operator()(virStorageVolPtr p) const { virStorageVolFree(p); }
     void operator()(virNWFilterPtr p) const { virNWFilterFree(p); }
@@ -17,6 +18,7 @@ struct Release {
     void operator()(char* p) const { std::free(p); }
 };
 using Domain = std::unique_ptr<virDomain, Release>;
+using Checkpoint = std::unique_ptr<virDomainCheckpoint, Release>;
 using Pool = std::unique_ptr<virStoragePool, Release>;
 using Volume = std::unique_ptr<virStorageVol, Release>;
 using Filter = std::unique_ptr<virNWFilter, Release>;

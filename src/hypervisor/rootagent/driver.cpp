@@ -133,6 +133,17 @@ class RootAgentDriver final : public Forwarding {
     void grow_disk(const std::string& name, const std::string&, std::uint64_t capacity_bytes) override {
         step(name, "", "grow-disk", {{"capacity_bytes", capacity_bytes}});
     }
+    FrozenExport begin_backup(const std::string&, const BackupSpec&) override {
+        throw needs_root("a backup of a running VM");
+    }
+    /// The other side ends none but ours.
+    void end_backup(const std::string& name) override { step(name, "", "end-backup", {}); }
+    void delete_checkpoint(const std::string&, const std::string&, CheckpointPart) override {
+        throw needs_root("deleting a checkpoint");
+    }
+    void restore_checkpoint(const std::string&, const CheckpointView&) override {
+        throw needs_root("restoring a checkpoint");
+    }
     void remove_pool(const std::string&) override { throw needs_root("removing a storage pool"); }
     void remove_filter(const std::string&) override { throw needs_root("removing a network filter"); }
 

@@ -249,6 +249,19 @@ std::string Guest::status(const bj::object& arguments) {
     return reply(std::move(told));
 }
 
+std::string Guest::freezing(const Question& question, const std::string& name) {
+    DomainFile domain = question.domain;
+    if (name == "guest-fsfreeze-status") return reply(domain.frozen ? "frozen" : "thawed");
+    const bool freeze = name == "guest-fsfreeze-freeze";
+    if (freeze && domain.frozen)
+        throw refusal("internal error: unable to execute QEMU agent command 'guest-fsfreeze-freeze': Command "
+                      "guest-fsfreeze-freeze has been disabled: the agent is in frozen state");
+    const int changed = domain.frozen != freeze ? 1 : 0;
+    domain.frozen = freeze;
+    question.store.put(question.name, domain);
+    return reply(changed);
+}
+
 std::string Guest::answer(const Question& question) {
     const Behaviour& behaviour = question.behaviour;
     if (!agent_is_up(question.domain, behaviour) || behaviour.agent == "absent")
@@ -262,6 +275,10 @@ std::string Guest::answer(const Question& question) {
     }
     const bj::object& arguments = json::object_in(message, "arguments");
     if (name == "guest-ping") return reply(bj::object{});
+    if (name.starts_with("guest-fsfreeze-")) return freezing(question, name);
+    if (question.domain.frozen)
+        throw refusal("internal error: unable to execute QEMU agent command '" + name + "': Command " + name +
+                      " has been disabled: the agent is in frozen state");
     if (name == "guest-get-fsinfo")
         return reply(bj::array{bj::object{{"mountpoint", "/"}, {"used-bytes", root_used_bytes}}});
     if (name == "guest-file-open") return open_file(question, arguments);

@@ -41,6 +41,7 @@ class Guest {
     std::string open_file(const Question& question, const boost::json::object& arguments);
     std::string with_file(const std::string& command, OpenFile& file, const boost::json::object& arguments);
     std::string start(const Question& question, const boost::json::object& arguments);
+    static std::string freezing(const Question& question, const std::string& name);
     std::string status(const boost::json::object& arguments);
 
     std::map<std::int64_t, OpenFile> files_;

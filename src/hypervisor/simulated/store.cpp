@@ -187,6 +187,11 @@ std::optional<DomainFile> Store::domain(const std::string& name) const {
     domain.persistent = bool_or(object, "persistent", true);
     domain.started = number_or(object, "started", Millis{0});
     domain.ends = number_or(object, "ends", Millis{0});
+    domain.frozen = bool_or(object, "frozen", false);
+    domain.backup_socket = json::string_or(object, "backup_socket", "");
+    if (object.contains("backup_scratch"))
+        domain.backup_scratch = json::string_or(object, "backup_scratch", "");
+    domain.checkpoints = json::strings_in(object, "checkpoints");
     domain.running = tuning_in(object, "running", unlimited());
     domain.definition = tuning_in(object, "definition", unsaid());
     return domain;
@@ -197,6 +202,13 @@ void Store::put(const std::string& name, const DomainFile& domain) const {
                       {"reason", domain.reason},   {"persistent", domain.persistent},
                       {"started", domain.started}, {"ends", domain.ends}};
     if (is_alive(domain.state)) object["running"] = to_json(domain.running);
+    if (domain.frozen) object["frozen"] = true;
+    if (domain.backup_scratch) {
+        object["backup_scratch"] = *domain.backup_scratch;
+        object["backup_socket"] = domain.backup_socket;
+    }
+    if (!domain.checkpoints.empty())
+        object["checkpoints"] = bj::array(domain.checkpoints.begin(), domain.checkpoints.end());
     if (domain.definition != unsaid()) object["definition"] = to_json(domain.definition);
     // Who looks next need not read every domain for those that end by themselves.
     if (domain.ends != 0) write_file(file("pending", name, ".ending"), "");
@@ -281,6 +293,9 @@ void Store::start_transient(const std::string& xml) const {
 void Store::power_off(const std::string& name, const std::string& reason) const {
     auto state = domain(name);
     if (!state || state->state == PowerState::off) return;
+    if (state->backup_scratch) fs::remove(*state->backup_scratch); // its job ends with QEMU
+    state->backup_scratch.reset();
+    state->frozen = false;
     state->state = PowerState::off;
     state->reason = reason;
     state->ends = 0;

@@ -73,8 +73,12 @@ struct DomainFile {
     PowerState state = PowerState::off;
     std::string reason;
     bool persistent = true;
-    Millis started = 0;                                  ///< of the last start
-    Millis ends = 0;                                     ///< it goes off by itself then; 0: it doesn't
+    Millis started = 0;                             ///< of the last start
+    Millis ends = 0;                                ///< it goes off by itself then; 0: it doesn't
+    bool frozen = false;                            ///< its guest's file systems, in this run
+    std::optional<std::string> backup_scratch = {}; ///< of the backup under way
+    std::string backup_socket = {};
+    std::vector<std::string> checkpoints = {};           ///< the oldest first
     Tuning running = unlimited(), definition = unsaid(); ///< its limits; the running ones end with a run
 };
 

@@ -13,6 +13,7 @@
 #include "base/fault.hpp"
 #include "base/patience.hpp"
 #include "hypervisor/files/qcow2.hpp"
+#include "hypervisor/simulated/backups.hpp"
 #include "hypervisor/simulated/counters.hpp"
 #include "hypervisor/simulated/guest.hpp"
 #include "hypervisor/simulated/image.hpp"
@@ -209,6 +210,33 @@ class Simulated final : public Hypervisor {
                     "available for now");
     }
 
+    std::optional<std::string> backup_under_way(const std::string& name) override {
+        return look("backup_under_way", [&]() -> std::optional<std::string> {
+            const auto domain = must_find(name);
+            return domain.backup_scratch ? std::optional(domain.backup_socket) : std::nullopt;
+        });
+    }
+    std::vector<CheckpointView> checkpoints(const std::string& name) override {
+        return look("checkpoints", [&] { return simulated::checkpoints(store_, name); });
+    }
+    FrozenExport begin_backup(const std::string& name, const BackupSpec& spec) override {
+        FrozenExport frozen;
+        change("begin_backup", [&] { frozen = simulated::begin_backup(store_, name, spec); });
+        return frozen;
+    }
+    void end_backup(const std::string& name) override {
+        change("end_backup", [&] { simulated::end_backup(store_, name); });
+    }
+    void delete_checkpoint(const std::string& name, const std::string& checkpoint,
+                           CheckpointPart part) override {
+        change("delete_checkpoint", [&] {
+            simulated::delete_checkpoint(store_, name, checkpoint, part == CheckpointPart::knowledge);
+        });
+    }
+    void restore_checkpoint(const std::string& name, const CheckpointView& checkpoint) override {
+        change("restore_checkpoint", [&] { simulated::restore_checkpoint(store_, name, checkpoint); });
+    }
+
     void watch(const std::string& name) override {
         look("watch", [&] {
             watched_ = name;
@@ -330,7 +358,9 @@ class Simulated final : public Hypervisor {
     }
     void grow_disk(const std::string& name, const std::string& path, std::uint64_t capacity_bytes) override {
         change("grow_disk", [&] {
-            must_find(name);
+            if (must_find(name).backup_scratch)
+                throw Error(Code::hypervisor, "libvirt cannot make the disk of " + name +
+                                                  " larger: block device is in use by a backup");
             if (!store_.pool_holds(path))
                 throw Error(Code::hypervisor, "no active storage pool has the disk " + path + " of " + name);
             if (qcow2_virtual_size(path) < capacity_bytes) resize_qcow2(path, capacity_bytes);

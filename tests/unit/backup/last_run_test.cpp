@@ -50,6 +50,19 @@ TEST_CASE("what is remembered comes back to the nanosecond, for its owner alone"
     CHECK((found.st_mode & 0777) == 0700);
 }
 
+TEST_CASE("the checkpoint comes back with its description, whoever has the name") {
+    State state;
+    CHECK(remembered_checkpoint(state.paths, name).empty());
+    LastRun run = example();
+    run.checkpoint = "bh-1";
+    run.checkpoint_xml = "<domaincheckpoint/>";
+    write_last_run(state.paths, name, run);
+    CHECK(state.read(run.uuid) == std::pair(std::optional(run), std::string()));
+    CHECK(remembered_checkpoint(state.paths, name) == "bh-1");
+    write(state.file(), "{", 0600);
+    CHECK(remembered_checkpoint(state.paths, name).empty());
+}
+
 TEST_CASE("another VM's, another repository's and a damaged memory are told, and not used") {
     State state;
     const LastRun run = example();
