@@ -66,6 +66,12 @@ std::uint64_t octal(std::string_view digits) {
     return value;
 }
 
+/// That many, at most a piece.
+std::string_view zeros(std::size_t count) {
+    static const std::string all(piece, '\0');
+    return std::string_view(all).substr(0, count);
+}
+
 /// POSIX.1-1988 (ustar): the sum counts its own field as blanks.
 void require_sum(const Header& header) {
     constexpr std::size_t at = 148, size = 8;
@@ -94,7 +100,37 @@ Filling::Filling(Plan plan, std::vector<NbdDisk> disks) : plan_(std::move(plan))
         for (const backup::TimedRun& each : disk.times)
             for (std::uint64_t at = 0; at < each.run.count; ++at) chunks[each.run.first + at] = true;
         missing_.push_back(std::move(chunks));
+        showing_.emplace_back();
+        if (!disk.overlay) continue;
+        for (const backup::ChunkLook& seen : disks_[i].look())
+            showing_.back().insert(showing_.back().end(), seen.run.count, seen.data);
     }
+}
+
+void Filling::put(std::size_t disk, std::string_view bytes, std::uint64_t at) {
+    if (bytes != zeros(bytes.size())) disks_[disk].write(bytes, at);
+}
+
+void Filling::put_over(std::size_t disk, std::string_view bytes, std::uint64_t at) {
+    std::string there(bytes.size(), '\0');
+    disks_[disk].read(there.data(), there.size(), at);
+    if (there == bytes) return;
+    if (bytes == zeros(bytes.size()))
+        disks_[disk].zero(bytes.size(), at);
+    else
+        disks_[disk].write(bytes, at);
+}
+
+void Filling::clear_what_shows_through(std::size_t i) {
+    const Disk& disk = plan_.disks[i];
+    std::vector<bool> left = showing_[i];
+    for (const backup::TimedRun& each : disk.times)
+        for (std::uint64_t at = 0; at < each.run.count && !left.empty(); ++at)
+            left[each.run.first + at] = false;
+    for (std::uint64_t chunk = 0; chunk < left.size(); ++chunk)
+        if (left[chunk])
+            disks_[i].zero(backup::bytes_of_chunk(chunk, disk.bytes, disk.chunk_bytes),
+                           chunk * disk.chunk_bytes);
 }
 
 std::optional<Filling::Place> Filling::place(std::string_view path) const {
@@ -117,14 +153,15 @@ void Filling::take(int archive, const Place& place, std::uint64_t bytes) {
         throw no_archive(fmt::format("has {}, which is none of the backup's chunks, or had it before", path));
     if (bytes != backup::bytes_of_chunk(place.chunk, disk.bytes, disk.chunk_bytes))
         throw no_archive(fmt::format("has {} with {} bytes", path, bytes));
-    static const std::string zeros(piece, '\0');
+    const auto& showing = showing_[place.disk];
+    const bool over = place.chunk < showing.size() && showing[place.chunk];
     std::string part(piece, '\0');
     for (std::uint64_t done = 0; done < bytes;) {
         const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(piece, bytes - done));
         if (!read_exactly(archive, part.data(), count)) throw no_archive("ends in the middle");
         const std::string_view got(part.data(), count);
-        if (got != std::string_view(zeros).substr(0, count))
-            disks_[place.disk].write(got, place.chunk * disk.chunk_bytes + done);
+        const std::uint64_t at = place.chunk * disk.chunk_bytes + done;
+        over ? put_over(place.disk, got, at) : put(place.disk, got, at);
         done += count;
     }
     missing[place.chunk] = false;
@@ -159,6 +196,7 @@ void Filling::finish() {
             throw no_archive(fmt::format(
                 "lacks {}", backup::chunk_path(plan_.disks[i].name,
                                                static_cast<std::uint64_t>(at - missing_[i].begin()))));
+        clear_what_shows_through(i);
         disks_[i].finish();
     }
 }

@@ -9,14 +9,16 @@ namespace blockhost::imgtree {
 
 class Filling {
   public:
-    /// `disks` are the plan's, and hold zeros. Throws Error{io} when one has another size than the plan says.
+    /// `disks` are the plan's, and hold zeros; an overlay shows what it stands on, whatever that is. Throws
+    /// Error{io} when one has another size than the plan says.
     Filling(Plan plan, std::vector<NbdDisk> disks);
 
     /// Reads an archive to its end. Nothing but the plan's chunks is written, each once, in its place and
     /// with its size; the plan's other files are passed over. Throws Error{invalid} for anything else in it,
     /// and for what is no archive; Error{io}.
     void read(int archive);
-    /// What was written is on the disks. Throws Error{invalid} when a chunk is missing.
+    /// What was written is on the disks, and nothing of what an overlay stands on shows where the plan has no
+    /// chunk. Throws Error{invalid} when a chunk is missing.
     void finish();
 
   private:
@@ -26,10 +28,16 @@ class Filling {
     };
     std::optional<Place> place(std::string_view path) const;
     void take(int archive, const Place& place, std::uint64_t bytes);
+    /// Puts it where zeros are.
+    void put(std::size_t disk, std::string_view piece, std::uint64_t at);
+    /// Puts it where an overlay shows something: only what differs takes room.
+    void put_over(std::size_t disk, std::string_view piece, std::uint64_t at);
+    void clear_what_shows_through(std::size_t disk);
 
     Plan plan_;
     std::vector<NbdDisk> disks_;
     std::vector<std::vector<bool>> missing_; ///< of each disk, by chunk
+    std::vector<std::vector<bool>> showing_; ///< the chunks in which an overlay showed data; else empty
 };
 
 } // namespace blockhost::imgtree

@@ -146,6 +146,11 @@ void NbdDisk::write(std::string_view bytes, std::uint64_t at) {
         throw failure(disk_, fmt::format("cannot write {} bytes at {}", bytes.size(), at));
 }
 
+void NbdDisk::zero(std::uint64_t count, std::uint64_t at) {
+    if (nbd_zero(handle_, count, at, 0) != 0)
+        throw failure(disk_, fmt::format("cannot write {} zeros at {}", count, at));
+}
+
 void NbdDisk::finish() {
     if (nbd_flush(handle_, 0) != 0 || nbd_shutdown(handle_, 0) != 0)
         throw failure(disk_, "cannot make sure of what was written");

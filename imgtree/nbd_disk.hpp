@@ -26,6 +26,8 @@ class NbdDisk {
     void read(void* into, std::size_t count, std::uint64_t at);
     /// At most 8 MiB. Throws Error{io}.
     void write(std::string_view bytes, std::uint64_t at);
+    /// Makes that range zeros, without taking room for them where it can. At most 1 GiB. Throws Error{io}.
+    void zero(std::uint64_t count, std::uint64_t at);
     /// What was written is on the disk, and the connection over. Throws Error{io}.
     void finish();
 

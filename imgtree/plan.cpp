@@ -49,6 +49,7 @@ Disk disk_in(const bj::value& value) {
         static_cast<std::uint64_t>(fields.integer("chunk_bytes", backup::least_chunk, backup::most_chunk));
     if (!std::has_single_bit(disk.chunk_bytes)) throw fields.refusal("chunk_bytes", "is no power of two");
     disk.bytes = static_cast<std::uint64_t>(fields.maybe_integer("bytes", 0, backup::most_disk).value_or(0));
+    disk.overlay = fields.maybe_flag("overlay").value_or(false);
     if (fields.has("times")) disk.times = times_in(fields, backup::chunk_count(disk.bytes, disk.chunk_bytes));
     fields.finish();
     return disk;

@@ -20,6 +20,7 @@ struct Disk {
     std::uint64_t chunk_bytes = 0;
     std::uint64_t bytes = 0;                  ///< to store: what the export must have
     std::vector<backup::TimedRun> times = {}; ///< to store: the chunks that have data
+    bool overlay = false; ///< to fill: it stands on another image, whose content shows where it has none
 };
 
 /// A file beside the disks.

@@ -8,6 +8,7 @@
 #include "base/interrupt.hpp"
 #include "base/text/json.hpp"
 #include "base/text/text.hpp"
+#include "subcommands/backup_verbs.hpp"
 #include "subcommands/verbs.hpp"
 
 #include <boost/json/array.hpp>
@@ -16,16 +17,13 @@
 
 namespace blockhost::subcommands {
 
-namespace {
-
 namespace bk = blockhost::backup;
 
 void check_signals() {
     Interruption().check();
 }
 
-/// Who calls `action` must be root and mean this host: there is no simulated repository.
-void require_real(const cli::Call& call) {
+void require_real_backups(const cli::Call& call) {
     if (call.mock)
         throw Error(Code::config, "backup has no simulated repository",
                     "leave out --mock; a repository in a folder will do");
@@ -41,6 +39,16 @@ std::optional<std::string> given_password(const cli::Call& call) {
         throw Error(Code::invalid, *file + " holds no password", "it is the one line of the recovery sheet");
     return password;
 }
+
+bk::Restic open_own_repository(const cli::Call& call) {
+    const bk::Settings settings = bk::require_settings(call.paths);
+    bk::Restic restic = bk::open_repository(call.paths, check_signals);
+    restic.version();
+    bk::require_same_repository(restic, settings);
+    return restic;
+}
+
+namespace {
 
 constexpr std::string_view kept_apart = "Keep this sheet where the host cannot be: whoever has it can read "
                                         "every backup, and without it nobody can.";
@@ -71,15 +79,6 @@ int set_up(cli::Call& call) {
     return 0;
 }
 
-/// The host's own repository, which is looked at first.
-bk::Restic open_own(const cli::Call& call) {
-    const bk::Settings settings = bk::require_settings(call.paths);
-    bk::Restic restic = bk::open_repository(call.paths, check_signals);
-    restic.version();
-    bk::require_same_repository(restic, settings);
-    return restic;
-}
-
 void print_json(cli::Printer& printer, const std::vector<bk::Backup>& all) {
     boost::json::array list;
     for (const bk::Backup& each : all)
@@ -104,7 +103,7 @@ void print_table(cli::Printer& printer, const std::vector<bk::Backup>& all) {
 int list(cli::Call& call) {
     const auto& operands = call.arguments.operands();
     const auto vm = operands.size() > 1 ? std::optional(VmName(operands[1])) : std::nullopt;
-    const bk::Catalogue catalogue(open_own(call).snapshots());
+    const bk::Catalogue catalogue(open_own_repository(call).snapshots());
     if (catalogue.others() != 0)
         call.printer.warn(fmt::format("{} snapshot(s) of the repository are no backups of this program's",
                                       catalogue.others()));
@@ -115,7 +114,7 @@ int list(cli::Call& call) {
 }
 
 int check(cli::Call& call) {
-    const bk::Restic restic = open_own(call);
+    const bk::Restic restic = open_own_repository(call);
     const auto percent = call.arguments.integer("read-data-subset");
     call.printer.stage(percent ? "checking the repository, and reading data" : "checking the repository");
     restic.verify(percent ? std::optional(static_cast<unsigned>(*percent)) : std::nullopt);
@@ -147,7 +146,7 @@ int show(cli::Call& call) {
     if (operands.size() < 2)
         throw Error(Code::usage, "backup show needs a backup",
                     "'blockhost-libvirt backup list' shows their ids");
-    const bk::Restic restic = open_own(call);
+    const bk::Restic restic = open_own_repository(call);
     const bk::Catalogue catalogue(restic.snapshots());
     const bk::Backup& backup = catalogue.find(operands[1]);
     print_one(call.printer, backup, bk::manifest_of(restic, backup));
@@ -161,7 +160,7 @@ int extract(cli::Call& call) {
     if (operands.size() < 2 || !to)
         throw Error(Code::usage, "backup extract needs a backup and --to",
                     "'blockhost-libvirt backup list' shows their ids");
-    const bk::Restic restic = open_own(call);
+    const bk::Restic restic = open_own_repository(call);
     const bk::Catalogue catalogue(restic.snapshots());
     const bk::Backup& backup = catalogue.find(operands[1]);
     const bk::Manifest manifest = bk::manifest_of(restic, backup);
@@ -187,7 +186,7 @@ boost::json::value milliseconds_of(const std::optional<std::chrono::milliseconds
 int back_up(cli::Call& call) {
     const VmName name(call.arguments.operands().front());
     const bk::Settings settings = bk::require_settings(call.paths);
-    const bk::Restic look_first = open_own(call);
+    const bk::Restic look_first = open_own_repository(call);
     World world = open_world(call, Intent::change);
     call.printer.about_vm(name.str());
     const Interruption interruption;
@@ -217,7 +216,7 @@ int back_up(cli::Call& call) {
 int run(cli::Call& call) {
     const auto& operands = call.arguments.operands();
     const std::string& what = operands.front();
-    require_real(call);
+    require_real_backups(call);
     if (what != "list" && what != "show" && what != "extract" && operands.size() > 1)
         throw Error(Code::usage, fmt::format("backup {} takes nothing behind it", what), "leave it out");
     if (what == "setup") return set_up(call);

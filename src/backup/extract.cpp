@@ -52,36 +52,47 @@ void make_image(const std::filesystem::path& file, std::uint64_t bytes) {
 
 void write_small_files(const Restic& restic, const Backup& backup, const Folder& folder) {
     for (const char* name : small_files) {
-        try {
-            const bool is_manifest = name == small_files.front();
-            const std::string content = restic.file(backup.id, fmt::format("/{}", name),
-                                                    is_manifest ? largest_manifest : largest_file);
-            folder.replace(name, content, {.mode = 0600, .uid = {}, .gid = {}});
-        } catch (const Error& error) {
-            if (error.code() != Code::not_found) throw; // not every VM has each
-        }
+        const bool is_manifest = name == small_files.front();
+        const auto content = small_file(restic, backup, name, is_manifest ? largest_manifest : largest_file);
+        if (content) folder.replace(name, *content, {.mode = 0600, .uid = {}, .gid = {}});
     }
 }
 
-View view_of(const Restic& restic, const Manifest& manifest, const std::filesystem::path& folder) {
+View empty_view(const Restic& restic) {
     View view;
     view.user = restic.access().user;
     for (const char* name : small_files) view.files.emplace_back(name, "");
-    for (const ManifestDisk& disk : manifest.disks) {
-        FrozenDisk one{.name = disk.name,
-                       .file = folder / image_name(disk),
-                       .chunk_bytes = disk.chunk_bytes,
-                       .bytes = disk.bytes,
-                       .times = {}};
-        for (const ChunkRun& run : disk.chunks.runs()) one.times.push_back({run, 0});
-        view.disks.push_back(std::move(one));
-    }
     return view;
 }
 
-void fill(const Restic& restic, const Backup& backup, const View& view) {
-    const ProcessResult result = run(filling(view, restic.dumping(backup.id)));
-    if (const std::string trouble = helper_words(result); !trouble.empty())
+FrozenDisk frozen(const ManifestDisk& disk, const std::filesystem::path& image, StandsOn stands_on) {
+    FrozenDisk one{.name = disk.name,
+                   .file = image,
+                   .chunk_bytes = disk.chunk_bytes,
+                   .bytes = disk.bytes,
+                   .times = {},
+                   .overlay = stands_on == StandsOn::another_image};
+    for (const ChunkRun& run : disk.chunks.runs()) one.times.push_back({run, 0});
+    return one;
+}
+
+View view_of(const Restic& restic, const Manifest& manifest, const std::filesystem::path& folder) {
+    View view = empty_view(restic);
+    for (const ManifestDisk& disk : manifest.disks)
+        view.disks.push_back(frozen(disk, folder / image_name(disk), StandsOn::nothing));
+    return view;
+}
+
+void fill(const Restic& restic, const Backup& backup, const View& view, const std::function<void()>& check) {
+    ProcessSpec inside = restic.dumping(backup.id);
+    inside.check = check;
+    const ProcessResult result = run(filling(view, std::move(inside)));
+    const std::string trouble = helper_words(result);
+    if (trouble.find("No space left on device") != trouble.npos)
+        throw Error(Code::no_room,
+                    fmt::format("backup {} cannot be restored: {}", backup.short_id(), trouble),
+                    "free room on that file system");
+    if (!trouble.empty())
         throw Error(Code::invalid,
                     fmt::format("backup {} cannot be restored: {}", backup.short_id(), trouble),
                     "see 'blockhost-libvirt backup check', and take an earlier one");
@@ -97,6 +108,28 @@ Manifest manifest_of(const Restic& restic, const Backup& backup) {
         manifest.operation != backup.operation.str())
         throw Error(Code::invalid, name + " is another backup's", "leave that backup alone");
     return manifest;
+}
+
+std::optional<std::string> small_file(const Restic& restic, const Backup& backup, const std::string& name,
+                                      std::size_t most) {
+    try {
+        return restic.file(backup.id, "/" + name, most);
+    } catch (const Error& error) {
+        if (error.code() != Code::not_found) throw; // not every VM has each
+        return std::nullopt;
+    }
+}
+
+Record record_of(const Restic& restic, const Backup& backup) {
+    const std::string name = "the record of " + backup.short_id();
+    const auto text = small_file(restic, backup, "record.json", largest_record);
+    if (!text)
+        throw Error(Code::invalid, fmt::format("backup {} has no record.json", backup.short_id()),
+                    "'blockhost-libvirt backup extract' restores its disks alone");
+    Record record = parse_record(*text, name);
+    if (record.name != backup.vm)
+        throw Error(Code::invalid, name + " is another VM's", "leave that backup alone");
+    return record;
 }
 
 std::uint64_t data_bytes(const ManifestDisk& disk) {
@@ -119,13 +152,20 @@ void extract(const Restic& restic, const Backup& backup, const Manifest& manifes
         for (const ManifestDisk& disk : manifest.disks)
             make_image(folder.path() / image_name(disk), disk.bytes);
         check();
-        fill(restic, backup, view_of(restic, manifest, folder.path()));
+        fill(restic, backup, view_of(restic, manifest, folder.path()), check);
         write_small_files(restic, backup, folder);
         folder.sync();
     } catch (...) {
         parent->remove_tree(name);
         throw;
     }
+}
+
+void fill_disk(const Restic& restic, const Backup& backup, const Manifest& manifest,
+               const std::filesystem::path& image, StandsOn stands_on, const std::function<void()>& check) {
+    View view = empty_view(restic);
+    view.disks.push_back(frozen(manifest.disks.front(), image, stands_on));
+    fill(restic, backup, view, check);
 }
 
 } // namespace blockhost::backup

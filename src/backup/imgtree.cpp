@@ -118,6 +118,7 @@ ProcessSpec with_plan(std::string_view verb, const View& view, ProcessSpec insid
         bj::object one = source(disk, disk.chunk_bytes);
         one["bytes"] = disk.bytes;
         one["times"] = std::move(times);
+        if (disk.overlay) one["overlay"] = true;
         disks.push_back(std::move(one));
     }
     bj::object files;

@@ -24,6 +24,7 @@ struct FrozenDisk {
     std::uint64_t chunk_bytes = 0; ///< 0: as the disk's size has it
     std::uint64_t bytes = 0;       ///< for a view: as the look said
     std::vector<TimedRun> times;   ///< for a view: the chunks that have data
+    bool overlay = false;          ///< to fill: it stands on another image, and only what differs is written
 };
 
 struct DiskLook {

@@ -105,6 +105,12 @@ Restic open_repository(const Paths& paths, const std::function<void()>& check) {
     return Restic(access_to(paths, require_settings(paths), require_password(paths)), check);
 }
 
+Restic open_repository_at(const Paths& paths, const Settings& settings, const std::string& password,
+                          const std::function<void()>& check) {
+    require_address(settings.repository);
+    return Restic(access_to(paths, settings, password), check);
+}
+
 void require_same_repository(const Restic& restic, const Settings& settings) {
     const std::string found = restic.repository_id();
     if (found == settings.repository_id) return;

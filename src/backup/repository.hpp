@@ -12,6 +12,11 @@ namespace blockhost::backup {
 /// repository. Throws as require_settings and require_password; Error{config} when restic's user is missing.
 Restic open_repository(const Paths& paths, const std::function<void()>& check);
 
+/// The repository that `settings` name, by that password, whether or not this host has one. Throws
+/// Error{invalid} as require_address; Error{config} when restic's user is missing.
+Restic open_repository_at(const Paths& paths, const Settings& settings, const std::string& password,
+                          const std::function<void()>& check);
+
 /// The folder in root's cache over which a backup's helper mounts what restic reads, in a mount namespace of
 /// its own.
 std::filesystem::path make_mount_point(const Paths& paths);

@@ -27,6 +27,14 @@ std::filesystem::path template_image(const Paths& paths) {
                 "build it with blockhost-build-template");
 }
 
+std::optional<std::filesystem::path> template_version(const Paths& paths, std::string_view version) {
+    const std::string file = std::string(version) + ".qcow2";
+    const bool is_plain = !version.empty() && file.find('/') == file.npos && !file.starts_with('.');
+    const auto folder = is_plain ? paths.templates.open() : std::nullopt;
+    if (!folder || folder->kind(file) != Folder::Kind::file) return std::nullopt;
+    return folder->path() / file;
+}
+
 namespace {
 
 [[noreturn]] void not_roots(const std::filesystem::path& path, const std::string& why) {

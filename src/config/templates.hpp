@@ -7,8 +7,11 @@
 #include "base/interrupt.hpp"
 #include "config/paths.hpp"
 
+#include <filesystem>
+#include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 
 namespace blockhost {
 
@@ -20,6 +23,10 @@ inline constexpr const char* template_stand_in = "blockhost-base.current";
 
 /// The real path of the image that new VMs' disks are overlays of. Throws Error{not_found}, Error{config}.
 std::filesystem::path template_image(const Paths& paths);
+
+/// The image of a version, by the name that its file has without ".qcow2". `version` may be outside text.
+/// Nothing when there is no such version. Throws Error{io} when that cannot be told.
+std::optional<std::filesystem::path> template_version(const Paths& paths, std::string_view version);
 
 /// Opens the templates folder so that the caller, who makes or checks templates (root, but in tests), can
 /// rely on it: only the caller may write to it, and only the caller may have made a link to it. A folder that

@@ -66,7 +66,10 @@ std::uint64_t free_bytes(World& world) {
 } // namespace
 
 Claimed claimed_by(const VmRequest& request) {
-    return {request.name, request.cpus, request.memory_mib, request.disk_gib};
+    return {.name = request.name,
+            .cpus = request.cpus,
+            .memory_mib = request.memory_mib,
+            .disk_gib = request.disk_gib};
 }
 
 void check_host_bounds(World& world, const Claimed& request) {
@@ -96,6 +99,12 @@ void check_room(World& world, const Claimed& request) {
                         figure_mib(static_cast<double>(promised)), figure_mib(limit)),
             "destroy a VM, ask for less, or raise memory_overcommit in db.yaml");
     const std::uint64_t free = free_bytes(world);
+    if (request.written_bytes > free)
+        throw Error(Code::no_room,
+                    fmt::format("not enough room in pool {} for {}: it has {} of data, and {} are free",
+                                world.pool, request.name.str(), text::human_bytes(request.written_bytes),
+                                text::human_bytes(free)),
+                    "free room on its file system");
     const double room = static_cast<double>(free) * world.config.disk_overcommit;
     const double disk = static_cast<double>(request.disk_gib) * static_cast<double>(gib);
     if (disk > room)

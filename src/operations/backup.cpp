@@ -7,9 +7,9 @@
 #include "backup/imgtree.hpp"
 #include "backup/last_run.hpp"
 #include "backup/manifest.hpp"
+#include "backup/record.hpp"
 #include "backup/repository.hpp"
 #include "base/exceptions.hpp"
-#include "base/text/json.hpp"
 #include "base/text/text.hpp"
 #include "hypervisor/files/qcow2.hpp"
 #include "operations/live_disk.hpp"
@@ -18,7 +18,6 @@
 #include "vm/disk_chain.hpp"
 
 #include <array>
-#include <boost/json/object.hpp>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <map>
@@ -198,16 +197,32 @@ void look(BackupOperation& op) {
 
 // store
 
+/// Nothing for what no create could have written.
+std::optional<Username> username_of(const VmRecord& record) {
+    try {
+        return Username(record.username);
+    } catch (const Error&) {
+        return std::nullopt;
+    }
+}
+
 std::string record_of(const VmRecord& record, const DomainFacts& facts) {
-    boost::json::object document{
-        {"name", record.name.str()},     {"status", to_string(record.status)},  {"owner", record.owner},
-        {"username", record.username},   {"network_mode", record.network_mode}, {"cpus", facts.cpus},
-        {"memory_mib", facts.memory_mib}};
-    if (record.ip) document["ip"] = record.ip->str();
-    if (record.ipv6) document["ipv6"] = record.ipv6->str();
-    if (record.created_at) document["created_at"] = format_instant(*record.created_at);
-    if (record.expires_at) document["expires_at"] = format_instant(*record.expires_at);
-    return json::python_line(document) + "\n";
+    const auto mac = facts.macs.empty() ? std::nullopt : Mac::try_parse(text::lower(facts.macs.front()));
+    if (!mac)
+        throw Error(Code::wrong_state, record.name.str() + " has no network interface with an address",
+                    "give it back the one that its create made");
+    return backup::render(backup::Record{.name = record.name,
+                                         .mac = *mac,
+                                         .cpus = facts.cpus,
+                                         .memory_mib = static_cast<std::int64_t>(facts.memory_mib),
+                                         .status = record.status,
+                                         .owner = record.owner,
+                                         .username = username_of(record),
+                                         .network_mode = record.network_mode,
+                                         .ip = record.ip,
+                                         .ipv6 = record.ipv6,
+                                         .created_at = record.created_at,
+                                         .expires_at = record.expires_at});
 }
 
 std::vector<std::pair<std::string, std::string>> files_of(const BackupOperation& op) {

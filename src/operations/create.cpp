@@ -10,10 +10,9 @@
 #include "config/mounts.hpp"
 #include "config/templates.hpp"
 #include "guest/cloud_init.hpp"
-#include "guest/user_data.hpp"
 #include "host/capability.hpp"
 #include "operations/admission.hpp"
-#include "operations/create_settings.hpp"
+#include "operations/create/addresses.hpp"
 #include "operations/provisioning_lock.hpp"
 #include "operations/recover.hpp"
 #include "operations/wait_for_guest.hpp"
@@ -34,52 +33,29 @@ namespace {
 using namespace std::chrono_literals;
 constexpr std::uint64_t gib = 1ull << 30;
 
-using Claims = Journal::Claims;
-
-void add(Claims& all, const Claims& more) {
-    all.ip.insert(all.ip.end(), more.ip.begin(), more.ip.end());
-    all.ipv6.insert(all.ipv6.end(), more.ipv6.begin(), more.ipv6.end());
-}
-
-/// Addresses that somebody has although the database may not say so. Operations are looked at first: one that
-/// is over by the second look has left a domain.
-Claims claimed_elsewhere(World& world, const VmName& name) {
-    Claims claims = world.journal.claims_of_others(name);
-    add(claims, claims_of_domains(world, name));
-    return claims;
-}
-
-/// The first addresses that neither the database, the host, a domain nor an open operation has.
-Addresses choose(const World& world, const VmName& name, const Settings& settings, const Database& database,
-                 const Claims& elsewhere) {
-    Claims taken{world.network->own_addresses(), world.network->own_addresses6()};
-    taken.ip.push_back(settings.gateway);
-    add(taken, elsewhere);
-    add(taken, world.journal.claims_of_others(name));
-    const auto prefix = settings.broker ? std::optional(settings.broker->prefix) : std::nullopt;
-    return choose_addresses(database, world.config.ipv4, taken.ip, taken.ipv6, prefix,
-                            world.config.ipv6_first, world.config.ipv6_last);
-}
-
-/// A VM is made without IPv6 when the host has a prefix but no free address; this warning says why.
-void warn_of_a_used_up_pool(const World& world, const Settings& settings, const Addresses& chosen) {
-    if (!settings.broker || chosen.ipv6) return;
-    world.progress.warn(
-        fmt::format("no IPv6 address is free: {} has none left at {} to {} (ipv6_pool in db.yaml); "
-                    "the VM gets IPv4 alone",
-                    settings.broker->prefix.str(), world.config.ipv6_first, world.config.ipv6_last));
-}
-
 /// What only a live create has; recovery reverts without it.
 struct Making {
     const CreateRequest& request;
     const Settings& settings;
     const Interruption& interruption;
     const std::function<void(const CreateResult&)>& deliver;
-    Uuid uuid = Uuid::random();
-    Mac mac = Mac::random_qemu();
+    const Uuid uuid = request.origin ? request.origin->uuid : Uuid::random();
+    const Mac mac = request.origin ? request.origin->mac : Mac::random_qemu();
     std::string seed_path = {};
-    ExpectedLogin login = {}; ///< once the seed is written
+    ExpectedLogin login = {};  ///< once the seed is written
+    bool on_template = true;   ///< of the disk, once it is made
+    bool guest_answers = true; ///< once it was waited for
+
+    const Origin* origin() const { return request.origin ? &*request.origin : nullptr; }
+    FormerAddresses former() const {
+        return origin() ? FormerAddresses{origin()->ip, origin()->ipv6} : FormerAddresses{};
+    }
+    bool has_former(const Addresses& addresses) const {
+        return origin() && addresses.ip == origin()->ip && addresses.ipv6 == origin()->ipv6;
+    }
+    bool is_moved(const Addresses& addresses) const {
+        return origin() && origin()->ip && !has_former(addresses);
+    }
 };
 
 /// A create under way, or one that is rolled back from its journal entry.
@@ -98,6 +74,7 @@ struct CreateOperation {
     host::Placement placement() const { return {bridge, making->mac, addresses->ip, addresses->ipv6}; }
     OwnAddresses own_addresses() const { return {addresses->ip, addresses->ipv6}; }
     Instant expires_at() const {
+        if (const Origin* origin = making->origin()) return origin->expires_at;
         return created_at + std::chrono::hours(24) * making->request.vm.expiry_days;
     }
     NewRecord record() const {
@@ -109,20 +86,27 @@ struct CreateOperation {
 };
 
 CreateResult result_of(const VmRequest& vm, const Addresses& addresses) {
-    return {vm.name, addresses, vm.username, vm.nft_token_id};
+    return {
+        .name = vm.name, .addresses = addresses, .username = vm.username, .nft_token_id = vm.nft_token_id};
 }
 
 // reserve-addresses
 
 void reserve_addresses(CreateOperation& op) {
-    const Claims elsewhere = claimed_elsewhere(op.world, op.name());
+    const Journal::Claims elsewhere = claimed_elsewhere(op.world, op.name());
     op.world.registry.change([&](Database& database) {
-        const Addresses chosen = choose(op.world, op.name(), op.making->settings, database, elsewhere);
+        const Addresses chosen =
+            choose(op.world, op.name(), op.making->settings, database, elsewhere, op.making->former());
         op.entry.note_addresses(chosen.ip, chosen.ipv6);
         op.addresses = chosen;
         database.allocate(chosen);
     });
-    warn_of_a_used_up_pool(op.world, op.making->settings, *op.addresses);
+    const Making& making = *op.making;
+    if (!making.has_former(*op.addresses)) warn_of_a_used_up_pool(op.world, making.settings, *op.addresses);
+    if (making.is_moved(*op.addresses))
+        op.world.progress.warn(fmt::format(
+            "{} cannot have its former address {}: it gets {}, and cloud-init sets up this instance anew",
+            op.name().str(), making.origin()->ip->str(), op.addresses->ip.str()));
 }
 
 void release_addresses(CreateOperation& op) {
@@ -132,33 +116,6 @@ void release_addresses(CreateOperation& op) {
 }
 
 // write-seed
-
-std::string user_data(const World& world, const CreateRequest& request, const Settings& settings,
-                      const Addresses& addresses) {
-    const guest::UserDataInput input{.request = request.vm,
-                                     .ip = addresses.ip,
-                                     .ipv6 = addresses.ipv6,
-                                     .dns_zone = settings.broker ? settings.broker->dns_zone : "",
-                                     .web3 = settings.web3,
-                                     .engine_installed = settings.engine.found,
-                                     .verbatim = request.user_data,
-                                     .ssh_key = request.ssh_key,
-                                     .secret_key = random_hex(64)};
-    std::string text = guest::render_user_data(input, world.paths);
-    const std::string what = request.user_data ? "the given user-data" : "the login template";
-    guest::require_user_data(text, what);
-    if (const std::string wrong = guest::malformed_in(text); !wrong.empty())
-        world.progress.warn(fmt::format("{} is no YAML that cloud-init could read: {}", what, wrong));
-    return text;
-}
-
-/// The login that the user-data makes. Our own user-data and an engine's template promise one; a text of the
-/// caller's own need not.
-ExpectedLogin login_of(const CreateRequest& request, const std::string& text) {
-    ExpectedLogin expected{guest::login_in(text, request.vm.username.str()), true};
-    expected.promised = expected.login.declared || !request.user_data;
-    return expected;
-}
 
 void write_seed(CreateOperation& op) {
     const Settings& settings = op.making->settings;
@@ -173,7 +130,9 @@ void write_seed(CreateOperation& op) {
                                       op.world.network->unusual_mtu(op.bridge)};
     const std::string text = user_data(op.world, op.making->request, settings, *op.addresses);
     op.making->login = login_of(op.making->request, text);
-    const guest::Seed seed{text, guest::render_meta_data(op.name(), op.making->uuid),
+    // cloud-init sets up the network of an instance that it does not know, and of no other.
+    const Uuid instance = op.making->is_moved(*op.addresses) ? Uuid::random() : op.making->uuid;
+    const guest::Seed seed{text, guest::render_meta_data(op.name(), instance),
                            guest::render_network_config(network)};
     const auto image =
         op.world.reality == Reality::simulated ? guest::SeedImage::stand_in : guest::SeedImage::iso;
@@ -194,27 +153,56 @@ void prepare_console(CreateOperation& op) {
 }
 
 void remove_console(CreateOperation& op) {
+    safety::keep_off_no_more(op.world, op.name());
     remove_console_logs(op.world, op.name());
 }
 
 // create-volume
 
+/// The version that the disk of an origin stood on, if it can stand on it again; else empty.
+std::string former_template(World& world, const std::string& version) {
+    const auto image = version.empty() ? std::nullopt : template_version(world.paths, version);
+    if (!image) return "";
+    if (geteuid() == 0) safety::require_template(world, *image);
+    return image->string();
+}
+
+/// What the new disk stands on; empty: on nothing.
+std::string backing_of(CreateOperation& op) {
+    if (const Origin* origin = op.making->origin()) return former_template(op.world, origin->base);
+    const std::string image = template_for(op.world, op.making->request.vm).string();
+    if (geteuid() == 0) safety::require_template(op.world, image);
+    return image;
+}
+
 /// The backing image is noted before the disk is asked for: libvirt may make the disk after our death.
-void create_volume(CreateOperation& op) {
+void make_empty_volume(CreateOperation& op) {
     Hypervisor& hypervisor = op.world.hypervisor();
-    const VmRequest& vm = op.making->request.vm;
     const FileLock kept =
         hold_templates(op.world.paths, FileLock::Mode::shared, Deadline::in(60s), op.making->interruption);
-    const std::string image = template_for(op.world, vm).string();
+    const std::string image = backing_of(op);
     op.entry.note({{template_note, image}});
-    if (geteuid() == 0) safety::require_template(op.world, image);
+    op.making->on_template = !image.empty();
     op.world.storage_folder(); // libvirt would follow a planted link
     hypervisor.ensure_pool(op.world.pool, op.world.storage.string());
     const Paths& paths = op.world.paths;
     note_mounts(paths, {op.world.storage, paths.templates.string(), paths.cloud_init.string(),
                         paths.consoles.string(), op.world.config.db_file.parent_path()});
-    hypervisor.create_volume(op.world.pool,
-                             {op.volume(), static_cast<std::uint64_t>(vm.disk_gib) * gib, image});
+    const Origin* origin = op.making->origin();
+    const auto asked = static_cast<std::uint64_t>(op.making->request.vm.disk_gib) * gib;
+    hypervisor.create_volume(op.world.pool, {op.volume(), origin ? origin->disk_bytes : asked, image});
+}
+
+void create_volume(CreateOperation& op) {
+    make_empty_volume(op);
+    const Origin* origin = op.making->origin();
+    if (!origin) return;
+    if (!op.making->on_template)
+        op.world.progress.warn(
+            fmt::format("{} is not among the templates: the disk stands by itself, and takes "
+                        "the room of all that it holds",
+                        origin->base.empty() ? "what the disk stood on" : origin->base));
+    origin->fill(op.world.storage / op.volume(), op.making->on_template, op.making->interruption);
 }
 
 void delete_volume(CreateOperation& op) {
@@ -299,7 +287,13 @@ void remove_domain(CreateOperation& op) {
 
 // start-domain
 
+bool stays_off(const CreateOperation& op) {
+    const Origin* origin = op.making->origin();
+    return origin && origin->then == Origin::Then::stay_off;
+}
+
 void start_domain(CreateOperation& op) {
+    if (stays_off(op)) return safety::keep_off(op.world, op.name());
     op.world.hypervisor().watch(op.name().str());
     safety::start_domain(op.world, op.name());
     for (const std::string& problem : op.world.network->guard_port(op.name(), op.placement()))
@@ -308,9 +302,17 @@ void start_domain(CreateOperation& op) {
 
 // await-guest, register, deliver
 
+/// A guest that does not get ready keeps nobody from its disk: a disk that came back stays.
 void await_guest(CreateOperation& op) {
-    await_ready(op.world, op.name(), op.world.paths.consoles, op.making->request.ready_timeout,
-                op.making->login, op.making->interruption);
+    if (stays_off(op)) return;
+    try {
+        await_ready(op.world, op.name(), op.world.paths.consoles, op.making->request.ready_timeout,
+                    op.making->login, op.making->interruption);
+    } catch (const Error& error) {
+        if (!op.making->origin() || error.code() != Code::guest) throw;
+        op.making->guest_answers = false;
+        op.world.progress.warn(error.message());
+    }
 }
 
 void register_vm(CreateOperation& op) {
@@ -325,7 +327,13 @@ void unregister_vm(CreateOperation& op) {
 }
 
 void deliver(CreateOperation& op) {
-    op.making->deliver(result_of(op.making->request.vm, *op.addresses));
+    CreateResult result = result_of(op.making->request.vm, *op.addresses);
+    result.uuid = op.making->uuid;
+    result.as_before = op.making->has_former(*op.addresses);
+    result.on_template = op.making->on_template;
+    result.runs = !stays_off(op);
+    result.guest_answers = result.runs && op.making->guest_answers;
+    op.making->deliver(result);
 }
 
 constexpr std::array<Step<CreateOperation>, 10> steps{{
@@ -409,7 +417,7 @@ void check_no_volume(World& world, const VmName& name) {
 
 void check_all(World& world, const CreateRequest& request, EntrySeen entry) {
     require_mounted(world.paths);
-    check_host_bounds(world, claimed_by(request.vm));
+    check_host_bounds(world, claimed_by(request));
     decide(observe(world, request.vm.name, entry), Verb::create);
     check_no_volume(world, request.vm.name);
 }
@@ -417,23 +425,25 @@ void check_all(World& world, const CreateRequest& request, EntrySeen entry) {
 /// Counts the room, and writes the header by which other creates count this one.
 void admit(World& world, const CreateRequest& request, CreateOperation& op) {
     const FileLock admission = world.journal.take_admission(Deadline::in(20s), op.making->interruption);
-    check_room(world, claimed_by(request.vm));
-    op.entry.begin(op.id, std::string(to_string(Verb::create)),
-                   {{"memory_mib", request.vm.memory_mib},
-                    {"bridge", op.bridge},
-                    {"created_at", format_instant(op.created_at)}});
+    check_room(world, claimed_by(request));
+    boost::json::object parameters{{"memory_mib", request.vm.memory_mib},
+                                   {"bridge", op.bridge},
+                                   {"created_at", format_instant(op.created_at)}};
+    if (request.origin) parameters["from"] = request.origin->told;
+    op.entry.begin(op.id, std::string(to_string(Verb::create)), parameters);
 }
 
 } // namespace
 
 CreateResult preview_create(World& world, const CreateRequest& request) {
     check_clock_for_sale(world, request.clock);
-    const Settings settings = read_settings(world, request.vm, host::Way::look);
+    const Settings settings = read_settings(world, request.vm, host::Way::look, request.disk_from());
     const auto entry = world.journal.peek(request.vm.name);
     check_all(world, request, entry ? entry->seen() : EntrySeen::none);
-    check_room(world, claimed_by(request.vm));
-    const Claims elsewhere = claimed_elsewhere(world, request.vm.name);
-    const Addresses addresses = choose(world, request.vm.name, settings, world.registry.read(), elsewhere);
+    check_room(world, claimed_by(request));
+    const Journal::Claims elsewhere = claimed_elsewhere(world, request.vm.name);
+    const Addresses addresses =
+        choose(world, request.vm.name, settings, world.registry.read(), elsewhere, {});
     warn_of_a_used_up_pool(world, settings, addresses);
     user_data(world, request, settings, addresses); // what it refuses, --apply would refuse too
     show_steps(world.progress, create_operation, "--apply");
@@ -442,7 +452,7 @@ CreateResult preview_create(World& world, const CreateRequest& request) {
 
 void create(World& world, const CreateRequest& request,
             const std::function<void(const CreateResult&)>& deliver) {
-    const Settings settings = read_settings(world, request.vm, host::Way::open);
+    const Settings settings = read_settings(world, request.vm, host::Way::open, request.disk_from());
     world.registry.check_writable();
     check_clock_for_sale(world, request.clock);
     std::optional<ProvisioningLock> provisioning;

@@ -2,28 +2,25 @@
 #pragma once
 /// Creating a VM: admission, the steps, their reverts, and what a dry run shows.
 
+#include "operations/create/request.hpp"
 #include "operations/operation.hpp"
-#include "vm/clock_check.hpp"
 #include "vm/steps.hpp"
 
-#include <chrono>
 #include <functional>
 
 namespace blockhost::operations {
-
-struct CreateRequest {
-    VmRequest vm;
-    std::optional<std::string> user_data; ///< used verbatim instead of the template
-    std::string ssh_key;                  ///< only for hosts without an engine; empty: none
-    std::chrono::seconds ready_timeout{180};
-    ClockTrust clock = ClockTrust::judged;
-};
 
 struct CreateResult {
     VmName name;
     Addresses addresses;
     Username username;
     std::optional<TokenId> nft_token_id;
+    // Once it is made:
+    std::optional<Uuid> uuid = {};
+    bool as_before = false;    ///< it has the addresses of its origin
+    bool on_template = true;   ///< the disk is an overlay
+    bool runs = true;          ///< it was started
+    bool guest_answers = true; ///< and got ready in time
 };
 
 /// Computes what create would do, and writes nothing; the step texts go to the world's talk.

@@ -5,7 +5,7 @@
 
 #include "base/text/text.hpp"
 #include "config/db_yaml.hpp"
-#include "operations/create_settings.hpp"
+#include "operations/create/settings.hpp"
 #include "vm/first_use.hpp"
 
 #include <fmt/format.h>

@@ -2,6 +2,7 @@
 """The way back: empty disks are filled from an archive, which anybody may have made."""
 
 import io
+import json
 import os
 import subprocess
 import tarfile
@@ -121,3 +122,32 @@ def test_a_program_that_fails_is_told_by_its_status(filled):
     run = subprocess.run([IMGTREE, "fill", *AS_NOBODY, "/bin/sh", "-c", "echo no >&2; exit 12"], input=plan,
                          capture_output=True, text=True)
     assert (run.returncode, run.stderr) == (12, "no\n")
+
+
+@pytest.fixture
+def overlay(place):
+    """An empty disk that stands on one which shares chunk 0, differs in 1, and has data where the backup has none."""
+    base = place.disk("write -P 97 0 256k", "write -P 1 256k 256k", "write -P 2 5M 1M", "write -P 3 6553600 64k", size="8M",
+                      name="base.qcow2")
+    disk = place.folder / "disk.qcow2"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", base, "-F", "qcow2", disk, str(SIZE)], check=True)
+    return place, disk, place.plan(place.source(disk, bytes=SIZE, overlay=True, times=[[0, 2, 0], [20, 1, 0], [40, 1, 0]]))
+
+
+def own_data(disk):
+    """The bytes that the overlay itself has, zeros that take no room left out."""
+    said = subprocess.run(["qemu-img", "map", "--output=json", disk], capture_output=True, text=True, check=True).stdout
+    return sum(each["length"] for each in json.loads(said) if each["depth"] == 0 and each["data"])
+
+
+def test_an_overlay_has_only_what_differs_from_what_it_stands_on(overlay):
+    place, disk, plan = overlay
+    half = b"\x02" * 65536 + bytes(65536) + b"\x02" * 65536 + b"c" * 65536  # of chunk 20, of which the base has \x02 throughout
+    run = place.fill(plan, archive({path_of(chunk): content for chunk, content in (CHUNKS | {20: half}).items()}))
+    assert run.returncode == 0, run.stderr
+    expected = bytearray(SIZE)
+    for chunk, content in (CHUNKS | {20: half}).items():
+        expected[chunk * CHUNK:chunk * CHUNK + len(content)] = content
+    assert place.raw(disk) == bytes(expected)  # nothing of the base shows at 5.25 MiB and at 6.25 MiB
+    assert own_data(disk) == CHUNK + 65536 + 65536  # chunk 1, a quarter of 20, and the last
+    assert left_of(place) == []

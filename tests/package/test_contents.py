@@ -83,6 +83,7 @@ FILES = f"""
 /usr/share/man/man8/blockhost-libvirt-plan.8.gz
 /usr/share/man/man8/blockhost-libvirt-recover.8.gz
 /usr/share/man/man8/blockhost-libvirt-reject.8.gz
+/usr/share/man/man8/blockhost-libvirt-restore.8.gz
 /usr/share/man/man8/blockhost-libvirt-setup.8.gz
 /usr/share/man/man8/blockhost-libvirt-sign.8.gz
 /usr/share/man/man8/blockhost-libvirt-task.8.gz

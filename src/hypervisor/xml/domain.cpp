@@ -411,6 +411,7 @@ std::string render_volume(const VolumeSpec& spec) {
     auto target = add(volume, "target");
     add(target, "format", {{"type", "qcow2"}});
     add_text(target, "compat", "1.1"); // libvirt's default, 0.10, holds no dirty bitmaps
+    if (spec.backing.empty()) return print_xml(document);
     auto backing_store = add(volume, "backingStore");
     add_text(backing_store, "path", spec.backing);
     add(backing_store, "format", {{"type", "qcow2"}});

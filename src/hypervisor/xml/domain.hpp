@@ -97,11 +97,11 @@ std::vector<std::string> boot_files(const std::string& xml);
 /// The first interface with an address and the first disk in a definition. Throws as read_domain.
 TunedDevices tuned_devices(const std::string& xml);
 
-/// A qcow2 overlay with compat 1.1; owner and mode as libvirt's default.
+/// A qcow2 image with compat 1.1; owner and mode as libvirt's default.
 struct VolumeSpec {
     std::string name;
     std::uint64_t capacity_bytes = 0;
-    std::string backing; ///< what it stands on, qcow2 too
+    std::string backing; ///< what it stands on, qcow2 too; empty: nothing
 };
 std::string render_volume(const VolumeSpec& spec);
 

@@ -15,10 +15,13 @@ struct Settings {
     Ipv4 gateway;
 };
 
+/// Where the content of a new VM's disk comes from.
+enum class DiskFrom { the_template, elsewhere };
+
 /// Throws Error{config}, {not_found} or {invalid} for anything that would keep `vm` from being made here:
 /// network mode, template, its size, bridge, gateway, a folder that QEMU's user cannot pass. `way` says
-/// whether such a folder of BlockHost's is opened.
-Settings read_settings(World& world, const VmRequest& vm, host::Way way);
+/// whether such a folder of BlockHost's is opened. A disk from elsewhere needs no template.
+Settings read_settings(World& world, const VmRequest& vm, host::Way way, DiskFrom disk_from);
 
 /// The template's real path. Throws Error{invalid} or {config} when `vm`'s disk is too small for it, or when
 /// it has an account with the login's name; throws as template_image.

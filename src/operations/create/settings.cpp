@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// Reading a create's settings, and checking that they fit the host.
 
-#include "operations/create_settings.hpp"
+#include "operations/create/settings.hpp"
 
 #include "base/text/text.hpp"
 #include "config/templates.hpp"
@@ -77,7 +77,7 @@ std::filesystem::path template_for(const World& world, const VmRequest& vm) {
     return image;
 }
 
-Settings read_settings(World& world, const VmRequest& vm, host::Way way) {
+Settings read_settings(World& world, const VmRequest& vm, host::Way way, DiskFrom disk_from) {
     world.hypervisor(); // fails first when it cannot be reached; the simulated one makes its template
     Web3Defaults web3 = read_web3_defaults(world.paths);
     if (!web3.found)
@@ -85,7 +85,7 @@ Settings read_settings(World& world, const VmRequest& vm, host::Way way) {
             fmt::format("{} is missing; the defaults are used", world.paths.web3_defaults().string()));
     Settings settings{read_network_mode(world.paths), read_engine_manifest(world.paths), web3,
                       read_broker_allocation(world.paths), gateway_of(world)};
-    template_for(world, vm); // looked up again when the disk is made
+    if (disk_from == DiskFrom::the_template) template_for(world, vm); // looked up again when the disk is made
     check_bridge(world);
     if (world.reality == Reality::real)
         require_reachable_by_qemu(

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+/// What the verbs about backups share.
+
+#include "backup/repository.hpp"
+#include "cli/command.hpp"
+
+namespace blockhost::subcommands {
+
+/// Throws Error{interrupted} once a signal was noted.
+void check_signals();
+
+/// Who calls must be root and mean this host: there is no simulated repository. Throws Error{config} or
+/// {denied}.
+void require_real_backups(const cli::Call& call);
+
+/// The host's own repository, which is looked at first. Throws as open_repository, Restic::version and
+/// require_same_repository.
+backup::Restic open_own_repository(const cli::Call& call);
+
+/// What is in the file that --password-file names; nothing without that option. Throws Error{invalid}.
+std::optional<std::string> given_password(const cli::Call& call);
+
+} // namespace blockhost::subcommands

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+/// restore: makes a VM anew from a backup.
+
+#include "operations/restore/restore.hpp"
+#include "base/text/json.hpp"
+#include "subcommands/backup_verbs.hpp"
+#include "subcommands/verbs.hpp"
+
+#include <boost/json/object.hpp>
+#include <fmt/format.h>
+
+namespace blockhost::subcommands {
+
+namespace {
+
+using operations::CreateResult;
+using operations::Origin;
+
+/// The repository that --from names, or the host's own.
+backup::Restic open_wanted(const cli::Call& call) {
+    const auto address = call.arguments.text("from");
+    const auto password = given_password(call);
+    if (address.has_value() != password.has_value())
+        throw Error(Code::usage, "--from and --password-file belong together",
+                    "both stand on the recovery sheet; without them this host's own repository is read");
+    if (!address) return open_own_repository(call);
+    backup::Restic restic = backup::open_repository_at(
+        call.paths, {*address, {}, call.arguments.text("user").value_or(std::string(backup::usual_user))},
+        *password, check_signals);
+    restic.version();
+    return restic;
+}
+
+operations::RestoreRequest request_of(const cli::Arguments& given) {
+    return {.expiry_days = given.integer("expiry-days"),
+            .then = given.has("off") ? Origin::Then::stay_off : Origin::Then::run,
+            .ready_timeout = std::chrono::seconds(given.integer("ready-timeout").value_or(180)),
+            .clock = given.has("force-clock") ? ClockTrust::forced : ClockTrust::judged};
+}
+
+std::string_view guest_word(const CreateResult& made) {
+    if (!made.runs) return "off";
+    return made.guest_answers ? "ready" : "silent";
+}
+
+std::string json_of(const CreateResult& made, const backup::Backup& from) {
+    const Addresses& addresses = made.addresses;
+    return json::python_line(boost::json::object{{"name", made.name.str()},
+                                                 {"backup", from.id},
+                                                 {"taken_at", format_instant(from.taken_at)},
+                                                 {"uuid", made.uuid ? made.uuid->str() : ""},
+                                                 {"ip", addresses.ip.str()},
+                                                 {"ipv6", addresses.ipv6 ? addresses.ipv6->str() : ""},
+                                                 {"addresses_as_before", made.as_before},
+                                                 {"on_template", made.on_template},
+                                                 {"guest", guest_word(made)}});
+}
+
+std::string text_of(const CreateResult& made, const backup::Backup& from) {
+    const std::string_view now = !made.runs           ? "it is off"
+                                 : made.guest_answers ? "it runs, and its guest is ready"
+                                                      : "it runs, and its guest is not ready";
+    return fmt::format("{} is restored as of {}, with the address {}; {}", made.name.str(),
+                       format_instant(std::chrono::floor<std::chrono::seconds>(from.taken_at)),
+                       made.addresses.ip.str(), now);
+}
+
+int run(cli::Call& call) {
+    require_real_backups(call);
+    const backup::Restic restic = open_wanted(call);
+    const backup::Catalogue catalogue(restic.snapshots());
+    const backup::Backup& from = catalogue.find(call.arguments.operands().front());
+    World world = open_world(call, Intent::change);
+    call.printer.about_vm(from.vm.str());
+    operations::restore(world, restic, from, request_of(call.arguments), [&](const CreateResult& made) {
+        call.printer.answer(call.arguments.has("json") ? json_of(made, from) : text_of(made, from));
+        call.printer.flush_answer();
+    });
+    return 0;
+}
+
+constexpr std::string_view details =
+    "The VM, which has to be gone, is made anew under its own name: its disk, as it was; its uuid, hardware "
+    "address, owner, "
+    "CPUs, memory and expiry; its addresses, where nobody else has them by now. Where they are taken it gets "
+    "new "
+    "ones, and a new "
+    "instance id, by which cloud-init sets up the network, and what else it does once an instance. The "
+    "definition is "
+    "rendered "
+    "anew from the backup's record; nothing of the definition in the backup is used.\n\n"
+    "The disk is an overlay of the version of the template that it stood on, if that is among the templates, "
+    "and then takes "
+    "only the room of what differs; otherwise it stands by itself.\n\n"
+    "--from reads the repository of another host, by its address and password alone, and sets nothing up "
+    "here.\n\n"
+    "Room is looked for before anything is made: on the disk for all that the backup holds, and memory as "
+    "for a "
+    "create. "
+    "Whatever fails, is signalled or killed on the way is undone, at the latest by the next create or "
+    "restore of that "
+    "name. A "
+    "guest that does not get ready in time is warned of, and stays.";
+
+} // namespace
+
+cli::Row restore_row() {
+    using Kind = cli::Option::Kind;
+    return {
+        .verb = "restore",
+        .summary = "make a VM anew from a backup",
+        .details = details,
+        .operands = {{.name = "BACKUP", .help = "a backup: the first digits of its id, or NAME@latest"}},
+        .options = {{.name = "expiry-days",
+                     .kind = Kind::integer,
+                     .value = "N",
+                     .min = limits::expiry_days_min,
+                     .max = limits::expiry_days_max,
+                     .help = "days until the VM expires, from now on; without it, as before"},
+                    {.name = "from",
+                     .kind = Kind::text,
+                     .value = "ADDRESS",
+                     .help = "the repository of a host that is gone, as its recovery sheet has it"},
+                    {.name = "password-file",
+                     .kind = Kind::file,
+                     .value = "FILE",
+                     .help = "that repository's password"},
+                    {.name = "user",
+                     .kind = Kind::text,
+                     .value = "USER",
+                     .default_text = backup::usual_user,
+                     .help = "with --from: the user that restic runs as"},
+                    {.name = "off", .help = "do not start it; boot leaves it off, too"},
+                    {.name = "ready-timeout",
+                     .kind = Kind::integer,
+                     .value = "SECONDS",
+                     .default_text = "180",
+                     .min = 1,
+                     .max = 3600,
+                     .help = "how long its guest is waited for"},
+                    {.name = "force-clock",
+                     .help = "go on with a clock that lies behind what was written here"},
+                    {.name = "json", .help = "print a JSON object"}},
+        .output = {.text = "one line on the VM",
+                   .json_keys = {"name", "backup", "taken_at", "uuid", "ip", "ipv6", "addresses_as_before",
+                                 "on_template", "guest"},
+                   .unheard = "everything is undone, and the same backup can be restored again"},
+        .examples = {{"web-001@latest", "from its last backup"},
+                     {"web-001@latest --from sftp:backup@far:/srv/host-a --password-file sheet",
+                      "on another host, after a loss"},
+                     {"1f3a9c22 --expiry-days 30 --off", "a VM that had expired, to be looked at"}},
+        .needs = cli::Needs::hypervisor,
+        .effect = cli::Effect::changes,
+        .run = run,
+    };
+}
+
+} // namespace blockhost::subcommands
