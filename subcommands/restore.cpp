@@ -32,7 +32,9 @@ backup::Restic open_wanted(const cli::Call& call) {
 }
 
 operations::RestoreRequest request_of(const cli::Arguments& given) {
-    return {.expiry_days = given.integer("expiry-days"),
+    const auto as = given.text("as");
+    return {.as = as ? std::optional(VmName(*as)) : std::nullopt,
+            .expiry_days = given.integer("expiry-days"),
             .then = given.has("off") ? Origin::Then::stay_off : Origin::Then::run,
             .ready_timeout = std::chrono::seconds(given.integer("ready-timeout").value_or(180)),
             .clock = given.has("force-clock") ? ClockTrust::forced : ClockTrust::judged};
@@ -65,17 +67,48 @@ std::string text_of(const CreateResult& made, const backup::Backup& from) {
                        made.addresses.ip.str(), now);
 }
 
-int run(cli::Call& call) {
-    require_real_backups(call);
-    const backup::Restic restic = open_wanted(call);
-    const backup::Catalogue catalogue(restic.snapshots());
-    const backup::Backup& from = catalogue.find(call.arguments.operands().front());
-    World world = open_world(call, Intent::change);
-    call.printer.about_vm(from.vm.str());
-    operations::restore(world, restic, from, request_of(call.arguments), [&](const CreateResult& made) {
+void restore_one(cli::Call& call, World& world, const backup::Restic& restic, const backup::Backup& from,
+                 const operations::RestoreRequest& request) {
+    call.printer.about_vm(request.as.value_or(from.vm).str());
+    operations::restore(world, restic, from, request, [&](const CreateResult& made) {
         call.printer.answer(call.arguments.has("json") ? json_of(made, from) : text_of(made, from));
         call.printer.flush_answer();
     });
+}
+
+/// One after the other, as far as this host has room. Returns the exit status of the first that could not be
+/// restored.
+int restore_all(cli::Call& call, World& world, const backup::Restic& restic,
+                const std::vector<backup::Backup>& latest, const operations::RestoreRequest& request) {
+    int status = 0;
+    for (const backup::Backup& from : latest) {
+        try {
+            restore_one(call, world, restic, from, request);
+        } catch (const Error& error) {
+            if (error.code() == Code::interrupted) throw;
+            call.printer.warn(fmt::format("{} is not restored: {}", from.vm.str(), error.message()));
+            if (status == 0) status = row_of(error.code()).exit_status;
+        }
+    }
+    return status;
+}
+
+int run(cli::Call& call) {
+    const auto& operands = call.arguments.operands();
+    const bool all = call.arguments.has("all");
+    const operations::RestoreRequest request = request_of(call.arguments);
+    if (operands.empty() != all || (all && request.as))
+        throw Error(Code::usage, "restore takes a backup, or --all without --as",
+                    "'blockhost-libvirt backup list' shows the backups");
+    require_real_backups(call);
+    const backup::Restic restic = open_wanted(call);
+    const backup::Catalogue catalogue(restic.snapshots());
+    if (all && catalogue.all().empty())
+        throw Error(Code::not_found, "the repository has no backups", "see that it is the right one");
+    const auto from = all ? catalogue.latest_of_each() : std::vector{catalogue.find(operands.front())};
+    World world = open_world(call, Intent::change);
+    if (all) return restore_all(call, world, restic, from, request);
+    restore_one(call, world, restic, from.front(), request);
     return 0;
 }
 
@@ -92,8 +125,13 @@ constexpr std::string_view details =
     "The disk is an overlay of the version of the template that it stood on, if that is among the templates, "
     "and then takes "
     "only the room of what differs; otherwise it stands by itself.\n\n"
+    "--as NEW makes a copy: with a uuid, hardware address and addresses of its own, and with no link to the "
+    "network before its agent has given it a machine-id and SSH host keys of its own. One whose agent does "
+    "not "
+    "answer is undone.\n\n"
     "--from reads the repository of another host, by its address and password alone, and sets nothing up "
-    "here.\n\n"
+    "here. --all restores all of its VMs, by name; one that cannot be (it is there already, there is no room "
+    "for it, it has expired) is told of, and the next one's turn comes.\n\n"
     "Room is looked for before anything is made: on the disk for all that the backup holds, and memory as "
     "for a "
     "create. "
@@ -110,8 +148,15 @@ cli::Row restore_row() {
         .verb = "restore",
         .summary = "make a VM anew from a backup",
         .details = details,
-        .operands = {{.name = "BACKUP", .help = "a backup: the first digits of its id, or NAME@latest"}},
-        .options = {{.name = "expiry-days",
+        .operands = {{.name = "BACKUP",
+                      .help = "a backup: the first digits of its id, or NAME@latest",
+                      .count = cli::Operand::Count::optional}},
+        .options = {{.name = "as",
+                     .kind = Kind::text,
+                     .value = "NEW",
+                     .help = "restore a copy of that name, beside the VM or in its place"},
+                    {.name = "all", .help = "the last backup of each VM, one after the other"},
+                    {.name = "expiry-days",
                      .kind = Kind::integer,
                      .value = "N",
                      .min = limits::expiry_days_min,
@@ -140,14 +185,16 @@ cli::Row restore_row() {
                      .help = "how long its guest is waited for"},
                     {.name = "force-clock",
                      .help = "go on with a clock that lies behind what was written here"},
-                    {.name = "json", .help = "print a JSON object"}},
-        .output = {.text = "one line on the VM",
+                    {.name = "json", .help = "print a JSON object for each VM"}},
+        .output = {.text = "one line for each VM",
                    .json_keys = {"name", "backup", "taken_at", "uuid", "ip", "ipv6", "addresses_as_before",
                                  "on_template", "guest"},
                    .unheard = "everything is undone, and the same backup can be restored again"},
         .examples = {{"web-001@latest", "from its last backup"},
                      {"web-001@latest --from sftp:backup@far:/srv/host-a --password-file sheet",
                       "on another host, after a loss"},
+                     {"--all --from sftp:backup@far:/srv/host-a --password-file sheet", "all that it had"},
+                     {"web-001@latest --as web-001-copy", "beside it, to look at how it was"},
                      {"1f3a9c22 --expiry-days 30 --off", "a VM that had expired, to be looked at"}},
         .needs = cli::Needs::hypervisor,
         .effect = cli::Effect::changes,

@@ -43,6 +43,19 @@ std::vector<Backup> Catalogue::of(const VmName& vm) const {
     return found;
 }
 
+std::vector<Backup> Catalogue::latest_of_each() const {
+    std::vector<Backup> latest;
+    for (const Backup& each : all_) {
+        const auto same = std::ranges::find(latest, each.vm, &Backup::vm);
+        if (same == latest.end())
+            latest.push_back(each);
+        else
+            *same = each;
+    }
+    std::ranges::sort(latest, {}, &Backup::vm);
+    return latest;
+}
+
 const Backup* Catalogue::foreign_to(const InstanceId& own) const {
     const auto found = std::ranges::find_if(all_, [&](const Backup& each) { return each.instance != own; });
     return found == all_.end() ? nullptr : &*found;

@@ -34,6 +34,7 @@ class Catalogue {
 
     const std::vector<Backup>& all() const { return all_; } ///< the oldest first
     std::vector<Backup> of(const VmName& vm) const;
+    std::vector<Backup> latest_of_each() const; ///< the last of each VM, by its name
     std::size_t others() const { return others_; }
     /// The first backup of another instance than `own`; nothing when there is none.
     const Backup* foreign_to(const InstanceId& own) const;

@@ -33,23 +33,6 @@ void require_room(const Folder& parent, const Manifest& manifest) {
                 "choose a folder on another file system");
 }
 
-void make_image(const std::filesystem::path& file, std::uint64_t bytes) {
-    ProcessSpec spec{.program = "/usr/bin/qemu-img",
-                     .arguments = {"create", "-q", "-f", "qcow2", "-o", "compat=1.1", file.string(),
-                                   std::to_string(bytes)}};
-    ProcessResult result;
-    try {
-        result = run(spec);
-    } catch (const Error& error) {
-        throw Error(Code::program, error.message(), "install qemu-utils");
-    }
-    if (!result.ok())
-        throw Error(Code::io,
-                    fmt::format("{} cannot be made: {}", file.string(),
-                                text::join(text::last_lines(result.err, 1), "")),
-                    "see that there is room");
-}
-
 void write_small_files(const Restic& restic, const Backup& backup, const Folder& folder) {
     for (const char* name : small_files) {
         const bool is_manifest = name == small_files.front();
@@ -150,7 +133,7 @@ void extract(const Restic& restic, const Backup& backup, const Manifest& manifes
     const Folder folder = parent->make_sub(name, 0700);
     try {
         for (const ManifestDisk& disk : manifest.disks)
-            make_image(folder.path() / image_name(disk), disk.bytes);
+            make_image(folder.path() / image_name(disk), disk.bytes, {});
         check();
         fill(restic, backup, view_of(restic, manifest, folder.path()), check);
         write_small_files(restic, backup, folder);
@@ -159,6 +142,24 @@ void extract(const Restic& restic, const Backup& backup, const Manifest& manifes
         parent->remove_tree(name);
         throw;
     }
+}
+
+void make_image(const std::filesystem::path& image, std::uint64_t bytes, const std::filesystem::path& base) {
+    ProcessSpec spec{.program = "/usr/bin/qemu-img",
+                     .arguments = {"create", "-q", "-f", "qcow2", "-o", "compat=1.1"}};
+    if (!base.empty()) spec.arguments.insert(spec.arguments.end(), {"-F", "qcow2", "-b", base.string()});
+    spec.arguments.insert(spec.arguments.end(), {image.string(), std::to_string(bytes)});
+    ProcessResult result;
+    try {
+        result = run(spec);
+    } catch (const Error& error) {
+        throw Error(Code::program, error.message(), "install qemu-utils");
+    }
+    if (!result.ok())
+        throw Error(Code::io,
+                    fmt::format("{} cannot be made: {}", image.string(),
+                                text::join(text::last_lines(result.err, 1), "")),
+                    "see that there is room");
 }
 
 void fill_disk(const Restic& restic, const Backup& backup, const Manifest& manifest,

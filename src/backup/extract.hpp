@@ -34,6 +34,10 @@ std::uint64_t data_bytes(const ManifestDisk& disk);
 void extract(const Restic& restic, const Backup& backup, const Manifest& manifest,
              const std::filesystem::path& to, const std::function<void()>& check);
 
+/// Makes an empty qcow2 image, on `base` (qcow2, too) or, where that is empty, on nothing. Throws
+/// Error{program} when qemu-img is missing; Error{io}.
+void make_image(const std::filesystem::path& image, std::uint64_t bytes, const std::filesystem::path& base);
+
 /// Fills `image`, an empty qcow2 image as large as the backup's one disk, with that disk. `stands_on`: on
 /// nothing, or on another image, of whatever content, of which then only what differs is stored. Every chunk
 /// comes exactly once, with its size, or it fails, and the image is of no use. `check` is called at least

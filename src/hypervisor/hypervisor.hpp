@@ -179,8 +179,8 @@ class Hypervisor : public Observer {
     /// left alone. Error{not_found}; Error{wrong_state} as tuning(), and for a device that it does not have.
     virtual void tune(const std::string& name, Subsystem subsystem, const Tuning& wanted, TuningOf which) = 0;
     /// Puts this whole <interface> element, libvirt's own with what it lacked, in the place of that with its
-    /// MAC, in the definition or in what runs; only port isolation and filter may differ. Error{wrong_state}
-    /// as tuning().
+    /// MAC, in the definition or in what runs; only port isolation, filter and link may differ.
+    /// Error{wrong_state} as tuning().
     virtual void set_interface(const std::string& name, const std::string& element, TuningOf which) = 0;
     /// Has libvirt make a running domain's filter rules again: binds it to its tap anew.
     virtual void bind_filter(const std::string& name, const FilterBinding& binding) = 0;

@@ -10,6 +10,7 @@
 #include "backup/record.hpp"
 #include "backup/repository.hpp"
 #include "base/exceptions.hpp"
+#include "base/text/json.hpp"
 #include "base/text/text.hpp"
 #include "hypervisor/files/qcow2.hpp"
 #include "operations/live_disk.hpp"

@@ -13,6 +13,7 @@
 #include "host/capability.hpp"
 #include "operations/admission.hpp"
 #include "operations/create/addresses.hpp"
+#include "operations/create/copy.hpp"
 #include "operations/provisioning_lock.hpp"
 #include "operations/recover.hpp"
 #include "operations/wait_for_guest.hpp"
@@ -53,6 +54,7 @@ struct Making {
     bool has_former(const Addresses& addresses) const {
         return origin() && addresses.ip == origin()->ip && addresses.ipv6 == origin()->ipv6;
     }
+    bool is_copy() const { return origin() && origin()->guest == Origin::Guest::renewed; }
     bool is_moved(const Addresses& addresses) const {
         return origin() && origin()->ip && !has_former(addresses);
     }
@@ -159,28 +161,12 @@ void remove_console(CreateOperation& op) {
 
 // create-volume
 
-/// The version that the disk of an origin stood on, if it can stand on it again; else empty.
-std::string former_template(World& world, const std::string& version) {
-    const auto image = version.empty() ? std::nullopt : template_version(world.paths, version);
-    if (!image) return "";
-    if (geteuid() == 0) safety::require_template(world, *image);
-    return image->string();
-}
-
-/// What the new disk stands on; empty: on nothing.
-std::string backing_of(CreateOperation& op) {
-    if (const Origin* origin = op.making->origin()) return former_template(op.world, origin->base);
-    const std::string image = template_for(op.world, op.making->request.vm).string();
-    if (geteuid() == 0) safety::require_template(op.world, image);
-    return image;
-}
-
 /// The backing image is noted before the disk is asked for: libvirt may make the disk after our death.
 void make_empty_volume(CreateOperation& op) {
     Hypervisor& hypervisor = op.world.hypervisor();
     const FileLock kept =
         hold_templates(op.world.paths, FileLock::Mode::shared, Deadline::in(60s), op.making->interruption);
-    const std::string image = backing_of(op);
+    const std::string image = backing_of(op.world, op.making->request).string();
     op.entry.note({{template_note, image}});
     op.making->on_template = !image.empty();
     op.world.storage_folder(); // libvirt would follow a planted link
@@ -265,6 +251,7 @@ void define_domain(CreateOperation& op) {
         .expires_at = format_instant(op.expires_at()),
         .created_at = format_instant(op.created_at),
         .mtu = world.network->unusual_mtu(op.bridge),
+        .link = op.making->is_copy() ? Link::down : Link::up,
     };
     op.world.hypervisor().ensure_filter({kind, spec.filter});
     op.world.hypervisor().define(spec);
@@ -305,9 +292,14 @@ void start_domain(CreateOperation& op) {
 /// A guest that does not get ready keeps nobody from its disk: a disk that came back stays.
 void await_guest(CreateOperation& op) {
     if (stays_off(op)) return;
+    const bool is_copy = op.making->is_copy();
+    if (is_copy)
+        renew_copy(op.world, op.name(), op.making->mac, op.making->request.ready_timeout,
+                   op.making->interruption);
     try {
         await_ready(op.world, op.name(), op.world.paths.consoles, op.making->request.ready_timeout,
                     op.making->login, op.making->interruption);
+        if (is_copy) rename_copy(op.world, op.name(), op.making->interruption);
     } catch (const Error& error) {
         if (!op.making->origin() || error.code() != Code::guest) throw;
         op.making->guest_answers = false;

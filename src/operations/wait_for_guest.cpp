@@ -46,6 +46,15 @@ class ReadyWait {
         await_cloud_init();
     }
 
+    void await_agent() const {
+        constexpr std::string_view stage = "its guest agent to answer";
+        world_.progress.stage("waiting for the guest agent");
+        while (!agent_answers()) {
+            if (deadline_.passed()) fail(fmt::format("not ready within {} s,", limit_.count()), stage);
+            pause(look_again_after, stage);
+        }
+    }
+
   private:
     std::string evidence(std::string_view stage) const {
         std::string text = fmt::format("while waiting for {}", stage);
@@ -95,15 +104,6 @@ class ReadyWait {
         } catch (const Error& error) {
             if (error.code() == Code::guest || error.code() == Code::wrong_state) return false;
             throw;
-        }
-    }
-
-    void await_agent() const {
-        constexpr std::string_view stage = "its guest agent to answer";
-        world_.progress.stage("waiting for the guest agent");
-        while (!agent_answers()) {
-            if (deadline_.passed()) fail(fmt::format("not ready within {} s,", limit_.count()), stage);
-            pause(look_again_after, stage);
         }
     }
 
@@ -241,6 +241,12 @@ class ReadyWait {
 void await_ready(World& world, const VmName& name, const StatePlace& consoles, std::chrono::seconds limit,
                  const ExpectedLogin& login, const Interruption& interruption) {
     ReadyWait(world, name, consoles, limit, login, interruption).run();
+}
+
+void await_agent(World& world, const VmName& name, const StatePlace& consoles, std::chrono::seconds limit,
+                 const Interruption& interruption) {
+    const ExpectedLogin none{};
+    ReadyWait(world, name, consoles, limit, none, interruption).await_agent();
 }
 
 std::vector<std::string> console_tail(const StatePlace& consoles, const VmName& name, std::size_t lines) {

@@ -27,6 +27,11 @@ struct ExpectedLogin {
 void await_ready(World& world, const VmName& name, const StatePlace& consoles, std::chrono::seconds limit,
                  const ExpectedLogin& login, const Interruption& interruption);
 
+/// The first part of that alone: waits for up to `limit` until the agent answers. Throws Error{guest} when it
+/// does not, or the guest dies.
+void await_agent(World& world, const VmName& name, const StatePlace& consoles, std::chrono::seconds limit,
+                 const Interruption& interruption);
+
 /// The last `lines` lines of a console log, made printable, one string each; empty when there is none.
 std::vector<std::string> console_tail(const StatePlace& consoles, const VmName& name, std::size_t lines);
 

@@ -106,6 +106,12 @@ std::vector<std::string> guard_interfaces(World& world, const Observation& seen,
     return problems;
 }
 
+void plug_in(World& world, const VmName& name, const Mac& mac) {
+    for (const TuningOf which : {TuningOf::running, TuningOf::definition})
+        world.hypervisor().set_interface(
+            name.str(), interface_with_link_up(definition_of(world, name, which).value_or(""), mac), which);
+}
+
 void guard_definition(World& world, const Observation& seen) {
     if (!seen.domain || seen.proof == Proof::none) return;
     warn(world, guard_interfaces(world, seen, TuningOf::definition));

@@ -40,4 +40,8 @@ struct Mending {
 /// when libvirt cannot be asked.
 Mending mend_guards(World& world, const Observation& seen);
 
+/// Gives the interface with that MAC its link to the network, in what runs and in the definition. Throws
+/// Error{hypervisor} when the domain is not there, or has no such interface.
+void plug_in(World& world, const VmName& name, const Mac& mac);
+
 } // namespace blockhost::safety

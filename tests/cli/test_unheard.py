@@ -94,7 +94,7 @@ SCENES = {
     "guest-exec": (lambda play: None, ("guest-exec", "vm-1", "echo heard"), 0),
 }
 # They print nothing on success, or are not for people, or have suites of their own with a chain and a root agent.
-ELSEWHERE = {"backup": "tests/backup", "restore": "tests/system/test_restore.py", "update-gecos": "prints nothing",
+ELSEWHERE = {"backup": "tests/backup", "restore": "tests/system", "drill": "tests/system", "update-gecos": "prints nothing",
              "mint-nft": "tests/mint", "agent": "tests/pve", "approve": "tests/agent", "reject": "tests/agent",
              "__root-action": "answers the root agent"}
 

@@ -70,6 +70,7 @@ FILES = f"""
 /usr/share/man/man8/blockhost-libvirt-backup.8.gz
 /usr/share/man/man8/blockhost-libvirt-boot.8.gz
 /usr/share/man/man8/blockhost-libvirt-configure.8.gz
+/usr/share/man/man8/blockhost-libvirt-drill.8.gz
 /usr/share/man/man8/blockhost-libvirt-dump-desired.8.gz
 /usr/share/man/man8/blockhost-libvirt-extend.8.gz
 /usr/share/man/man8/blockhost-libvirt-guard.8.gz

@@ -35,6 +35,7 @@ BY_PATH = {
     "hypervisor/common/process_age.cpp": "the kernel's files",
     "hypervisor/files/qcow2.cpp": "a disk and what it stands on: opened as a place first, and told from others by what that is",
     "hypervisor/surroundings.cpp": "the simulated world",
+    "hypervisor/simulated/backups.cpp": "the simulated world",
     "hypervisor/simulated/counters.cpp": "the simulated world",
     "hypervisor/simulated/guest.cpp": "the simulated world",
     "hypervisor/simulated/image.cpp": "the simulated world",
@@ -59,6 +60,7 @@ BY_PATH = {
     "vm/disk_users.cpp": "which file a disk is; it is not opened",
     "safety/planted_files.cpp": "whose doing a way is, step by step, and what only root could have put there",
     "operations/live_disk.cpp": "the folder of a socket, in root's cache",
+    "operations/restore/drill.cpp": "a folder of its own in root's cache",
     "operations/provisioning_lock.cpp": "the run folder, whose parent is root's",
     "setup/db_yaml.cpp": "configuration",
     "setup/network.cpp": "the bridge that the host's first boot made, in the run folder",
@@ -75,6 +77,7 @@ BY_PATH = {
     "subcommands/approve.cpp": "a file that is given on the command line",
     "subcommands/backup.cpp": "a file that is given on the command line",
     "subcommands/create.cpp": "files that are given on the command line",
+    "subcommands/drill.cpp": "a file that is given on the command line",
     "subcommands/list.cpp": "the size of the VM database; it is not opened",
     "subcommands/verify.cpp": "files that are given on the command line",
 }

@@ -323,6 +323,108 @@ def test_what_somebody_made_of_the_backup_is_refused_or_harms_nothing(kept, chan
     kept.forget(made)
 
 
+COPY = f"copy-{os.getpid()}"
+
+
+def link(machine, name, *words):
+    return re.search("<interface.*?</interface>", machine.virsh("dumpxml", *words, name), re.DOTALL)[0].count("<link state='down'/>")
+
+
+def test_a_copy_beside_the_vm_is_somebody_else(kept):
+    machine = kept.machine
+    kept.restored("--off")
+    before = machine.kept(NAME)
+    run = kept.restore("--as", COPY)
+    assert run.returncode == 0, run.stderr
+    made = json.loads(run.stdout)
+    assert made["name"] == COPY and made["guest"] == "ready" and not made["addresses_as_before"]
+    copy = kept.who(COPY)
+    for key in ("uuid", "mac", "instance", "ip_address"):
+        assert copy[key] != kept.before[key], key
+    assert copy["username"] == kept.before["username"] and copy["expires_at"] == kept.before["expires_at"]
+    assert link(machine, COPY) == 0 and link(machine, COPY, "--inactive") == 0
+    wait_until("it is reached", 30, lambda: sh("ping", "-c1", "-W1", made["ip"], check=False).returncode == 0)
+    guest = machine.run("guest-exec", COPY, "hostname; cat /etc/machine-id")
+    assert guest.returncode == 0 and guest.stdout.startswith(COPY + "\n") and re.search("^[0-9a-f]{32}$", guest.stdout, re.M)
+    assert machine.kept(NAME) == before and machine.leftovers([NAME, COPY]) == {}
+    again = kept.restore("--as", COPY)
+    assert again.returncode == 6 and "choose another name" in again.stderr
+    off = kept.restore("--as", COPY + "b", "--off")
+    assert off.returncode == 2 and "has to run" in off.stderr
+    assert machine.run("destroy", COPY).returncode == 0
+    kept.gone()
+
+
+def test_a_copy_whose_agent_never_answers_never_has_a_network_and_is_undone(kept):
+    machine = kept.machine
+    silent = forged(kept, lambda folder: (folder / "user-data").write_text(
+        (folder / "user-data").read_text() + "\n# quick-guest: agent=never\n"))
+    process = machine.start("restore", silent, "--as", COPY, "--ready-timeout", "15")
+    wait_until("it runs", 120, lambda: machine.states().get(COPY) == "alive" or process.poll() is not None)
+    assert link(machine, COPY) == 1 and link(machine, COPY, "--inactive") == 1
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 15 and "not ready within" in err, err
+    assert machine.leftovers() == {}
+    # Under its own name it stays: its owner may have removed the agent.
+    run = machine.run("restore", silent, "--json", "--ready-timeout", "10")
+    assert run.returncode == 0 and json.loads(run.stdout)["guest"] == "silent" and "not ready within" in run.stderr
+    kept.gone()
+    kept.forget(silent)
+
+
+def drilled(kept, *words):
+    run = kept.machine.run("drill", *words, "--json")
+    return run, [json.loads(line) for line in run.stdout.splitlines()]
+
+
+def no_trace_of_a_drill(kept):
+    bench = kept.machine.root / "var/cache/blockhost/drill"
+    assert [path.name for path in bench.iterdir() if path.name != "lock"] == []
+    assert not [name for name in kept.machine.virsh("list", "--all", "--name").split() if name in kept.machine.domains()]
+    assert kept.machine.leftovers() == {}
+
+
+def test_a_drill_shows_that_a_backup_comes_up_and_leaves_nothing(kept):
+    digest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    (kept.machine.root / "digests").write_text(f"{digest}  /dev/null\n")
+    run, (told,) = drilled(kept, f"{NAME}@latest", "--digests", kept.machine.root / "digests", "--command",
+                           "dd if=/dev/vda bs=1k skip=102400 count=300 | tr -d '\\007' | wc -c | grep -qx 0")
+    assert run.returncode == 0, run.stderr
+    assert told["passed"] and told["name"] == NAME and told["backup"] == kept.backup["id"] and told["reason"] == ""
+    no_trace_of_a_drill(kept)
+    remembered = json.loads((kept.machine.state / f"backup/drills/{NAME}.json").read_text())
+    assert remembered["passed"] and remembered["snapshot"] == told["backup"]
+    run, told = drilled(kept, "--one-in-turn")
+    assert run.returncode == 0 and len(told) == 1
+
+
+@pytest.mark.parametrize("change, words, said", [
+    (without_a_chunk, [], "lacks vda/"),
+    (torn, [], "has vda/"),
+    (None, ["--command", "false"], "the command ended with status 1"),
+    (None, ["--command", "dd if=/dev/vda bs=1M skip=100 count=1 | grep -q emptied"], "the command ended with status 1"),
+    (None, ["--boot-timeout", "1"], "its guest agent did not answer within 1 s"),
+])
+def test_a_drill_fails_for_what_does_not_come_up(kept, change, words, said):
+    which = forged(kept, change) if change else f"{NAME}@latest"
+    run, (told,) = drilled(kept, which, *words)
+    assert run.returncode not in (0, -6, -11) and not told["passed"] and said in told["reason"], (told, run.stderr)
+    no_trace_of_a_drill(kept)
+    assert not json.loads((kept.machine.state / f"backup/drills/{NAME}.json").read_text())["passed"]
+    if change:
+        kept.forget(which)
+
+
+def test_a_drill_that_is_killed_leaves_nothing_that_the_next_does_not_clear(kept):
+    process = kept.machine.start("drill", f"{NAME}@latest")
+    wait_until("it boots", 120, lambda: kept.machine.processes() or process.poll() is not None)
+    process.kill()
+    process.communicate()
+    wait_until("libvirt ends it", 30, lambda: not kept.machine.processes())
+    assert drilled(kept, f"{NAME}@latest")[0].returncode == 0
+    no_trace_of_a_drill(kept)
+
+
 def test_too_little_room_is_said_before_and_half_way_undoes_all(kept):
     """Its pool's folder is a small file system for a while."""
     data = kept.backup["data_bytes"]
@@ -360,6 +462,12 @@ def test_another_host_needs_address_and_password_alone(kept):
         sh("qemu-img", "convert", "-O", "raw", disk, out)
         assert out.read_bytes() == kept.image
         assert other.run("start", NAME).returncode == 0
+        assert other.run("destroy", NAME).returncode == 0 and other.leftovers() == {}
+        everything = ("restore", "--all", "--from", kept.repository, "--password-file", sheet, "--user", "nobody", "--off", "--json")
+        run = other.run(*everything)
+        assert run.returncode == 0 and [json.loads(line)["name"] for line in run.stdout.splitlines()] == [NAME], run.stderr
+        run = other.run(*everything)
+        assert run.returncode == 6 and f"{NAME} is not restored: VM already exists" in run.stderr
         assert other.run("destroy", NAME).returncode == 0 and other.leftovers() == {}
         wrong = other.run("restore", f"{NAME}@latest", "--from", kept.repository)
         assert wrong.returncode == 2 and "--password-file" in wrong.stderr

@@ -106,6 +106,7 @@ void add_interface(pugi::xml_node devices, const DomainSpec& spec) {
     add(interface, "source", {{"bridge", spec.bridge}});
     add(interface, "model", {{"type", "virtio"}});
     add(interface, "port", {{"isolated", "yes"}});
+    if (spec.link == Link::down) add(interface, "link", {{"state", "down"}});
     if (spec.mtu) add(interface, "mtu", {{"size", std::to_string(*spec.mtu)}});
     if (spec.filter.empty()) return;
     add_filterref(interface, {spec.filter, spec.mac, spec.ip, spec.ipv6});

@@ -16,6 +16,9 @@
 namespace blockhost {
 
 /// Everything that becomes domain XML (docs/contract.md, "Domain XML").
+/// Whether a guest's network card has a cable, so to speak.
+enum class Link { up, down };
+
 struct DomainSpec {
     VmName name;
     Uuid uuid;
@@ -39,6 +42,7 @@ struct DomainSpec {
     std::string wallet, username, network_mode;
     std::string expires_at, created_at; ///< as the registry spells them
     std::optional<int> mtu = {};        ///< of its interface; nothing: the usual 1500
+    Link link = Link::up;
 };
 std::string render_domain(const DomainSpec& spec);
 /// What `xml`, text from outside, was rendered from; nothing unless render_domain makes exactly this text of

@@ -92,6 +92,17 @@ std::optional<RunningInterface> running_interface(const std::string& xml, const 
                             interface.child("filterref").attribute("filter").value()};
 }
 
+std::string interface_with_link_up(const std::string& xml, const Mac& mac) {
+    pugi::xml_document document, alone;
+    load(document, xml);
+    const auto interface = interface_with(document, mac.str());
+    if (!interface) throw Error(Code::hypervisor, "no device matching MAC address " + mac.str() + " found");
+    auto copy = alone.append_copy(interface);
+    copy.remove_child("link");
+    copy.append_child("link").append_attribute("state") = "up";
+    return print_xml(alone);
+}
+
 FilterBinding filter_binding(const std::string& xml, const Mac& mac) {
     pugi::xml_document document;
     load(document, xml);

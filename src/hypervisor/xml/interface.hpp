@@ -40,6 +40,10 @@ struct RunningInterface {
 /// Nothing when there is none. Throws as interfaces_to_guard.
 std::optional<RunningInterface> running_interface(const std::string& xml, const Mac& mac);
 
+/// The interface with that MAC as a whole element, with its link up. Throws Error{hypervisor} when there is
+/// none, and as interfaces_to_guard.
+std::string interface_with_link_up(const std::string& xml, const Mac& mac);
+
 /// A running interface's network filter and the tap that it watches, as libvirt binds them at a start.
 struct FilterBinding {
     std::string domain, uuid;

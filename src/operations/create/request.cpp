@@ -5,8 +5,10 @@
 
 #include "guest/cloud_init.hpp"
 #include "guest/user_data.hpp"
+#include "safety/planted_files.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 namespace blockhost::operations {
 
@@ -14,6 +16,13 @@ Claimed claimed_by(const CreateRequest& request) {
     Claimed claimed = claimed_by(request.vm);
     if (request.origin) claimed.written_bytes = request.origin->data_bytes;
     return claimed;
+}
+
+std::filesystem::path backing_of(const World& world, const CreateRequest& request) {
+    if (request.origin) return former_template(world, request.origin->base);
+    auto image = template_for(world, request.vm);
+    if (geteuid() == 0) safety::require_template(world, image);
+    return image;
 }
 
 std::string user_data(const World& world, const CreateRequest& request, const Settings& settings,

@@ -26,6 +26,9 @@ struct Origin {
     /// Fills the new disk, a qcow2 image that shows zeros, or the template's content.
     std::function<void(const std::filesystem::path& image, bool on_template, const Interruption&)> fill;
     enum class Then { run, stay_off } then = Then::run;
+    /// What to do with what the disk says of who the guest is. A copy beside the VM that it was is given a
+    /// machine-id, SSH host keys and a host name of its own, and has no link to the network before.
+    enum class Guest { as_before, renewed } guest = Guest::as_before;
 };
 
 struct CreateRequest {
@@ -41,6 +44,10 @@ struct CreateRequest {
 };
 
 Claimed claimed_by(const CreateRequest& request);
+
+/// What the new disk stands on; empty: on nothing. The caller holds the templates. Throws as template_for and
+/// safety::require_template.
+std::filesystem::path backing_of(const World& world, const CreateRequest& request);
 
 /// The guest's user-data. Throws Error{invalid} or {config} for what would leave it without a login; warns of
 /// YAML that cloud-init could not read.

@@ -6,6 +6,7 @@
 #include "base/text/text.hpp"
 #include "config/templates.hpp"
 #include "hypervisor/files/qcow2.hpp"
+#include "safety/planted_files.hpp"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -75,6 +76,13 @@ std::filesystem::path template_for(const World& world, const VmRequest& vm) {
     check_disk_size(vm, image);
     check_login_is_free(world.paths, vm, image);
     return image;
+}
+
+std::filesystem::path former_template(const World& world, const std::string& version) {
+    const auto image = version.empty() ? std::nullopt : template_version(world.paths, version);
+    if (!image) return {};
+    if (geteuid() == 0) safety::require_template(world, *image);
+    return *image;
 }
 
 Settings read_settings(World& world, const VmRequest& vm, host::Way way, DiskFrom disk_from) {

@@ -27,6 +27,10 @@ Settings read_settings(World& world, const VmRequest& vm, host::Way way, DiskFro
 /// it has an account with the login's name; throws as template_image.
 std::filesystem::path template_for(const World& world, const VmRequest& vm);
 
+/// The template's version of that name, if a disk can stand on it; else empty. `version` may be outside text.
+/// For root it has to be root's alone: throws as safety::require_template.
+std::filesystem::path former_template(const World& world, const std::string& version);
+
 /// Throws Error{config} when QEMU's user could not walk down to each of `folders`, or to as much of it as
 /// exists. `way` says whether BlockHost's own folders are opened first (host::blocked_for_qemu).
 void require_reachable_by_qemu(const Paths& paths, const std::vector<std::filesystem::path>& folders,

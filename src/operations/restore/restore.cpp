@@ -3,7 +3,7 @@
 
 #include "operations/restore/restore.hpp"
 
-#include "base/text/text.hpp"
+#include "operations/restore/contents.hpp"
 
 #include <fmt/format.h>
 
@@ -12,30 +12,6 @@ namespace blockhost::operations {
 namespace {
 
 constexpr std::uint64_t gib = 1ull << 30;
-
-struct Contents {
-    backup::Manifest manifest;
-    backup::Record record;
-};
-
-/// What this version makes has one disk, of a size that a VM may have.
-void require_one_disk(const backup::Backup& backup, const backup::Manifest& manifest) {
-    constexpr const char* hint = "'blockhost-libvirt backup extract' restores its disks alone";
-    if (manifest.disks.size() != 1)
-        throw Error(Code::invalid,
-                    fmt::format("backup {} has {} disks, and this version restores VMs with one",
-                                backup.short_id(), manifest.disks.size()),
-                    hint);
-    if (manifest.disks.front().bytes > limits::disk_max_gib * gib)
-        throw Error(Code::invalid,
-                    fmt::format("backup {} has a larger disk than a VM may have", backup.short_id()), hint);
-}
-
-Contents read_contents(const backup::Restic& restic, const backup::Backup& backup) {
-    Contents contents{backup::manifest_of(restic, backup), backup::record_of(restic, backup)};
-    require_one_disk(backup, contents.manifest);
-    return contents;
-}
 
 Instant expiry_of(const backup::Record& record, const RestoreRequest& request) {
     constexpr const char* hint = "'--expiry-days N' gives it N days from now";
@@ -50,10 +26,10 @@ Instant expiry_of(const backup::Record& record, const RestoreRequest& request) {
     return *record.expires_at;
 }
 
-VmRequest request_of(const World& world, const Contents& contents) {
+VmRequest request_of(const World& world, const Contents& contents, const RestoreRequest& request) {
     const backup::Record& record = contents.record;
     const std::uint64_t bytes = contents.manifest.disks.front().bytes;
-    return {.name = record.name,
+    return {.name = request.as.value_or(record.name),
             .wallet = Wallet(record.owner, read_engine_manifest(world.paths).address_pattern),
             .username = record.username.value_or(Username("admin")),
             .cpus = record.cpus,
@@ -67,10 +43,11 @@ Origin origin_of(const backup::Restic& restic, const backup::Backup& backup, con
                  const RestoreRequest& request) {
     const backup::Record& record = contents.record;
     const backup::ManifestDisk& disk = contents.manifest.disks.front();
-    return {.uuid = contents.manifest.uuid,
-            .mac = record.mac,
-            .ip = record.ip,
-            .ipv6 = record.ipv6,
+    const bool is_copy = request.as.has_value();
+    return {.uuid = is_copy ? Uuid::random() : contents.manifest.uuid,
+            .mac = is_copy ? Mac::random_qemu() : record.mac,
+            .ip = is_copy ? std::nullopt : record.ip,
+            .ipv6 = is_copy ? std::nullopt : record.ipv6,
             .expires_at = expiry_of(record, request),
             .disk_bytes = disk.bytes,
             .data_bytes = backup::data_bytes(disk),
@@ -83,16 +60,20 @@ Origin origin_of(const backup::Restic& restic, const backup::Backup& backup, con
                                                   : backup::StandsOn::nothing,
                                       [&] { interruption.check(); });
                 },
-            .then = request.then};
+            .then = request.then,
+            .guest = is_copy ? Origin::Guest::renewed : Origin::Guest::as_before};
 }
 
 } // namespace
 
 void restore(World& world, const backup::Restic& restic, const backup::Backup& backup,
              const RestoreRequest& request, const std::function<void(const CreateResult&)>& deliver) {
+    if (request.as && request.then == Origin::Then::stay_off)
+        throw Error(Code::usage, "a copy has to run, so that its agent can give it an identity of its own",
+                    "leave out --off, or restore it under its own name");
     const Contents contents = read_contents(restic, backup);
     const CreateRequest wanted{
-        .vm = request_of(world, contents),
+        .vm = request_of(world, contents, request),
         .user_data = backup::small_file(restic, backup, "user-data", limits::cloud_init_max_bytes),
         .ssh_key = {},
         .ready_timeout = request.ready_timeout,
@@ -102,10 +83,10 @@ void restore(World& world, const backup::Restic& restic, const backup::Backup& b
         create(world, wanted, deliver);
     } catch (const Error& error) {
         if (error.code() != Code::exists) throw;
-        throw Error(
-            Code::exists, error.message(),
-            fmt::format("destroy {} first, or take its disk alone by 'blockhost-libvirt backup extract'",
-                        contents.record.name.str()));
+        throw Error(Code::exists, error.message(),
+                    request.as
+                        ? "choose another name"
+                        : "'--as NEW' restores a copy beside it; it comes back itself once it is destroyed");
     }
 }
 

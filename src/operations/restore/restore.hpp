@@ -9,6 +9,8 @@
 namespace blockhost::operations {
 
 struct RestoreRequest {
+    /// A copy under another name; nothing: the VM under its own.
+    std::optional<VmName> as = {};
     /// From now on; nothing: as before, which has to lie ahead.
     std::optional<std::int64_t> expiry_days = {};
     Origin::Then then = Origin::Then::run;
@@ -21,6 +23,10 @@ struct RestoreRequest {
 /// record; nothing of the XML in the backup is used. The disk is an overlay again where the template's
 /// version that it stood on is present, whatever is in that. Rolled back as a create is; a guest that does
 /// not get ready is warned of and stays.
+///
+/// A copy gets uuid, hardware address and addresses of its own, and has no link to the network before its
+/// agent has given it a machine-id and SSH host keys of its own: one whose agent does not answer is undone,
+/// Error{guest}.
 ///
 /// Throws Error{exists} when there is a VM of that name; Error{invalid} for a backup that no VM can be made
 /// of; Error{wrong_state} when its expiry has passed; and as create.

@@ -46,3 +46,13 @@ TEST_CASE("a backup is named by the first digits of its id, or as a VM's latest"
     CHECK(refusal([&] { catalogue.find("web-003@latest"); }).second == "there is no backup of web-003");
     CHECK(refusal([&] { catalogue.find("../x@latest"); }).first == Code::invalid);
 }
+
+TEST_CASE("the last backup of each VM comes by the VM's name") {
+    const Catalogue catalogue({snapshot("a", "web-002", "2026-01-01"), snapshot("b", "web-001", "2026-01-02"),
+                               snapshot("c", "web-002", "2026-01-03")});
+    const auto latest = catalogue.latest_of_each();
+    REQUIRE(latest.size() == 2);
+    CHECK(latest[0].vm.str() == "web-001");
+    CHECK(latest[1].taken_at == *parse_instant("2026-01-03"));
+    CHECK(Catalogue({}).latest_of_each().empty());
+}

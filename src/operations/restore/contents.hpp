@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+/// What a restore and a drill read of a backup before anything is made.
+
+#include "backup/extract.hpp"
+
+namespace blockhost::operations {
+
+struct Contents {
+    backup::Manifest manifest;
+    backup::Record record;
+
+    const backup::ManifestDisk& disk() const { return manifest.disks.front(); }
+};
+
+/// Throws Error{invalid} for what cannot be read, and for a backup of more or larger disks than a VM of ours
+/// has.
+Contents read_contents(const backup::Restic& restic, const backup::Backup& backup);
+
+} // namespace blockhost::operations
