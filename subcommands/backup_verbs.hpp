@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-/// What the verbs about backups share.
+/// What the verbs about backups share, and the parts of the verb backup.
 
 #include "backup/repository.hpp"
 #include "cli/command.hpp"
+#include "cli/printer.hpp"
 
 namespace blockhost::subcommands {
 
@@ -20,5 +21,17 @@ backup::Restic open_own_repository(const cli::Call& call);
 
 /// What is in the file that --password-file names; nothing without that option. Throws Error{invalid}.
 std::optional<std::string> given_password(const cli::Call& call);
+
+int backup_setup(cli::Call& call);
+int backup_key(cli::Call& call);
+int backup_check(cli::Call& call);
+int backup_forget(cli::Call& call);
+int backup_prune(cli::Call& call);
+int backup_maintain(cli::Call& call); ///< what is due of forget, prune and check
+int backup_status(cli::Call& call);
+int backup_list(cli::Call& call);
+int backup_show(cli::Call& call);
+int backup_extract(cli::Call& call);
+int backup_vms(cli::Call& call); ///< backs up the VMs that are named, or all of them
 
 } // namespace blockhost::subcommands

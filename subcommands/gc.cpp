@@ -3,17 +3,20 @@
 
 #include "expiry/gc.hpp"
 
+#include "backup/housekeeping.hpp"
 #include "base/text/json.hpp"
 #include "hypervisor/xml/claim.hpp"
 #include "subcommands/platform_verbs.hpp"
 #include "subcommands/verbs.hpp"
 #include "vm/clock_check.hpp"
+#include "vm/expiry.hpp"
 
 #include <algorithm>
 #include <array>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <fmt/format.h>
+#include <map>
 
 namespace blockhost::subcommands {
 
@@ -158,11 +161,48 @@ void remember(World& world, Instant when) {
     }
 }
 
+/// Why no VM is destroyed; empty: nothing speaks against it.
+std::string trouble_with(const Paths& paths, std::optional<backup::Settings>& settings) {
+    try {
+        settings = backup::read_settings(paths);
+        return "";
+    } catch (const Error& error) {
+        return fmt::format("whether a last backup is wanted cannot be read: {}", error.what());
+    }
+}
+
+/// Where backup.json wants a last backup, a destroy waits until one was taken since the suspension, up to a
+/// bound. Root's timer takes it; gc's user could not.
+GateOfGc behind_last_backup(const World& world, std::int64_t grace_days, GateOfGc gate) {
+    std::optional<backup::Settings> settings;
+    if (std::string why = trouble_with(world.paths, settings); !why.empty())
+        return [why](const VmName&, const std::function<void()>&) { return why; };
+    std::map<std::string, Instant> waiting;
+    for (const VmRecord& record : world.registry.read().records()) {
+        if (!settings || !is_overdue(record, grace_days, now())) continue;
+        const auto until =
+            put_off_until(settings->policies, *record.suspended_at,
+                          backup::told_last_backup(world, record.name), std::chrono::days(grace_days));
+        if (until && *until > now())
+            waiting[record.name.str()] = *until;
+        else if (until)
+            world.progress.warn(fmt::format("{} gets no last backup: none was taken since its suspension",
+                                            record.name.str()));
+    }
+    return [waiting, gate](const VmName& name, const std::function<void()>& act) {
+        const auto found = waiting.find(name.str());
+        if (found == waiting.end()) return gate(name, act);
+        return fmt::format("it waits for its last backup until {}; 'blockhost-libvirt backup {}' takes it",
+                           format_instant(std::chrono::floor<std::chrono::seconds>(found->second)),
+                           name.str());
+    };
+}
+
 int collect(cli::Call& call) {
     const bool execute = call.arguments.has("execute"), as_json = call.arguments.has("json");
     World world = open_world(call, execute ? Intent::change : Intent::look);
     expiry::GcRequest request = request_of(call, world.config);
-    if (execute) request.gate = gate_of_gc(call);
+    if (execute) request.gate = behind_last_backup(world, request.grace_days, gate_of_gc(call));
     check_clock(world, call);
     const Instant when = now();
     std::vector<expiry::GcItem> items = expiry::decide_gc(expiry::look_around(world), request, when);

@@ -298,9 +298,7 @@ std::string Restic::file(const std::string& snapshot, const std::string& path, s
     }
 }
 
-void Restic::verify(std::optional<unsigned> percent) const {
-    std::vector<std::string> words{"--quiet", "check"};
-    if (percent) words.push_back(fmt::format("--read-data-subset={}%", *percent));
+void Restic::verify_words(std::vector<std::string> words) const {
     ProcessSpec wanted = spec(std::move(words));
     wanted.deadline = longest_run;
     try {
@@ -313,11 +311,72 @@ void Restic::verify(std::optional<unsigned> percent) const {
     }
 }
 
+void Restic::verify(std::optional<unsigned> percent) const {
+    std::vector<std::string> words{"--quiet", "check"};
+    if (percent) words.push_back(fmt::format("--read-data-subset={}%", *percent));
+    verify_words(std::move(words));
+}
+
+void Restic::verify_part(unsigned part, unsigned of) const {
+    verify_words({"--quiet", "check", fmt::format("--read-data-subset={}/{}", part, of)});
+}
+
+void Restic::remove_by(const ProcessSpec& wanted, std::string_view doing) const {
+    ProcessResult result = call(wanted);
+    if (says(result, "403 Forbidden") || says(result, "method not allowed"))
+        throw Error(Code::denied,
+                    fmt::format("the repository {} lets nobody remove anything: it is append-only",
+                                text::printable(access_.repository)),
+                    "its keeper forgets and prunes there; say \"append_only\": true in backup.json");
+    if (!result.ok() && is_locked(result)) result = locked_call(wanted, doing);
+    require_success(result, doing);
+}
+
 void Restic::forget(const std::vector<std::string>& snapshots) const {
-    if (snapshots.empty()) return;
-    std::vector<std::string> words{"--quiet", "forget"};
-    words.insert(words.end(), snapshots.begin(), snapshots.end());
-    locked_call(spec(std::move(words)), "restic cannot forget snapshots");
+    constexpr std::size_t most_at_once = 500; // of their ids in one command line
+    for (std::size_t done = 0; done < snapshots.size(); done += most_at_once) {
+        std::vector<std::string> words{"--quiet", "forget"};
+        const auto first = snapshots.begin() + static_cast<std::ptrdiff_t>(done);
+        const auto count = static_cast<std::ptrdiff_t>(std::min(most_at_once, snapshots.size() - done));
+        words.insert(words.end(), first, first + count);
+        remove_by(spec(std::move(words)), "restic cannot forget snapshots");
+    }
+}
+
+void Restic::prune() const {
+    ProcessSpec wanted = spec({"--quiet", "prune"});
+    wanted.deadline = longest_run;
+    remove_by(wanted, "restic cannot prune the repository");
+}
+
+std::vector<Key> Restic::keys() const {
+    const auto result =
+        locked_call(spec({"--quiet", "--json", "key", "list"}), "restic cannot list the keys");
+    const bj::value document = parsed(result.out);
+    if (!document.is_array()) throw strange("its list of keys is no list");
+    std::vector<Key> all;
+    for (const bj::value& each : document.get_array()) {
+        Key key{json::string_or(each, "id", ""), json::string_or(each, "userName", ""),
+                json::string_or(each, "hostName", ""), json::string_or(each, "created", "")};
+        if (!is_hex(key.id, 8, 64)) throw strange("a key without an id");
+        const auto* current = each.as_object().if_contains("current");
+        key.is_current = current != nullptr && current->is_bool() && current->get_bool();
+        all.push_back(std::move(key));
+    }
+    return all;
+}
+
+void Restic::add_key(const std::filesystem::path& pipe, const std::function<void()>& feed) const {
+    ProcessSpec wanted = spec({"--quiet", "key", "add", "--new-password-file=" + pipe.string()});
+    wanted.check = [&] {
+        if (check_) check_();
+        feed();
+    };
+    locked_call(wanted, "restic cannot add a key");
+}
+
+void Restic::remove_key(const std::string& id) const {
+    locked_call(spec({"--quiet", "key", "remove", id}), "restic cannot remove the key");
 }
 
 ProcessSpec Restic::storing(const BackupCall& call) const {

@@ -69,6 +69,13 @@ struct BackupCall {
 /// The oldest version that is driven: Debian 12's.
 inline constexpr std::string_view oldest_restic = "0.14.0";
 
+/// One of a repository's keys: each is opened by a password of its own, and opens all of the repository.
+struct Key {
+    std::string id;                  ///< 8 hex digits or more
+    std::string user, host, created; ///< as restic tells who made it where and when
+    bool is_current = false;         ///< it opened the repository now
+};
+
 /// One repository, through restic.
 ///
 /// Every call throws Error{program} when restic is missing, ends unexpectedly or answers otherwise than
@@ -99,7 +106,18 @@ class Restic {
     /// Looks whether the repository is whole; with `percent` (1 to 100) that much of its data is read, too.
     /// Throws Error{io} with restic's findings when it is not.
     void verify(std::optional<unsigned> percent) const;
+    /// Likewise; reads the part `part` (1 to `of`) of the data, so that `of` calls read all of it.
+    void verify_part(unsigned part, unsigned of) const;
+    /// Throws Error{denied} for a repository that lets nobody remove anything.
     void forget(const std::vector<std::string>& snapshots) const;
+    /// Removes what no snapshot needs any more. Throws likewise.
+    void prune() const;
+
+    std::vector<Key> keys() const;
+    /// Adds a key. restic reads its password from `pipe`, which its user may read; `feed` is called at least
+    /// every 200 ms, and writes it there.
+    void add_key(const std::filesystem::path& pipe, const std::function<void()>& feed) const;
+    void remove_key(const std::string& id) const;
 
     /// How restic stores the folder in which it is started, for a program that starts it there. The password
     /// is the input.
@@ -118,6 +136,8 @@ class Restic {
     ProcessResult call(const ProcessSpec& spec) const;
     ProcessResult locked_call(const ProcessSpec& spec, std::string_view doing) const;
     Error failure(const ProcessResult& result, std::string_view doing) const;
+    void verify_words(std::vector<std::string> words) const;
+    void remove_by(const ProcessSpec& spec, std::string_view doing) const;
 
     Access access_;
     std::function<void()> check_;

@@ -44,7 +44,8 @@ Settings settings_in(const std::string& text, const std::string& name) {
     json::Fields fields(document, name);
     if (fields.integer("version", 0, 1'000'000) != version)
         throw fields.refusal("version", fmt::format("is not {}", version));
-    Settings settings{fields.text("repository"), fields.text("repository_id"), fields.text("user")};
+    Settings settings{fields.text("repository"), fields.text("repository_id"), fields.text("user"),
+                      policies_in(fields)};
     fields.finish();
     require_address(settings.repository);
     if (settings.user.empty()) throw fields.refusal("user", "is empty");

@@ -2,6 +2,7 @@
 #pragma once
 /// Where backups go: `<etc>/backup.json`, and the repository's password in a file of root's alone.
 
+#include "backup/policies.hpp"
 #include "config/paths.hpp"
 
 #include <optional>
@@ -17,6 +18,7 @@ struct Settings {
     std::string repository;    ///< its address
     std::string repository_id; ///< what restic calls the repository at that address
     std::string user = std::string(usual_user);
+    Policies policies = {};
     bool operator==(const Settings&) const = default;
 };
 
@@ -31,7 +33,7 @@ void require_address(const std::string& repository);
 std::optional<Settings> read_settings(const Paths& paths);
 /// Throws Error{config} when no repository was set up.
 Settings require_settings(const Paths& paths);
-/// Replaces the file durably.
+/// Replaces the file durably; what the policies say is the admin's to write, and is not in it.
 void write_settings(const Paths& paths, const Settings& settings);
 
 /// Nothing when there is no file. Throws Error{config} when it is empty, cannot be read, or others may read

@@ -20,8 +20,9 @@ namespace blockhost::cli {
 struct Operand {
     std::string_view name = {}; ///< "NAME"; shown as <name>
     std::string_view help = {};
-    /// `rest`: one word or more, as they are. Only the last operands may be optional, only the last one rest.
-    enum class Count { one, optional, rest } count = Count::one;
+    /// `several`: no word or more, with options among them; `rest`: one word or more, as they are. Only the
+    /// last operands may be optional, only the last one several or rest.
+    enum class Count { one, optional, several, rest } count = Count::one;
     /// What completion offers for the operand.
     enum class Meaning { text, existing_vm, verb } meaning = Meaning::text;
     std::vector<std::string_view> choices = {}; ///< when not empty, no other word is allowed

@@ -287,7 +287,7 @@ std::string zsh_operand(const Operand& operand) {
     }
     std::string position = ":";
     if (operand.count == Operand::Count::optional) position = "::";
-    if (operand.count == Operand::Count::rest) position = "*:";
+    if (operand.count == Operand::Count::several || operand.count == Operand::Count::rest) position = "*:";
     return " \\\n                " + single_quoted(position + text::lower(operand.name) + ":" + action);
 }
 

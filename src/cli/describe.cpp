@@ -50,6 +50,8 @@ std::string operand_text(const Operand& operand) {
         return placeholder(operand.name);
     case Operand::Count::optional:
         return "[" + placeholder(operand.name) + "]";
+    case Operand::Count::several:
+        return "[" + placeholder(std::string(operand.name) + "...") + "]";
     case Operand::Count::rest:
         return placeholder(std::string(operand.name) + "...");
     }

@@ -23,6 +23,8 @@ std::string_view name_of(Operand::Count count) {
         return "one";
     case Operand::Count::optional:
         return "optional";
+    case Operand::Count::several:
+        return "several";
     case Operand::Count::rest:
         return "rest";
     }

@@ -285,7 +285,8 @@ Parser::Taken Parser::take_operands(Words& words) {
     const bool open = most != 0 && row_.operands.back().count == Operand::Count::rest;
     const bool all = behind_dashes || (open && operands_ + 2 >= most);
     const std::size_t count = all ? operands.size() : 1;
-    if (!open && operands_ + count > most)
+    const bool several = most != 0 && row_.operands.back().count == Operand::Count::several;
+    if (!open && !several && operands_ + count > most)
         throw Error(Code::usage, "surplus operand '" + text::printable(operands[most - operands_]) + "'");
     operands_ += count;
     Taken taken;
@@ -335,7 +336,7 @@ void Parser::check_operands() const {
     const auto& taken = arguments_.operands_;
     if (taken.size() < row_.operands.size()) {
         const Operand& missing = row_.operands[taken.size()];
-        if (missing.count != Operand::Count::optional)
+        if (missing.count != Operand::Count::optional && missing.count != Operand::Count::several)
             throw Error(Code::usage, "operand " + operand_text(missing) + " is missing");
     }
     for (std::size_t i = 0; i < std::min(taken.size(), row_.operands.size()); ++i) {

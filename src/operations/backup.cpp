@@ -4,6 +4,7 @@
 #include "operations/backup.hpp"
 
 #include "backup/catalogue.hpp"
+#include "backup/completeness.hpp"
 #include "backup/imgtree.hpp"
 #include "backup/last_run.hpp"
 #include "backup/manifest.hpp"
@@ -296,27 +297,11 @@ void store(BackupOperation& op) {
 
 /// What the repository says it has is compared with the manifest: each chunk, and its size.
 void require_complete(BackupOperation& op) {
-    std::uint64_t chunks = 0, bytes = 0;
-    std::map<std::string, bool> files;
-    for (const auto& [name, content] : files_of(op)) files["/" + name] = false;
-    const std::string below = "/" + op.disk.name + "/";
-    op.restic.list(op.snapshot, [&](const backup::Node& node) {
-        if (!node.is_file) return;
-        if (const auto file = files.find(node.path); file != files.end()) file->second = true;
-        if (!node.path.starts_with(below)) return;
-        ++chunks;
-        bytes += node.bytes;
-    });
-    std::uint64_t expected = 0;
-    const auto& wanted = op.manifest->disks.front().chunks;
-    for (const backup::ChunkRun& each : wanted.runs())
-        for (std::uint64_t i = each.first; i < each.first + each.count; ++i)
-            expected += backup::bytes_of_chunk(i, op.disk.bytes, op.disk.chunk_bytes);
-    const bool all_files = std::ranges::all_of(files, [](const auto& each) { return each.second; });
-    if (chunks == wanted.size() && bytes == expected && all_files) return;
+    const std::string missing = backup::missing_in(op.restic, op.snapshot, *op.manifest);
+    if (missing.empty()) return;
     forget_incomplete(op);
     throw Error(Code::io,
-                fmt::format("the repository has {} of {} chunks of the backup", chunks, wanted.size()),
+                fmt::format("the repository does not have all of the backup: {}", missing),
                 "try again; if it stays, see 'blockhost-libvirt backup check'");
 }
 

@@ -3,6 +3,7 @@
 
 #include "setup/detect.hpp"
 
+#include "backup/housekeeping.hpp"
 #include "base/exceptions.hpp"
 #include "base/files/files.hpp"
 #include "base/module.hpp"
@@ -19,6 +20,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <functional>
+#include <unistd.h>
 
 namespace blockhost::setup {
 
@@ -222,6 +224,34 @@ Finding clock_of(const Paths& paths, Reality reality) {
     return present("synchronised, and not behind anything that was written here");
 }
 
+/// What went wrong with the last check, or is late; empty: nothing.
+std::string trouble_of_backups(const World& world, const backup::Settings& settings) {
+    auto ledger = backup::Ledger::existing(world.paths, settings.repository_id);
+    std::string late, failed;
+    for (const auto& each : backup::stand_of(world.registry.read().records(), settings.policies,
+                                             ledger ? &*ledger : nullptr, now()))
+        if (each.is_overdue) late += (late.empty() ? "" : ", ") + each.vm.str();
+    for (const auto chore : {backup::Chore::check, backup::Chore::read})
+        if (const auto last = ledger ? ledger->last(chore) : std::nullopt; last && !last->error.empty())
+            failed = fmt::format("the last check failed: {}", last->error);
+    if (!late.empty()) late = "overdue: " + late;
+    return late.empty() || failed.empty() ? late + failed : late + "; " + failed;
+}
+
+/// Who is not root may read neither password nor ledger.
+Finding backups(const Paths& paths) {
+    const auto settings = backup::read_settings(paths);
+    if (!settings) return present("none are set up");
+    const std::string where = "they go to " + text::printable(settings->repository);
+    if (geteuid() != 0) return present(where + "; how they stand only root can see");
+    backup::require_password(paths);
+    Silence silent;
+    const World world(paths, Reality::real, Intent::look, silent);
+    const std::string trouble = trouble_of_backups(world, *settings);
+    if (trouble.empty()) return present(where + ", none is overdue");
+    return missing(trouble, "see 'blockhost-libvirt backup status'");
+}
+
 } // namespace
 
 bool all_ok(const std::vector<Finding>& findings) {
@@ -259,6 +289,7 @@ std::vector<Finding> look_at_host(const Paths& paths, Reality reality, bool driv
     findings.push_back(look("definitions", [&] { return definitions(paths, reality, driver_works); }));
     findings.push_back(look("clock", [&] { return readable(config), clock_of(paths, reality); }));
     if (!simulated) findings.push_back(look("start veto", [&] { return start_veto(paths); }));
+    if (!simulated) findings.push_back(look("backups", [&] { return backups(paths); }));
     return findings;
 }
 

@@ -115,7 +115,7 @@ def test_explain_says_each_thing_in_a_line_and_the_links_status_is_the_same(host
         assert all(line.startswith(("ok      ", "missing ")) for line in lines)
         assert [line[8:].split(":")[0] for line in lines] == [
             "driver module", "libvirt client", "daemon socket", "connection", "configuration", "virtualization", "bridge",
-            "storage pool", "domains", "template", "definitions", "clock", "start veto"]
+            "storage pool", "domains", "template", "definitions", "clock", "start veto", "backups"]
 
 
 def test_what_is_missing_comes_with_what_to_do(host):

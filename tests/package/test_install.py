@@ -9,7 +9,8 @@ from root import PACKAGE, TREE, VERSION
 
 HOOK = "/etc/libvirt/hooks/qemu.d/blockhost"
 VETO = "/usr/sbin/blockhost-start-veto"
-TIMERS = ["blockhost-gc.timer", "blockhost-guard.timer", "blockhost-heal.timer", "blockhost-recover.timer",
+TIMERS = ["blockhost-backup.timer", "blockhost-backup-maintain.timer", "blockhost-gc.timer", "blockhost-guard.timer",
+          "blockhost-heal.timer", "blockhost-recover.timer",
           "blockhost-throttle.timer"]
 ENABLED = {f"/etc/systemd/system/timers.target.wants/{timer}" for timer in TIMERS} | {
     "/etc/systemd/system/multi-user.target.wants/blockhost-boot.service"}

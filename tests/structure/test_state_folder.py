@@ -13,6 +13,7 @@ TREE = pathlib.Path(__file__).resolve().parents[2]
 BY_PATH = {
     "config/agent_json.cpp": "configuration",
     "backup/extract.cpp": "a folder that is given on the command line",
+    "backup/keys.cpp": "root's cache",
     "backup/repository.cpp": "the folder of a repository, which root names, and root's cache",
     "backup/settings.cpp": "configuration, and the repository's password, judged by owner and mode",
     "config/config.cpp": "configuration",
@@ -75,7 +76,7 @@ BY_PATH = {
     "store/lock_holder.cpp": "the kernel's files",
     "subcommands/plan.cpp": "a file that is given on the command line",
     "subcommands/approve.cpp": "a file that is given on the command line",
-    "subcommands/backup.cpp": "a file that is given on the command line",
+    "subcommands/backup_repository.cpp": "a file that is given on the command line",
     "subcommands/create.cpp": "files that are given on the command line",
     "subcommands/drill.cpp": "a file that is given on the command line",
     "subcommands/list.cpp": "the size of the VM database; it is not opened",

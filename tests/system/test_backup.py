@@ -117,6 +117,19 @@ def test_a_disk_that_nobody_wrote_is_not_read_again_and_one_that_was_is(vm):
     assert restored(vm, third["id"]) == image(vm)
 
 
+def test_several_are_backed_up_one_after_another_and_one_that_fails_stops_no_other(vm):
+    run = vm.run("backup", "no-such", NAME, NAME)
+    assert run.returncode == 1
+    first, second = run.stdout.splitlines()
+    assert first.startswith("no-such is not backed up: ") and second.startswith(f"{NAME} is backed up as ")
+    failed, made = map(json.loads, vm.run("backup", "no-such", NAME, "--json").stdout.splitlines())
+    assert (failed["name"], failed["code"]) == ("no-such", "not_found") and failed["error"] and failed["hint"]
+    assert made["name"] == NAME and restored(vm, made["id"]) == image(vm)
+    everyone = vm.run("backup", "--all", "--json")
+    assert everyone.returncode == 0, everyone.stderr
+    assert [json.loads(line)["name"] for line in everyone.stdout.splitlines()] == [NAME]
+
+
 @pytest.mark.parametrize("damage", ["gone", "torn", "another VM's", "forgotten by the repository", "open to others"])
 def test_what_is_remembered_costs_a_read_and_never_a_backup(vm, damage):
     back_up(vm)

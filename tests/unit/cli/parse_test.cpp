@@ -361,6 +361,19 @@ TEST_CASE("options come between operands until the rest begins") {
     CHECK(parse(alone, Words{"--", "--help"}).operands() == Words{"--help"});
 }
 
+TEST_CASE("options come among several operands, of which there may be none") {
+    static const Row row{.verb = "x",
+                         .operands = {{.name = "A", .count = Operand::Count::optional},
+                                      {.name = "B", .count = Operand::Count::several}},
+                         .options = {{.name = "flag"}, {.name = "text", .kind = Option::Kind::text}}};
+    const Arguments arguments = parse(row, Words{"a", "--text", "t", "b", "c", "--flag", "d", "--", "--e"});
+    CHECK(arguments.operands() == Words{"a", "b", "c", "d", "--e"});
+    CHECK(arguments.text("text") == "t");
+    CHECK(arguments.has("flag"));
+    CHECK(parse(row, Words{"--flag"}).operands().empty());
+    CHECK(parse(row, Words{"a"}).operands() == Words{"a"});
+}
+
 TEST_CASE("a line may be long") {
     for (std::size_t count = 0; count < 200; ++count) {
         Words words(count, "--verbose");
