@@ -22,7 +22,6 @@
 #include <array>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <map>
 #include <sys/stat.h>
 
 namespace blockhost::operations {
@@ -386,7 +385,7 @@ void finish(World& world, JournalEntry& entry, const EntryView& left) {
             live.end();
             live.delete_checkpoints_but(checkpoint);
         } else {
-live.undo_late(is_late ? late_end(world, left) : Deadline::in(std::chrono::milliseconds(0)));
+            live.undo_late(is_late ? late_end(world, left) : Deadline::in(std::chrono::milliseconds(0)));
         }
     } catch (const Error& error) {
         if (is_lost_connection(error)) throw;
@@ -395,8 +394,8 @@ live.undo_late(is_late ? late_end(world, left) : Deadline::in(std::chrono::milli
     entry.end();
 }
 
-/// The entry stays open when that fails, and where a call that was given up may still be carried out: recovery goes on
-/// from there.
+/// The entry stays open when that fails, and where a call that was given up may still be carried out:
+/// recovery goes on from there.
 void give_up(BackupOperation& op, JournalEntry& entry, const Error& why) {
     op.interruption.ignore_from_now();
     if (op.committed) return;

@@ -89,7 +89,8 @@ void require_room(const Folder& storage, const std::filesystem::path& path, std:
                 "make room there, or back the VM up while it is off");
 }
 
-/// QEMU makes the socket, and nobody but its user and root may come near it: who can open it reads the whole disk.
+/// QEMU makes the socket, and nobody but its user and root may come near it: who can open it reads the whole
+/// disk.
 void make_socket_folder(World& world, const VmName& name) {
     const Paths& paths = world.paths;
     Folder::open_or_make(paths.cache.parent_path(), 0755);
@@ -211,8 +212,8 @@ void LiveDisk::thaw() {
 
 CheckpointView LiveDisk::checkpoint() const {
     const std::string name = checkpoint_of(operation_);
-    for (CheckpointView& each : world_.hypervisor().checkpoints(name_.str()))
-        if (each.name == name) return std::move(each);
+    for (const CheckpointView& each : world_.hypervisor().checkpoints(name_.str()))
+        if (each.name == name) return {name, without_parent(each.xml)};
     return {};
 }
 

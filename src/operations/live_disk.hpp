@@ -58,7 +58,8 @@ class LiveDisk {
     /// Undoes all of it: the guest writes again and runs on, the job is ended, the new checkpoint deleted.
     /// May be repeated, also by another process, and when nothing of it was done.
     void undo();
-    /// From here on this stands for the operation of a process that died, as far as its entry says that it came.
+    /// From here on this stands for the operation of a process that died, as far as its entry says that it
+    /// came.
     void take_over(const EntryView& left);
     /// Undoes it also where the last call is still carried out, until `late`.
     void undo_late(const Deadline& late);

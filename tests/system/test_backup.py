@@ -155,7 +155,7 @@ def test_what_is_remembered_costs_a_read_and_never_a_backup(vm, damage):
     assert made["chunks_read"] == made["chunks"] and restored(vm, made["id"]) == image(vm)
 
 
-def test_a_vm_that_runs_is_refused_and_one_being_read_cannot_be_started(vm):
+def test_one_that_is_read_cannot_be_started_and_starts_afterwards(vm):
     process = vm.start("backup", NAME)
     wait_until("the disk is read", 60, lambda: len(helpers(vm)) >= 3 or process.poll() is not None)
     if process.poll() is None:
@@ -163,8 +163,6 @@ def test_a_vm_that_runs_is_refused_and_one_being_read_cannot_be_started(vm):
         assert run.returncode == 0 or "is busy: backup since" in run.stderr  # it waits for up to 20 s
     assert process.wait() == 0
     assert vm.run("start", NAME).returncode == 0
-    refused = vm.run("backup", NAME)
-    assert refused.returncode == 8 and "is not off" in refused.stderr and "stop" in refused.stderr
     assert vm.run("kill", NAME).returncode == 0
     assert vm.run("backup", "no-such").returncode == 5
 

@@ -56,4 +56,14 @@ std::string backup_socket(const std::string& xml) {
     return document.child("domainbackup").child("server").attribute("socket").value();
 }
 
+std::string without_parent(const std::string& checkpoint_xml) {
+    pugi::xml_document document;
+    const auto result = document.load_string(checkpoint_xml.c_str());
+    if (!result)
+        throw Error(Code::hypervisor, std::string("libvirt's description of a checkpoint cannot be read: ") +
+                                          result.description());
+    document.child("domaincheckpoint").remove_child("parent");
+    return print_xml(document);
+}
+
 } // namespace blockhost

@@ -52,16 +52,24 @@ TEST_CASE("of a backup under way its socket is read") {
     CHECK_THROWS_AS(backup_socket("<domainbackup"), Error);
 }
 
+TEST_CASE("a checkpoint is remembered without the one that it followed") {
+    CHECK(without_parent("<domaincheckpoint><name>b</name><parent><name>a</name></parent></domaincheckpoint>") ==
+          "<domaincheckpoint>\n  <name>b</name>\n</domaincheckpoint>\n");
+    CHECK_THROWS_AS(without_parent("<domaincheckpoint"), Error);
+}
+
 TEST_CASE("as whom QEMU runs is libvirt's numbers, and nobody else's guess") {
     const auto with = [](const std::string& labels) { return "<domain>" + labels + "</domain>"; };
-    const auto found = runs_as(with("<seclabel type='dynamic' model='apparmor'><label>libvirt-1</label></seclabel>"
-                                    "<seclabel type='dynamic' model='dac' relabel='yes'><label>+64055:+106</label>"
-                                    "<imagelabel>+64055:+106</imagelabel></seclabel>"));
+    const auto found =
+        runs_as(with("<seclabel type='dynamic' model='apparmor'><label>libvirt-1</label></seclabel>"
+                     "<seclabel type='dynamic' model='dac' relabel='yes'><label>+64055:+106</label>"
+                     "<imagelabel>+64055:+106</imagelabel></seclabel>"));
     REQUIRE(found);
     CHECK(found->uid == 64055);
     CHECK(found->gid == 106);
     for (const char* label : {"", "+1", "root:root", "+1:+", "+1:+2x", "1:2", "+99999999999:+1"})
-        CHECK_FALSE(runs_as(with("<seclabel model='dac'><label>" + std::string(label) + "</label></seclabel>")));
+        CHECK_FALSE(
+            runs_as(with("<seclabel model='dac'><label>" + std::string(label) + "</label></seclabel>")));
     CHECK_FALSE(runs_as(with("")));
     CHECK_THROWS_AS(runs_as("<domain"), Error);
 }
