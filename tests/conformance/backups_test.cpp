@@ -21,6 +21,8 @@ struct WithDisk {
 
     explicit WithDisk(Stage& on) : stage(on), name(on.name("frozen")), pool(on.pool("disks")) {
         disk = stage.hypervisor().create_volume(pool, {"disk.qcow2", 64u << 20, ""}).path;
+        // QEMU makes the socket, and may run as a user of its own.
+        std::filesystem::permissions(disk.parent_path(), std::filesystem::perms::all);
         stage.define(stage.tiny_domain(name, Uuid::random().str(),
                                        "<disk type='file' device='disk'><driver name='qemu' type='qcow2'/>"
                                        "<source file='" +

@@ -27,6 +27,15 @@ Text job_of(virConnectPtr connection, const std::string& name, virDomainPtr doma
     throw last_failure(connection, "tell whether " + name + " is backed up");
 }
 
+/// last_failure of what wants a running domain: libvirt says of one that is off that it does not support
+/// that.
+Failed failure_of(virConnectPtr connection, virDomainPtr domain, const std::string& doing) {
+    auto why = last_failure(connection, doing);
+    if (why.failure.code == Code::hypervisor && virDomainIsActive(domain) == 0)
+        why.failure.code = Code::wrong_state;
+    return why;
+}
+
 } // namespace
 
 std::optional<std::string> under_way(virConnectPtr connection, const std::string& name) {
@@ -62,7 +71,7 @@ void begin(virConnectPtr connection, const std::string& name, const std::string&
     if (job_of(connection, name, domain.get()))
         throw failed(Code::wrong_state, "a backup of " + name + " is under way already");
     if (virDomainBackupBegin(domain.get(), backup_xml.c_str(), checkpoint_xml.c_str(), 0) < 0)
-        throw last_failure(connection, "freeze the disk of " + name);
+        throw failure_of(connection, domain.get(), "freeze the disk of " + name);
 }
 
 void end(virConnectPtr connection, const std::string& name) {
@@ -85,7 +94,7 @@ void delete_checkpoint(virConnectPtr connection, const std::string& name, const 
     if (found && virDomainCheckpointDelete(
                      found.get(), knowledge_alone ? VIR_DOMAIN_CHECKPOINT_DELETE_METADATA_ONLY : 0) == 0)
         return;
-    throw last_failure(connection, "delete checkpoint " + checkpoint + " of " + name);
+    throw failure_of(connection, domain.get(), "delete checkpoint " + checkpoint + " of " + name);
 }
 
 void restore_checkpoint(virConnectPtr connection, const std::string& name, const std::string& xml) {
