@@ -13,7 +13,7 @@ import pytest
 from machine import sh, wait_until
 
 CHUNK = 256 * 1024
-NAME = "back-001"
+NAME = f"back-{os.getpid()}"  # libvirt may have another machine's VMs
 
 
 @pytest.fixture(scope="module")

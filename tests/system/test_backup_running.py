@@ -14,7 +14,8 @@ from machine import sh, wait_until
 from test_backup import helpers, restored
 
 CHUNK = 256 * 1024
-NAME = "live-001"
+NAME = f"live-{os.getpid()}"  # libvirt may have another machine's VMs
+OTHER = f"other-{os.getpid()}"
 
 
 @pytest.fixture(scope="module")
@@ -245,16 +246,16 @@ def test_other_verbs_say_who_is_busy_or_end_the_backup(vm):
 
 
 def test_a_destroy_ends_the_backup_and_takes_the_checkpoint_with_it(vm):
-    assert vm.create("live-002").returncode == 0
-    process = vm.start("backup", "live-002")
-    wait_until("it is at work", 60, lambda: "live-002.journal" in vm.names("journal") or process.poll() is not None)
-    assert vm.run("destroy", "live-002").returncode == 0
+    assert vm.create(OTHER).returncode == 0
+    process = vm.start("backup", OTHER)
+    wait_until("it is at work", 60, lambda: f"{OTHER}.journal" in vm.names("journal") or process.poll() is not None)
+    assert vm.run("destroy", OTHER).returncode == 0
     process.communicate(timeout=60)
-    assert [each for each in vm.volumes() if each.startswith("live-002")] == []
-    assert vm.create("live-002").returncode == 0
-    assert vm.run("backup", "live-002").returncode == 0
-    assert vm.run("destroy", "live-002").returncode == 0
-    assert [each for each in vm.volumes() if each.startswith("live-002")] == []
+    assert [each for each in vm.volumes() if each.startswith(OTHER)] == []
+    assert vm.create(OTHER).returncode == 0
+    assert vm.run("backup", OTHER).returncode == 0
+    assert vm.run("destroy", OTHER).returncode == 0
+    assert [each for each in vm.volumes() if each.startswith(OTHER)] == []
 
 
 def test_the_frozen_disk_is_for_root_and_qemu_alone(vm):
