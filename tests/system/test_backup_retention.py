@@ -10,7 +10,7 @@ import subprocess
 import pytest
 from machine import sh, wait_until
 
-NAME = "keep-001"
+NAME = f"keep-{os.getpid()}"  # libvirt may have another machine's VMs
 OTHER = "99999999-2222-4333-8444-555555555555"  # the uuid of a VM that is no more
 
 
