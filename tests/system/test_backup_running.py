@@ -239,7 +239,7 @@ def test_other_verbs_say_who_is_busy_or_end_the_backup(vm):
     write(vm, 520)
     process = stopped_in_store(vm)
     assert "is busy: backup since" in vm.run("stop", NAME).stderr
-    assert vm.run("throttle", NAME, "--cpu-percent", "90").returncode == 0
+    assert vm.run("throttle", NAME, "--cpu-shares", "512").returncode == 0
     assert vm.run("extend", NAME, "--days", "3").returncode == 0
     assert vm.run("status", NAME).returncode == 0
     assert process.poll() is None
