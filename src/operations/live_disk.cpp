@@ -239,22 +239,31 @@ void LiveDisk::watch() {
     }
 }
 
+namespace {
+
+void require_going_on(World& world, const VmName& name) {
+    const auto power = world.hypervisor().power(name.str());
+    if (power && power->state == PowerState::paused && power->reason == reason::io_error)
+        throw Error(Code::no_room,
+                    fmt::format("{}; the backup is given up, so that the guest runs on",
+                                power_sentence(world.hypervisor(), name.str(), *power)),
+                    "make room in " + world.storage.string());
+    if (!power || !is_alive(power->state))
+        throw Error(Code::wrong_state, fmt::format("{} went off while it was backed up", name.str()),
+                    "back it up again");
+}
+
+} // namespace
+
 void LiveDisk::look_for_trouble() {
     if (const auto storage = world_.storage_folder())
         require_room(*storage, world_.storage, reserved_, reserved_ / of_the_reserve,
                      "the backup is given up, so that the guest runs on: it may need");
-    const auto power = world_.hypervisor().power(name_.str());
-    if (power && power->state == PowerState::paused && power->reason == reason::io_error)
-        throw Error(Code::no_room,
-                    fmt::format("{}; the backup is given up, so that the guest runs on",
-                                power_sentence(world_.hypervisor(), name_.str(), *power)),
-                    "make room in " + world_.storage.string());
-    if (!power || !is_alive(power->state))
-        throw Error(Code::wrong_state, fmt::format("{} went off while it was backed up", name_.str()),
-                    "back it up again");
-    if (!world_.hypervisor().backup_under_way(name_.str()))
-        throw Error(Code::interrupted, fmt::format("somebody ended the backup of {}", name_.str()),
-                    "back it up again");
+    require_going_on(world_, name_);
+    if (world_.hypervisor().backup_under_way(name_.str())) return;
+    require_going_on(world_, name_); // it may have gone off between the two looks
+    throw Error(Code::interrupted, fmt::format("somebody ended the backup of {}", name_.str()),
+                "back it up again");
 }
 
 // end
