@@ -35,9 +35,14 @@ def nothing_is_left(vm):
     """After each test: the guest runs and can write, and nothing of a backup is there but one checkpoint."""
     yield
     assert vm.run("start", NAME).returncode == 0
+    answers(vm)
     wait_until("no helper is left", 20, lambda: not helpers(vm))
     assert left(vm) == []
     assert len(checkpoints(vm)) <= 1 or not alive(vm)
+
+
+def answers(machine):
+    wait_until("the agent answers", 120, lambda: machine.run("guest-exec", NAME, "true").returncode == 0)
 
 
 def left(machine):
@@ -118,7 +123,7 @@ def test_what_was_written_over_an_off_backup_and_a_restart_is_on_record(vm):
     assert off["consistency"] == "off" and off["chunks_read"] == 5 and restored(vm, off["id"]) == image(vm)
     assert back_up(vm)["chunks_read"] == 0
     assert vm.run("start", NAME).returncode == 0
-    wait_until("the agent answers", 60, lambda: vm.run("guest-exec", NAME, "true").returncode == 0)
+    answers(vm)
     write(vm, 340)
     on = back_up(vm)
     assert on["chunks_read"] == 9, on  # the record is of what was written since the last backup of a running VM
@@ -227,7 +232,7 @@ def test_whoever_dies_in_the_middle_the_next_backup_is_whole(vm, victim):
     if victim in ("QEMU", "the guest"):
         assert "went off while it was backed up" in err
         assert left(vm) == [] and vm.run("start", NAME).returncode == 0
-        wait_until("the agent answers", 60, lambda: vm.run("guest-exec", NAME, "true").returncode == 0)
+        answers(vm)
     assert left(vm) == []
     write(vm, 510)
     made = back_up(vm)
