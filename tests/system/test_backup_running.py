@@ -10,6 +10,7 @@ import signal
 import time
 
 import pytest
+import seeds
 from machine import sh, wait_until
 from test_backup import helpers, restored
 
@@ -172,7 +173,7 @@ def under_way(machine, step):
 STEPS = ["reserve", "freeze", "begin", "thaw", "look", "store", "commit", "end", "tidy"]
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", seeds.some_of(STEPS, 4, "backup killed"))
 def test_killed_at_any_step_the_guest_runs_on_and_the_next_backup_is_whole(vm, step):
     chance = random.Random(step)
     write(vm, 90)  # what the last backup need not read
