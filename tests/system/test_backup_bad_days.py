@@ -11,7 +11,7 @@ import pytest
 from machine import sh, wait_until
 from test_backup import NAME, back_up, helpers, image, restic, restored, vm, write  # noqa: F401
 
-SECOND = "back-002"
+SECOND = f"back2-{os.getpid()}"
 
 
 def listed(machine):
