@@ -299,8 +299,7 @@ void require_complete(BackupOperation& op) {
     const std::string missing = backup::missing_in(op.restic, op.snapshot, *op.manifest);
     if (missing.empty()) return;
     forget_incomplete(op);
-    throw Error(Code::io,
-                fmt::format("the repository does not have all of the backup: {}", missing),
+    throw Error(Code::io, fmt::format("the repository does not have all of the backup: {}", missing),
                 "try again; if it stays, see 'blockhost-libvirt backup check'");
 }
 

@@ -32,8 +32,8 @@ std::string render_checkpoint(const BackupSpec& spec);
 /// cannot be parsed.
 std::string backup_socket(const std::string& xml);
 
-/// libvirt's description of a checkpoint, without the one that it followed: that is deleted, and nothing of it is needed.
-/// Throws likewise.
+/// libvirt's description of a checkpoint, without the one that it followed: that is deleted, and nothing of
+/// it is needed. Throws likewise.
 std::string without_parent(const std::string& checkpoint_xml);
 
 } // namespace blockhost

@@ -53,7 +53,8 @@ TEST_CASE("of a backup under way its socket is read") {
 }
 
 TEST_CASE("a checkpoint is remembered without the one that it followed") {
-    CHECK(without_parent("<domaincheckpoint><name>b</name><parent><name>a</name></parent></domaincheckpoint>") ==
+    CHECK(without_parent(
+              "<domaincheckpoint><name>b</name><parent><name>a</name></parent></domaincheckpoint>") ==
           "<domaincheckpoint>\n  <name>b</name>\n</domaincheckpoint>\n");
     CHECK_THROWS_AS(without_parent("<domaincheckpoint"), Error);
 }
