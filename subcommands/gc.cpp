@@ -53,13 +53,14 @@ struct Phase {
     std::string_view banner, noun, verb;
     expiry::GcAction action;
 };
-constexpr std::array<Phase, 8> phases{{
+constexpr std::array<Phase, 9> phases{{
     {"PHASE 0: FINISH WHAT WAS INTERRUPTED", "Recover", "recover", expiry::GcAction::recover},
     {"PHASE 1: SUSPEND EXPIRED VMs", "Suspend", "suspend", expiry::GcAction::suspend},
     {"", "Hold off", "shut down again", expiry::GcAction::hold_off},
     {"PHASE 2: DESTROY PAST-GRACE VMs", "Destroy", "destroy", expiry::GcAction::destroy},
     {"PHASE 3: FIND WHAT WAS LOST", "Adopt", "write a record for", expiry::GcAction::adopt},
     {"", "Mend", "mend what guards", expiry::GcAction::mend},
+    {"", "Keep", "make the changes permanent of", expiry::GcAction::keep},
     {"", "Release", "release", expiry::GcAction::release},
     {"", "Report", "", expiry::GcAction::report},
 }};

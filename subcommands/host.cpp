@@ -81,6 +81,16 @@ void destroy_behind_gate(const cli::Call& call, const VmName& name, const std::f
         : Error(Code::internal, "operation " + asked->id + " is " + std::string(to_string(asked->state)));
 }
 
+void require_no_signature(const cli::Call& call, std::string_view what, const std::string& remedy) {
+    if (agent::front_of(call.paths, caller_of(call)) != agent::Front::signature) return;
+    throw Error(
+        Code::denied,
+        fmt::format("{} loses data; this host requires an operator's signature for that, and there is "
+                    "none for this verb",
+                    what),
+        remedy);
+}
+
 GateOfGc gate_of_gc(const cli::Call& call) {
     const agent::Front front = agent::front_of(call.paths, caller_of(call));
     if (front == agent::Front::signature)

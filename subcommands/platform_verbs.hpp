@@ -26,7 +26,11 @@ void tell_of_clock(const cli::Call& call, const std::optional<Error>& doubt);
 /// all. Throws Error{denied}, and `act` was not run, where a signature is needed: then an operation waits for
 /// it, unless somebody else than root calls. Throws what `act` throws.
 void destroy_behind_gate(const cli::Call& call, const VmName& name, const std::function<void()>& act);
-/// The same for gc, which waits for nobody: why the VM is left; empty: `act` was run. Any thread may call it.
+/// For a verb that loses data and is no operation of the agent's: throws Error{denied} with `remedy` where a
+/// signature is required of everybody.
+void require_no_signature(const cli::Call& call, std::string_view what, const std::string& remedy);
+/// As destroy_behind_gate for gc, which waits for nobody: why the VM is left; empty: `act` was run. Any
+/// thread may call it.
 using GateOfGc = std::function<std::string(const VmName&, const std::function<void()>& act)>;
 GateOfGc gate_of_gc(const cli::Call& call);
 

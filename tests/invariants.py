@@ -65,8 +65,12 @@ def problems(things):
             hold(not kept_off, "notes", f"{name} is active and kept off as suspended")
 
     # what a VM has, and nothing without one
-    hold(sorted(owner(disk, live) or disk for disk in things.disks) == sorted(live), "disks",
+    undoable = [disk for disk in things.disks if ".undo-" in disk]
+    whole = [disk for disk in things.disks if disk not in undoable]
+    hold(sorted(owner(disk, live) or disk for disk in whole) == sorted(live), "disks",
          f"disks are {things.disks}, live records {sorted(live)}")
+    owners = [owner(disk, live) for disk in undoable]
+    hold(None not in owners and len(set(owners)) == len(owners), "disks", f"undo snapshots are {undoable}, live records {sorted(live)}")
     hold(set(things.seeds) == set(live), "seeds", f"seeds are {things.seeds}, live records {sorted(live)}")
     for what, names in things.notes.items():
         for name in names:

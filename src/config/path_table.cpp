@@ -36,6 +36,7 @@ std::vector<PathRow> path_table() {
     add(paths.mints.string(), "mints under way, and the last of each kind");
     add(paths.suspended.string(), "a file for each VM that must stay off");
     add(paths.kept_off.string(), "a file for each VM that an admin stopped");
+    add(paths.state.string("half-kept"), "a file for each VM whose undo snapshot is being kept");
     add(paths.cache, "builds of templates");
     add(paths.run, "locks, and the root agent's socket");
     add(paths.root_agent_socket(), "the root agent's socket");

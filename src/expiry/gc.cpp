@@ -8,6 +8,7 @@
 #include "expiry/parallel.hpp"
 #include "operations/destroy.hpp"
 #include "operations/recover.hpp"
+#include "operations/snapshot/snapshot.hpp"
 #include "operations/suspend.hpp"
 #include "safety/adopt.hpp"
 #include "safety/isolation.hpp"
@@ -89,6 +90,22 @@ void mend_one(World& world, const Run&, const VmName& name) {
         throw Error(Code::hypervisor, fmt::format("{}", fmt::join(done.problems, "; ")));
 }
 
+void keep_one(World& world, const Run&, const VmName& name) {
+    JournalEntry entry = operations::take_entry(world, name, Journal::Manner::wait, Interruption());
+    if (!operations::keep_due_snapshot(world, entry)) throw Skip{"it was kept or undone meanwhile"};
+}
+
+/// By the overlays in the storage folder: what each is a part of is looked at when it is kept.
+std::vector<GcView::Undoable> undoable(World& world) {
+    std::vector<GcView::Undoable> found;
+    const auto storage = world.storage_folder();
+    if (!storage) return found;
+    for (const std::string& file : storage->names())
+        if (const auto named = undo_name(file); named && named->operation.of(world.instance))
+            found.push_back({named->vm.str(), named->until, is_half_kept(world, named->vm, file)});
+    return found;
+}
+
 /// The running VMs that lack a guard; a VM that cannot be looked at is left out.
 std::vector<GcView::Unguarded> unguarded(World& world, const std::vector<VmRecord>& records,
                                          const std::vector<GcView::Domain>& domains) {
@@ -165,6 +182,9 @@ void act(World& world, const Run& run, const GcItem& item) {
     case GcAction::mend:
         mend_one(world, run, name);
         return;
+    case GcAction::keep:
+        keep_one(world, run, name);
+        return;
     default:
         return;
     }
@@ -230,6 +250,7 @@ GcView look_around(World& world) {
                                 standing == Standing::renamed ? claim.unproven()->name : ""});
     }
     view.unguarded = unguarded(world, view.records, view.domains);
+    view.undoable = undoable(world);
     look_at_journal(world, view);
     if (!view.bad_entries.empty()) return view; // the addresses that they note cannot be known
     view.claimed = world.journal.all_claims().ip;

@@ -33,6 +33,7 @@ enum class GcAction {
     destroy,  ///< a VM is suspended for longer than the grace
     adopt,    ///< a domain that this instance made has no record
     mend,     ///< a running VM lacks what keeps it apart from others
+    keep,     ///< the time of a VM's undo snapshot is over
     release,  ///< an IPv4 address that a create took and gave back came back to the list
     report,   ///< only reported: nothing here proves what to do
 };
@@ -79,6 +80,13 @@ struct GcView {
     };
     std::vector<Unguarded> unguarded;     ///< VMs with active records
     std::vector<std::string> bad_entries; ///< names of journal entries that cannot be read
+    struct Undoable {
+        std::string name;
+        Instant until;
+        bool half_kept = false; ///< a keep was interrupted
+    };
+    std::vector<Undoable> undoable =
+        {}; ///< VMs of this instance with undo snapshots, by the overlays there are
 };
 
 /// Pure: what to do about `view` at `when`, in the order of execution.

@@ -49,6 +49,13 @@ class Decision {
                 add(domain.name, GcAction::adopt, "a domain of ours without a record");
         for (const GcView::Unguarded& vm : view_.unguarded)
             if (!is_worked_on(vm.name) && !is_planned(vm.name)) add(vm.name, GcAction::mend, vm.what);
+        for (const GcView::Undoable& vm : view_.undoable)
+            if ((vm.until <= when_ || vm.half_kept) && is_live(vm.name) && !is_worked_on(vm.name) &&
+                !is_to_go(vm.name))
+                add(vm.name, GcAction::keep,
+                    vm.half_kept ? "its undo snapshot is half kept"
+                                 : "its undo snapshot ended at " + format_instant(vm.until),
+                    vm.half_kept ? std::nullopt : std::optional(vm.until));
         for (const GcView::Unclaimed& unclaimed : view_.addresses) on_address(unclaimed);
         std::stable_sort(items_.begin(), items_.end(),
                          [](const GcItem& a, const GcItem& b) { return a.action < b.action; });
@@ -79,6 +86,18 @@ class Decision {
     bool is_planned(const std::string& name) const {
         return std::any_of(items_.begin(), items_.end(),
                            [&](const GcItem& item) { return item.object == name; });
+    }
+
+    bool is_live(const std::string& name) const {
+        return std::any_of(view_.records.begin(), view_.records.end(), [&](const VmRecord& record) {
+            return record.name.str() == name && record.status != RecordStatus::destroyed;
+        });
+    }
+
+    bool is_to_go(const std::string& name) const {
+        return std::any_of(items_.begin(), items_.end(), [&](const GcItem& item) {
+            return item.object == name && item.action == GcAction::destroy;
+        });
     }
 
     void on_record(const VmRecord& record) {
@@ -172,6 +191,8 @@ std::string_view to_string(GcAction action) {
         return "adopt";
     case GcAction::mend:
         return "mend";
+    case GcAction::keep:
+        return "keep";
     case GcAction::release:
         return "release";
     case GcAction::report:

@@ -41,6 +41,9 @@ class Forwarding : public Hypervisor {
     std::vector<DomainStats> stats(const std::vector<std::string>& names, Milliseconds limit) override {
         return passed(&Observer::stats, names, limit);
     }
+    std::optional<BlockJob> block_job(const std::string& name, const std::string& target) override {
+        return passed(&Observer::block_job, name, target);
+    }
     Tuning tuning(const std::string& name, TuningOf which) override {
         return passed(&Observer::tuning, name, which);
     }
@@ -99,6 +102,18 @@ class Forwarding : public Hypervisor {
     }
     void restore_checkpoint(const std::string& name, const CheckpointView& checkpoint) override {
         passed(&Hypervisor::restore_checkpoint, name, checkpoint);
+    }
+    void set_disk(const std::string& name, const std::string& target, const std::string& path) override {
+        passed(&Hypervisor::set_disk, name, target, path);
+    }
+    void add_layer(const std::string& name, const std::string& target, const std::string& path) override {
+        passed(&Hypervisor::add_layer, name, target, path);
+    }
+    void commit_layer(const std::string& name, const std::string& target, const std::string& into) override {
+        passed(&Hypervisor::commit_layer, name, target, into);
+    }
+    void end_block_job(const std::string& name, const std::string& target, JobEnd end) override {
+        passed(&Hypervisor::end_block_job, name, target, end);
     }
     void remove_pool(const std::string& name) override { passed(&Hypervisor::remove_pool, name); }
     void remove_filter(const std::string& name) override { passed(&Hypervisor::remove_filter, name); }

@@ -110,6 +110,9 @@ class Observer {
     /// A call that `limit` ended leaves this connection without answers: Error{no_answer}.
     virtual std::vector<DomainStats> stats(const std::vector<std::string>& names,
                                            std::chrono::milliseconds limit) = 0;
+    /// The job on the disk `target` of a domain; nothing when there is none, and for one that is off.
+    /// Error{not_found}.
+    virtual std::optional<BlockJob> block_job(const std::string& name, const std::string& target) = 0;
     /// The limits of a domain. Fields that this host cannot tell, and those of devices that it does not have,
     /// stay empty. Error{not_found}; Error{wrong_state} for the running ones of a domain that is off, and for
     /// the definition of one that has none.
@@ -211,6 +214,21 @@ class Hypervisor : public Observer {
     /// Makes libvirt know a checkpoint again whose record of writes is in the disk. Throws when it is not.
     /// Wants a running or paused domain.
     virtual void restore_checkpoint(const std::string& name, const CheckpointView& checkpoint) = 0;
+    /// Puts the qcow2 file at `path` in the place of the definition's disk `target`; libvirt finds out by
+    /// itself what that stands on. What runs keeps its disk. Error{not_found} without the domain or the disk;
+    /// Error{wrong_state} for a domain that has no definition.
+    virtual void set_disk(const std::string& name, const std::string& target, const std::string& path) = 0;
+    /// From now on a running domain writes what it writes to its disk `target` into the overlay at `path`,
+    /// which is there and stands on what the disk was so far. The definition says so too. A disk that is that
+    /// file already stays. Error{wrong_state} when it is off.
+    virtual void add_layer(const std::string& name, const std::string& target, const std::string& path) = 0;
+    /// Begins to commit the uppermost layer of a running domain's disk into `into`, the file that it stands
+    /// on; block_job tells how far it is. One that is under way goes on. Error{wrong_state} when it is off.
+    virtual void commit_layer(const std::string& name, const std::string& target,
+                              const std::string& into) = 0;
+    /// Ends the job of that disk; without one nothing is done. Error{busy} for the pivot of one that is not
+    /// ready.
+    virtual void end_block_job(const std::string& name, const std::string& target, JobEnd end) = 0;
     /// Stops and undefines it; folder and files stay.
     virtual void remove_pool(const std::string& name) = 0;
     virtual void remove_filter(const std::string& name) = 0;

@@ -6,6 +6,7 @@
 #include "base/module.hpp"
 #include "hypervisor/common/states.hpp"
 #include "hypervisor/xml/backup.hpp"
+#include "hypervisor/xml/disk.hpp"
 #include "hypervisor/xml/domain.hpp"
 #include "hypervisor/xml/interface.hpp"
 
@@ -62,6 +63,9 @@ class ModuleDriver final : public Hypervisor {
     }
     std::vector<DomainStats> stats(const std::vector<std::string>& names, milliseconds limit) override {
         return ask(calls_.stats, within(limit), names);
+    }
+    std::optional<BlockJob> block_job(const std::string& name, const std::string& target) override {
+        return look(calls_.block_job, name, target);
     }
     Tuning tuning(const std::string& name, TuningOf which) override {
         return look(calls_.tuning, name, devices_of(name), which);
@@ -131,10 +135,29 @@ class ModuleDriver final : public Hypervisor {
     void restore_checkpoint(const std::string& name, const CheckpointView& checkpoint) override {
         change(calls_.restore_checkpoint, name, checkpoint.xml);
     }
+    void set_disk(const std::string& name, const std::string& target, const std::string& path) override {
+        change(calls_.set_disk, name, disk_with(must_find(name).xml, target, path));
+    }
+    void add_layer(const std::string& name, const std::string& target, const std::string& path) override {
+        for (const std::string& running : other_definitions(name))
+            if (file_of_disk(running, target) == path) return;
+        change(calls_.add_layer, name, render_layer(must_find(name).xml, target, path));
+    }
+    void commit_layer(const std::string& name, const std::string& target, const std::string& into) override {
+        change(calls_.commit_layer, name, target, into);
+    }
+    void end_block_job(const std::string& name, const std::string& target, JobEnd end) override {
+        change(calls_.end_block_job, name, target, end);
+    }
     void remove_pool(const std::string& name) override { change(calls_.remove_pool, name); }
     void remove_filter(const std::string& name) override { change(calls_.remove_filter, name); }
 
   private:
+    DomainView must_find(const std::string& name) {
+        if (auto view = find(name)) return *std::move(view);
+        throw Error(Code::not_found, "libvirt has no domain " + name);
+    }
+
     template<class Result, class... Parameters>
     Result ask(ModuleCall<Result, Parameters...> call, milliseconds span,
                const std::type_identity_t<Parameters>&... arguments) {

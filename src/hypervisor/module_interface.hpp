@@ -75,6 +75,7 @@ struct ModuleCalls {
     ModuleCall<HostView> host;
     ModuleCall<std::string, Name, const std::string& /*command*/, int /*seconds*/> agent;
     ModuleCall<std::vector<DomainStats>, const std::vector<std::string>& /*names*/> stats;
+    ModuleCall<std::optional<BlockJob>, Name, const std::string& /*target*/> block_job;
     ModuleCall<Tuning, Name, const TunedDevices&, TuningOf> tuning;
     ModuleCall<std::optional<std::string>, Name> backup_under_way; ///< its XML
     ModuleCall<std::vector<CheckpointView>, Name> checkpoints;
@@ -103,6 +104,10 @@ struct ModuleCalls {
     ModuleCall<void, Name> end_backup;
     ModuleCall<void, Name, const std::string& /*checkpoint*/, bool /*knowledge alone*/> delete_checkpoint;
     ModuleCall<void, Name, Xml> restore_checkpoint;
+    ModuleCall<void, Name, Xml> set_disk;  ///< a whole <disk> element
+    ModuleCall<void, Name, Xml> add_layer; ///< a <domainsnapshot>
+    ModuleCall<void, Name, const std::string& /*target*/, const std::string& /*into*/> commit_layer;
+    ModuleCall<void, Name, const std::string& /*target*/, JobEnd> end_block_job;
     ModuleCall<void, Name> remove_pool;
     ModuleCall<void, Name> remove_filter;
 

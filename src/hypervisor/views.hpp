@@ -56,6 +56,17 @@ struct CheckpointView {
     std::string xml; ///< with which it can be defined again
 };
 
+/// What libvirt is doing with a running domain's disk in the background.
+struct BlockJob {
+    bool commits = false; ///< its uppermost layer into a lower one
+    bool ready = false;   ///< all is there; what is written from now on is written to both
+    std::uint64_t done_bytes = 0, all_bytes = 0;
+};
+enum class JobEnd {
+    pivot,   ///< the disk is the lower layer from now on
+    abandon, ///< the disk stays as it is
+};
+
 /// What a wait ended with.
 enum class Wake { lifecycle, agent_connected, agent_disconnected, timeout };
 

@@ -13,6 +13,7 @@
 #include "operations/bring_up.hpp"
 #include "operations/recover.hpp"
 #include "vm/disk_chain.hpp"
+#include "vm/undo_snapshot.hpp"
 
 #include <array>
 #include <fmt/format.h>
@@ -117,6 +118,10 @@ bool must_grow(World& world, const Observation& seen, std::int64_t now_mib, std:
     if (wanted_mib > limits::disk_max_gib * mib_in_gib)
         throw Error(Code::invalid, fmt::format("no disk has more than {} GiB", limits::disk_max_gib));
     if (wanted_mib == now_mib) return false;
+    if (undo_snapshot_of(world, seen))
+        throw Error(Code::wrong_state,
+                    "the disk of " + seen.name.str() + " has an undo snapshot, and grows only without one",
+                    "'blockhost-libvirt snapshot keep " + seen.name.str() + "' makes it part of the disk");
     if (!is_alive(seen.domain->state) && !world.hypervisor().other_definitions(seen.name.str()).empty())
         throw Error(Code::wrong_state,
                     "the memory of " + seen.name.str() + " is saved, and knows its disk as it is now",
@@ -191,12 +196,6 @@ Configured configure(World& world, const ConfigureRequest& request) {
 }
 
 namespace {
-
-/// A call of the dead process may still be carried out: what comes next must not be overwritten by it.
-void await_late_calls(World& world, const EntryView& left) {
-    if (left.in_flight().empty()) return;
-    for (const Deadline over = late_end(world, left); !over.passed();) pause_for(100ms);
-}
 
 /// The journal is outside text: what no VM can have is closed.
 void finish(World& world, JournalEntry& entry, const EntryView& left) {

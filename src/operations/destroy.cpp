@@ -14,6 +14,7 @@
 #include "vm/disk_chain.hpp"
 #include "vm/expiry.hpp"
 #include "vm/stay_off_marks.hpp"
+#include "vm/undo_snapshot.hpp"
 
 #include <array>
 #include <boost/json/array.hpp>
@@ -109,6 +110,7 @@ void remove_files(DestroyOperation& op) {
     allow_start(op.world, op.name);
     safety::keep_off_no_more(op.world, op.name);
     limits::forget_limits(op.world, op.name);
+    forget_half_kept(op.world, op.name);
 }
 
 void remove_routes(DestroyOperation& op) {

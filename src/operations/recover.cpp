@@ -4,6 +4,7 @@
 #include "operations/recover.hpp"
 
 #include "base/boot_clock.hpp"
+#include "base/patience.hpp"
 #include "vm/observation.hpp"
 
 #include <algorithm>
@@ -46,6 +47,11 @@ Deadline late_end(const World& world, const EntryView& left) {
     const auto least = std::min<std::chrono::milliseconds>(world.late_window, 2s);
     // An age that a clock or a hand made negative counts as none.
     return Deadline::in(std::clamp(world.late_window - std::max(age, 0ms), least, world.late_window));
+}
+
+void await_late_calls(const World& world, const EntryView& left) {
+    if (left.in_flight().empty()) return;
+    for (const Deadline over = late_end(world, left); !over.passed();) pause_for(100ms);
 }
 
 Error foreign_entry(const World& world, const EntryView& left) {

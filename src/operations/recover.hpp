@@ -15,6 +15,9 @@ namespace blockhost::operations {
 /// libvirt ended with it.
 Deadline late_end(const World& world, const EntryView& left);
 
+/// Waits until then when a step was in flight: what comes next must not be overwritten by a late call.
+void await_late_calls(const World& world, const EntryView& left);
+
 /// The error for an entry that names an operation of another instance.
 Error foreign_entry(const World& world, const EntryView& left);
 

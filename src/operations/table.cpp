@@ -8,6 +8,7 @@
 #include "operations/operation.hpp"
 #include "operations/power.hpp"
 #include "operations/resume.hpp"
+#include "operations/snapshot/snapshot.hpp"
 #include "operations/suspend.hpp"
 
 #include <array>
@@ -15,9 +16,10 @@
 namespace blockhost::operations {
 
 std::span<const OperationRow* const> operation_table() {
-    static constexpr std::array<const OperationRow*, 9> rows{
-        &create_operation,  &destroy_operation, &start_operation,     &stop_operation,   &kill_operation,
-        &suspend_operation, &resume_operation,  &configure_operation, &backup_operation,
+    static constexpr std::array<const OperationRow*, 12> rows{
+        &create_operation, &destroy_operation,       &start_operation,         &stop_operation,
+        &kill_operation,   &suspend_operation,       &resume_operation,        &configure_operation,
+        &backup_operation, &snapshot_take_operation, &snapshot_undo_operation, &snapshot_keep_operation,
     };
     return rows;
 }

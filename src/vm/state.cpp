@@ -69,7 +69,7 @@ constexpr Verdict nothing(VmState state, Verb verb) {
 using S = VmState;
 using V = Verb;
 
-constexpr std::array<Verdict, 117> verdicts{{
+constexpr std::array<Verdict, 156> verdicts{{
     run(S::absent, V::create, "create"),
     run(S::destroyed, V::create, "create"),
     refuse(S::creating, V::create, Code::busy, half_made, undo_first),
@@ -194,6 +194,48 @@ constexpr std::array<Verdict, 117> verdicts{{
     refuse(S::orphaned, V::backup, Code::not_found, unrecorded, destroy_it),
     refuse(S::running_while_destroyed, V::backup, Code::not_found, unrecorded, destroy_it),
     refuse(S::foreign, V::backup, Code::foreign, not_ours, rename_it),
+
+    refuse(S::absent, V::snapshot_take, Code::not_found, no_such, see_list),
+    refuse(S::destroyed, V::snapshot_take, Code::not_found, was_destroyed, see_list),
+    refuse(S::creating, V::snapshot_take, Code::busy, half_made, undo_first),
+    run(S::active, V::snapshot_take, "snapshot-take"),
+    run(S::paused, V::snapshot_take, "snapshot-take"),
+    run(S::stopped, V::snapshot_take, "snapshot-take"),
+    run(S::suspended, V::snapshot_take, "snapshot-take"),
+    refuse(S::lost, V::snapshot_take, Code::not_found, domain_lost, ask_libvirt),
+    refuse(S::running_while_suspended, V::snapshot_take, Code::wrong_state, unpaid, resume_it),
+    refuse(S::destroying, V::snapshot_take, Code::busy, half_gone, undo_first),
+    refuse(S::orphaned, V::snapshot_take, Code::not_found, unrecorded, destroy_it),
+    refuse(S::running_while_destroyed, V::snapshot_take, Code::not_found, unrecorded, destroy_it),
+    refuse(S::foreign, V::snapshot_take, Code::foreign, not_ours, rename_it),
+
+    refuse(S::absent, V::snapshot_undo, Code::not_found, no_such, see_list),
+    refuse(S::destroyed, V::snapshot_undo, Code::not_found, was_destroyed, see_list),
+    refuse(S::creating, V::snapshot_undo, Code::busy, half_made, undo_first),
+    run(S::active, V::snapshot_undo, "snapshot-undo"),
+    run(S::paused, V::snapshot_undo, "snapshot-undo"),
+    run(S::stopped, V::snapshot_undo, "snapshot-undo"),
+    run(S::suspended, V::snapshot_undo, "snapshot-undo"),
+    refuse(S::lost, V::snapshot_undo, Code::not_found, domain_lost, ask_libvirt),
+    run(S::running_while_suspended, V::snapshot_undo, "snapshot-undo"),
+    refuse(S::destroying, V::snapshot_undo, Code::busy, half_gone, undo_first),
+    refuse(S::orphaned, V::snapshot_undo, Code::not_found, unrecorded, destroy_it),
+    refuse(S::running_while_destroyed, V::snapshot_undo, Code::not_found, unrecorded, destroy_it),
+    refuse(S::foreign, V::snapshot_undo, Code::foreign, not_ours, rename_it),
+
+    refuse(S::absent, V::snapshot_keep, Code::not_found, no_such, see_list),
+    refuse(S::destroyed, V::snapshot_keep, Code::not_found, was_destroyed, see_list),
+    refuse(S::creating, V::snapshot_keep, Code::busy, half_made, undo_first),
+    run(S::active, V::snapshot_keep, "snapshot-keep"),
+    run(S::paused, V::snapshot_keep, "snapshot-keep"),
+    run(S::stopped, V::snapshot_keep, "snapshot-keep"),
+    run(S::suspended, V::snapshot_keep, "snapshot-keep"),
+    refuse(S::lost, V::snapshot_keep, Code::not_found, domain_lost, ask_libvirt),
+    run(S::running_while_suspended, V::snapshot_keep, "snapshot-keep"),
+    refuse(S::destroying, V::snapshot_keep, Code::busy, half_gone, undo_first),
+    refuse(S::orphaned, V::snapshot_keep, Code::not_found, unrecorded, destroy_it),
+    refuse(S::running_while_destroyed, V::snapshot_keep, Code::not_found, unrecorded, destroy_it),
+    refuse(S::foreign, V::snapshot_keep, Code::foreign, not_ours, rename_it),
 }};
 
 } // namespace
@@ -271,6 +313,12 @@ std::string_view to_string(Verb verb) {
         return "configure";
     case Verb::backup:
         return "backup";
+    case Verb::snapshot_take:
+        return "snapshot-take";
+    case Verb::snapshot_undo:
+        return "snapshot-undo";
+    case Verb::snapshot_keep:
+        return "snapshot-keep";
     }
     return "?";
 }
@@ -312,7 +360,7 @@ struct Transition {
     Verb verb;
     std::string_view during, after;
 };
-constexpr std::array<Transition, 9> transitions{{
+constexpr std::array<Transition, 12> transitions{{
     {Verb::create, "creating", "active"},
     {Verb::destroy, "destroying", "destroyed"},
     {Verb::start, "", "active"},
@@ -322,6 +370,9 @@ constexpr std::array<Transition, 9> transitions{{
     {Verb::resume, "", "active"},
     {Verb::configure, "", ""},
     {Verb::backup, "", ""},
+    {Verb::snapshot_take, "", ""},
+    {Verb::snapshot_undo, "", ""},
+    {Verb::snapshot_keep, "", ""},
 }};
 
 std::string node(std::string_view state) {

@@ -46,7 +46,20 @@ std::span<const StateRow> state_table();
 /// An open create or destroy decides; else the row of the pair.
 VmState classify(RecordSeen record, DomainSeen domain, EntrySeen entry);
 
-enum class Verb { create, destroy, start, stop, kill, suspend, resume, configure, backup };
+enum class Verb {
+    create,
+    destroy,
+    start,
+    stop,
+    kill,
+    suspend,
+    resume,
+    configure,
+    backup,
+    snapshot_take,
+    snapshot_undo,
+    snapshot_keep
+};
 
 /// What a verb does in a state.
 struct Verdict {

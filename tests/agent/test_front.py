@@ -192,6 +192,17 @@ def test_gc_destroys_on_the_record(managed):
     assert decision["requester"] == f"uid {os.getuid()}, gc" and end["how"] == "done"
 
 
+def test_an_undo_which_nobody_can_sign_is_refused_and_its_snapshot_stays(managed):
+    def snapshots():
+        return json.loads(managed.host.run("snapshot", "list", "--json").stdout)
+    assert managed.host.run("snapshot", "take", "vm-1").returncode == 0
+    managed.configure(require_signatures="all")
+    run = managed.host.run("snapshot", "undo", "vm-1")
+    assert run.returncode == 18 and "requires an operator's signature" in run.stderr and len(snapshots()) == 1, run.stderr
+    managed.configure()
+    assert managed.host.run("snapshot", "undo", "vm-1").returncode == 0 and snapshots() == []
+
+
 def test_another_platforms_agent_is_none_for_our_vms(managed):
     managed.configure()
     file = managed.folder / "root/etc/blockhost/agent.json"

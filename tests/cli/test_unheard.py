@@ -91,6 +91,7 @@ SCENES = {
     "heal": (lambda play: play.crash(), ("heal",), 0),
     "guard": (lambda play: None, ("guard", "--all"), 0),
     "apply": (lambda play: play.want(power="stopped"), ("apply", "desired.json", "--yes"), 0),
+    "snapshot": (lambda play: None, ("snapshot", "take", "vm-1"), 6),
     "guest-exec": (lambda play: None, ("guest-exec", "vm-1", "echo heard"), 0),
 }
 # They print nothing on success, or are not for people, or have suites of their own with a chain and a root agent.

@@ -94,6 +94,7 @@ BREAKAGES = {
     "revert set-routes": explored("create", "fail"),
     "revert define-domain": explored("create", "fail"),
     "revert register": explored("create", "fail"),
+    "revert make-overlay": explored("snapshot take", "fail"),
     "sync */.mock-db.json.*": explored("extend", "power"),
     "sync */blockhost-explore-????????/": explored("extend", "power"),
     "sync */.db.yaml.*": explored("setup db-config", "power"),

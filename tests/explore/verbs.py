@@ -71,6 +71,22 @@ def limited(world):
     assert world.run("throttle", "vm-1", "--cpu-quota", "25", "--for", "1h").returncode == 0
 
 
+def with_snapshot(world):
+    made(world)
+    assert world.run("snapshot", "take", "vm-1").returncode == 0
+
+
+def snapshots(number, state="running"):
+    """So many of vm-1, whose definition names a disk that is there."""
+    def settled(world):
+        disks, xml = world.files("vms"), world.text("domains/vm-1.xml")
+        listed = json.loads(world.run("snapshot", "list", "vm-1", "--json").stdout)
+        mine = [disk for disk in disks if disk.startswith("vm-1.")]
+        right = len(listed) == number and len(mine) == 1 + number and any(f"/{disk}" in xml for disk in mine)
+        return vm(state)(world) + ([] if right else [f"{len(listed)} snapshots, disks {mine}, definition {xml}"])
+    return settled
+
+
 VERBS = [
     Verb("create", CREATE, lambda world: None, vm("running"), again="already exists"),
     Verb("destroy", ("destroy", "vm-1"), made, gone),
@@ -83,6 +99,10 @@ VERBS = [
     Verb("extend", ("extend", "vm-1", "--days", "5"), made, extended),
     Verb("configure", ("configure", "vm-1", "--cpu", "2", "--memory", "256", "--disk", "6", "--description", "mine", "--tags", "b,a"),
          made, configured),
+    Verb("snapshot take", ("snapshot", "take", "vm-1"), made, snapshots(1), again="has an undo snapshot already"),
+    Verb("snapshot undo", ("snapshot", "undo", "vm-1"), with_snapshot, snapshots(0), again="has no undo snapshot"),
+    Verb("snapshot keep", ("snapshot", "keep", "vm-1"), with_snapshot, snapshots(0), again="has no undo snapshot"),
+    Verb("destroy of a VM with a snapshot", ("destroy", "vm-1"), with_snapshot, gone),
     Verb("throttle", ("throttle", "vm-1", "--cpu-quota", "50", "--persist"), made, limits_shown("50")),
     Verb("throttle for a while", ("throttle", "vm-1", "--cpu-quota", "50", "--for", "1h"), made, vm("running")),
     Verb("throttle reset", ("throttle", "vm-1", "--reset"), limited, vm("running")),

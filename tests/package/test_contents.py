@@ -91,6 +91,7 @@ FILES = f"""
 /usr/share/man/man8/blockhost-libvirt-restore.8.gz
 /usr/share/man/man8/blockhost-libvirt-setup.8.gz
 /usr/share/man/man8/blockhost-libvirt-sign.8.gz
+/usr/share/man/man8/blockhost-libvirt-snapshot.8.gz
 /usr/share/man/man8/blockhost-libvirt-task.8.gz
 /usr/share/man/man8/blockhost-libvirt-templates.8.gz
 /usr/share/man/man8/blockhost-libvirt-verify.8.gz

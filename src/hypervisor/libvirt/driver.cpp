@@ -12,6 +12,7 @@
 #include "hypervisor/libvirt/connection.hpp"
 #include "hypervisor/libvirt/domains.hpp"
 #include "hypervisor/libvirt/events.hpp"
+#include "hypervisor/libvirt/layers.hpp"
 #include "hypervisor/libvirt/stats.hpp"
 #include "hypervisor/libvirt/storage.hpp"
 #include "hypervisor/libvirt/surroundings.hpp"
@@ -124,6 +125,7 @@ const ModuleCalls all_calls{
     .host = called<domains::host>,
     .agent = called<&Driver::agent>,
     .stats = called<figures::stats>,
+    .block_job = called<layers::block_job>,
     .tuning = called<tuning::read>,
     .backup_under_way = called<backups::under_way>,
     .checkpoints = called<backups::checkpoints>,
@@ -152,6 +154,10 @@ const ModuleCalls all_calls{
     .end_backup = called<backups::end>,
     .delete_checkpoint = called<backups::delete_checkpoint>,
     .restore_checkpoint = called<backups::restore_checkpoint>,
+    .set_disk = called<layers::set_disk>,
+    .add_layer = called<layers::add_layer>,
+    .commit_layer = called<layers::commit_layer>,
+    .end_block_job = called<layers::end_block_job>,
     .remove_pool = called<storage::remove_pool>,
     .remove_filter = called<domains::remove_filter>,
 

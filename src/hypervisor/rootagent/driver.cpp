@@ -144,6 +144,18 @@ class RootAgentDriver final : public Forwarding {
     void restore_checkpoint(const std::string&, const CheckpointView&) override {
         throw needs_root("restoring a checkpoint");
     }
+    void set_disk(const std::string&, const std::string&, const std::string&) override {
+        throw needs_root("putting another disk into a definition");
+    }
+    void add_layer(const std::string&, const std::string&, const std::string&) override {
+        throw needs_root("putting an overlay on a disk");
+    }
+    void commit_layer(const std::string&, const std::string&, const std::string&) override {
+        throw needs_root("committing an overlay");
+    }
+    void end_block_job(const std::string&, const std::string&, JobEnd) override {
+        throw needs_root("ending a block job");
+    }
     void remove_pool(const std::string&) override { throw needs_root("removing a storage pool"); }
     void remove_filter(const std::string&) override { throw needs_root("removing a network filter"); }
 

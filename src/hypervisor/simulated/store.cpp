@@ -10,6 +10,7 @@
 #include "base/time.hpp"
 #include "hypervisor/files/start_veto.hpp"
 #include "hypervisor/simulated/image.hpp"
+#include "hypervisor/xml/disk.hpp"
 #include "hypervisor/xml/domain.hpp"
 #include "hypervisor/xml/print.hpp"
 #include "model/power.hpp"
@@ -147,6 +148,7 @@ Behaviour overlaid(Behaviour b, const bj::object& object) {
     b.down = bool_or(object, "down", b.down);
     b.boot_ms = number_or(object, "boot_ms", b.boot_ms);
     b.shutdown_ms = number_or(object, "shutdown_ms", b.shutdown_ms);
+    b.commit_ms = number_or(object, "commit_ms", b.commit_ms);
     b.host_memory_mib = number_or(object, "host_memory_mib", b.host_memory_mib);
     b.host_cpus = number_or(object, "host_cpus", b.host_cpus);
     b.pool_available = number_or(object, "pool_available", b.pool_available);
@@ -192,6 +194,8 @@ std::optional<DomainFile> Store::domain(const std::string& name) const {
     if (object.contains("backup_scratch"))
         domain.backup_scratch = json::string_or(object, "backup_scratch", "");
     domain.checkpoints = json::strings_in(object, "checkpoints");
+    domain.committing = json::string_or(object, "committing", "");
+    domain.committed = number_or(object, "committed", Millis{0});
     domain.running = tuning_in(object, "running", unlimited());
     domain.definition = tuning_in(object, "definition", unsaid());
     return domain;
@@ -209,6 +213,10 @@ void Store::put(const std::string& name, const DomainFile& domain) const {
     }
     if (!domain.checkpoints.empty())
         object["checkpoints"] = bj::array(domain.checkpoints.begin(), domain.checkpoints.end());
+    if (is_alive(domain.state) && !domain.committing.empty()) {
+        object["committing"] = domain.committing;
+        object["committed"] = domain.committed;
+    }
     if (domain.definition != unsaid()) object["definition"] = to_json(domain.definition);
     // Who looks next need not read every domain for those that end by themselves.
     if (domain.ends != 0) write_file(file("pending", name, ".ending"), "");
@@ -299,9 +307,27 @@ void Store::power_off(const std::string& name, const std::string& reason) const 
     state->state = PowerState::off;
     state->reason = reason;
     state->ends = 0;
+    state->committing.clear();
     put(name, *state);
     tell(name);
     if (!state->persistent) undefine(name);
+}
+
+void Store::set_disk(const std::string& name, const std::string& target, const std::string& path) const {
+    if (!domain(name)) throw Error(Code::not_found, "libvirt has no domain " + name);
+    put_xml(name, with_disk(domain_xml(name), target, path));
+}
+
+void Store::add_layer(const std::string& name, const std::string& target, const std::string& path) const {
+    const auto state = domain(name);
+    if (!state) throw Error(Code::not_found, "libvirt has no domain " + name);
+    const auto refuse = [&](Code code, const std::string& why) {
+        return Error(code, "libvirt cannot put an overlay on the disk of " + name + ": " + why);
+    };
+    if (!is_alive(state->state)) throw refuse(Code::wrong_state, "domain is not running");
+    if (!state->committing.empty()) throw refuse(Code::wrong_state, "it is being committed");
+    if (!fs::exists(path)) throw refuse(Code::hypervisor, "there is no " + path);
+    set_disk(name, target, path);
 }
 
 void Store::undefine(const std::string& name) const {
@@ -417,6 +443,10 @@ void Store::carry_out(const bj::object& call) const {
         define(text("xml"));
     else if (what == "start")
         start(text("name"));
+    else if (what == "set_disk")
+        set_disk(text("name"), text("target"), text("path"));
+    else if (what == "add_layer")
+        add_layer(text("name"), text("target"), text("path"));
     else if (what == "create_volume")
         create_volume(text("pool"),
                       {text("name"), number_or(call, "capacity_bytes", std::uint64_t{0}), text("backing")});

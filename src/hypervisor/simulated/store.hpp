@@ -62,6 +62,7 @@ struct Behaviour {
     bool down = false;        ///< nothing listens
     Millis boot_ms = 200;     ///< from start to cloud-init's end; the agent connects halfway
     Millis shutdown_ms = 100; ///< from the request to off
+    Millis commit_ms = 0;     ///< from the begin of a commit until all is there
     std::uint64_t host_memory_mib = 65536;
     unsigned host_cpus = 16;
     std::uint64_t pool_available = 1ull << 40; ///< bytes
@@ -80,6 +81,8 @@ struct DomainFile {
     std::string backup_socket = {};
     std::vector<std::string> checkpoints = {};           ///< the oldest first
     Tuning running = unlimited(), definition = unsaid(); ///< its limits; the running ones end with a run
+    std::string committing; ///< the file that its disk's uppermost layer is committed into; empty: none
+    Millis committed = 0;   ///< when all of it is there
 };
 
 /// The folder, made with its template at first need.
@@ -105,6 +108,8 @@ class Store {
     void start(const std::string& name) const;
     void start_transient(const std::string& xml) const;
     void power_off(const std::string& name, const std::string& reason) const;
+    void set_disk(const std::string& name, const std::string& target, const std::string& path) const;
+    void add_layer(const std::string& name, const std::string& target, const std::string& path) const;
     void undefine(const std::string& name) const;
     /// What its guest writes finds no room, where the behaviour says so.
     void meet_full_disk(const std::string& name) const;
@@ -131,8 +136,9 @@ class Store {
     /// later all the same, as libvirtd carries out a dead client's last call. Returns the note's name.
     std::string note_pending(boost::json::object call) const;
     void done_with(const std::string& note) const;
-    /// Carries out one of the calls that can be pending: "call" is define ("xml"), start ("name") or
-    /// create_volume ("pool", "name", "capacity_bytes", "backing").
+    /// Carries out one of the calls that can be pending: "call" is define ("xml"), start ("name"),
+    /// create_volume ("pool", "name", "capacity_bytes", "backing"), set_disk or add_layer ("name", "target",
+    /// "path").
     void carry_out(const boost::json::object& call) const;
 
     /// The events so far, in bytes of the file; and the names among the lines from there on.

@@ -145,6 +145,14 @@ class Simulated final : public Hypervisor {
         throw Error(Code::no_answer, "the simulated world does not answer: a QEMU hangs");
     }
 
+    std::optional<BlockJob> block_job(const std::string& name, const std::string&) override {
+        return look("block_job", [&]() -> std::optional<BlockJob> {
+            const auto domain = must_find(name);
+            if (!is_alive(domain.state) || domain.committing.empty()) return std::nullopt;
+            const bool ready = domain.committed <= millis_now();
+            return BlockJob{.commits = true, .ready = ready, .done_bytes = ready ? 1u : 0u, .all_bytes = 1};
+        });
+    }
     Tuning tuning(const std::string& name, TuningOf which) override {
         const auto devices = devices_of(name);
         return look("tuning", [&] {
@@ -366,6 +374,33 @@ class Simulated final : public Hypervisor {
             if (qcow2_virtual_size(path) < capacity_bytes) resize_qcow2(path, capacity_bytes);
         });
     }
+    void set_disk(const std::string& name, const std::string& target, const std::string& path) override {
+        must_have_definition(name);
+        late_change({{"call", "set_disk"}, {"name", name}, {"target", target}, {"path", path}});
+    }
+    void add_layer(const std::string& name, const std::string& target, const std::string& path) override {
+        late_change({{"call", "add_layer"}, {"name", name}, {"target", target}, {"path", path}});
+    }
+    void commit_layer(const std::string& name, const std::string&, const std::string& into) override {
+        change("commit_layer", [&] {
+            auto domain = must_be_tunable(name, TuningOf::running);
+            if (!domain.committing.empty()) return;
+            domain.committing = into;
+            domain.committed = millis_now() + store_.behaviour_of(name).commit_ms;
+            store_.put(name, domain);
+        });
+    }
+    void end_block_job(const std::string& name, const std::string& target, JobEnd end) override {
+        change("end_block_job", [&] {
+            auto domain = must_find(name);
+            if (!is_alive(domain.state) || domain.committing.empty()) return;
+            if (end == JobEnd::pivot && domain.committed > millis_now())
+                throw Error(Code::busy, "the disk of " + name + " is still being committed");
+            if (end == JobEnd::pivot) store_.set_disk(name, target, domain.committing);
+            domain.committing.clear();
+            store_.put(name, domain);
+        });
+    }
     void remove_pool(const std::string& name) override {
         change("remove_pool", [&] { store_.remove_pool(name); });
     }
@@ -438,6 +473,9 @@ class Simulated final : public Hypervisor {
         if (which == TuningOf::definition && !domain.persistent)
             throw Error(Code::wrong_state, name + " has no definition: it was undefined while it runs");
         return domain;
+    }
+    void must_have_definition(const std::string& name) {
+        alone([&] { must_be_tunable(name, TuningOf::definition); });
     }
     static VolumeView view_of(const std::string& path) {
         struct stat file;
