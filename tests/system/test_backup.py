@@ -10,6 +10,7 @@ import subprocess
 import time
 
 import pytest
+import seeds
 from machine import sh, wait_until
 
 CHUNK = 256 * 1024
@@ -167,7 +168,7 @@ def test_one_that_is_read_cannot_be_started_and_starts_afterwards(vm):
     assert vm.run("backup", "no-such").returncode == 5
 
 
-@pytest.mark.parametrize("victim", ["blockhost-libvirt", "imgtree", "restic", "qemu-nbd"])
+@pytest.mark.parametrize("victim", seeds.some_of(["blockhost-libvirt", "imgtree", "restic", "qemu-nbd"], 2, "backup of one that is off"))
 def test_whoever_is_killed_the_next_backup_is_whole_and_nothing_is_left(vm, victim):
     chance = random.Random(victim)
     for round in range(3):

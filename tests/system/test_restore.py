@@ -201,7 +201,7 @@ def test_without_the_template_the_disk_stands_by_itself(kept):
     kept.gone()
 
 
-@pytest.mark.parametrize("victim", ["blockhost-libvirt", "imgtree", "restic", "qemu-nbd"])
+@pytest.mark.parametrize("victim", seeds.some_of(["blockhost-libvirt", "imgtree", "restic", "qemu-nbd"], 2, "restore"))
 def test_whoever_is_killed_nothing_is_left_and_the_next_restore_works(kept, victim):
     chance, machine = random.Random(victim), kept.machine
     for _ in range(3):
