@@ -130,6 +130,8 @@ std::string base_of(const BackupOperation& op) {
 CheckpointView last_checkpoint(const BackupOperation& op) {
     const backup::LastDisk* before = op.last ? op.last->disk(op.disk.name) : nullptr;
     if (before == nullptr || before->bytes != op.disk.bytes) return {};
+    // QEMU looks for a record in the layers below, too, and finds there one that knows no write to the upper.
+    if (!operation_of_volume(op.name(), op.file)) return {};
     return {op.last->checkpoint, op.last->checkpoint_xml};
 }
 
