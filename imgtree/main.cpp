@@ -83,7 +83,7 @@ void leave_the_hosts_mounts() {
 /// From here on this process ends with the one that started it.
 void end_with(pid_t parent) {
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    if (getppid() != parent) throw Error(Code::interrupted, "whoever started this is gone");
+    if (getppid() != parent) throw Error(Code::interrupted, "the process that started this is gone");
 }
 
 /// The kernel forgets with whom a process ends when its user changes.

@@ -36,7 +36,7 @@ class Living {
 
   private:
     struct Seen {
-        std::string uuid = {};   ///< of the domain of ours
+        std::string uuid = {};   ///< the domain's
         bool may_be_any = false; ///< a live record, and no domain that could tell
     };
 

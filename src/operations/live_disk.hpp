@@ -17,7 +17,7 @@ namespace blockhost::operations {
 /// The checkpoint that an operation's backup makes. Checkpoints of other names are somebody else's.
 std::string checkpoint_of(const OperationId& operation);
 
-/// Ends the job that a backup of ours began, if there is one.
+/// Ends the job that one of this program's backups began, if there is one.
 void end_backup_job(World& world, const VmName& name);
 
 class LiveDisk {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-/// Undo snapshots: an overlay of ours on a VM's own disk, with an end. What was before lies untouched in the
-/// file below it. Its name says everything of it, so that nothing else has to agree with the disk. A VM has
-/// one at most.
+/// Undo snapshots: this program's overlay on a VM's own disk, with an end. What was before lies untouched in
+/// the file below it. Its name says everything of it, so that nothing else has to agree with the disk. A VM
+/// has one at most.
 
 #include "vm/observation.hpp"
 

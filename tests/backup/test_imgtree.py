@@ -144,7 +144,7 @@ def test_a_helper_whose_caller_is_gone_does_nothing(place):
     disk = place.disk("write -P 7 0 1M")
     plan = json.dumps(json.loads(place.plan(place.times(disk))) | {"caller": 1})
     run = place.run(plan + "\n", "echo ran")
-    assert run.returncode == 1 and "whoever started this is gone" in run.stderr and run.stdout == ""
+    assert run.returncode == 1 and "the process that started this is gone" in run.stderr and run.stdout == ""
     served = subprocess.run([IMGTREE, "with", "1", "/bin/echo", "ran"], capture_output=True, text=True)
     assert served.returncode == 1 and served.stdout == ""
     assert subprocess.run([IMGTREE, "with", str(os.getpid()), "/bin/echo", "ran"], capture_output=True, text=True).stdout == "ran\n"
