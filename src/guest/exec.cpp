@@ -99,6 +99,8 @@ class Watch {
             auto status = ask(call_, "guest-exec-status", {{"pid", pid_}}, longest_status);
             silent_ = false;
             return outcome_of(status);
+        } catch (const Paused&) {
+            return std::nullopt;
         } catch (const Error& error) {
             if (error.code() == Code::guest && silent_ && !may_answer_yet(error))
                 throw Error(Code::guest,

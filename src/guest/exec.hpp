@@ -38,7 +38,7 @@ struct Waiting {
 };
 
 /// Runs a program for up to `span`. The first look comes after 10 ms, later ones at most 300 ms apart. A look
-/// that nobody answers is repeated for a few seconds.
+/// that nobody answers is repeated for a few seconds, and as long as the guest is paused.
 Outcome exec(const AgentCall& call, const Program& program, std::chrono::milliseconds span,
              const Waiting& waiting = {});
 

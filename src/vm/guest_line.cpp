@@ -51,8 +51,7 @@ std::string AgentLine::ask(const std::string& command, std::chrono::seconds long
     } catch (const Error& error) {
         if (error.code() == Code::not_found)
             throw Error(Code::not_found, fmt::format("there is no VM named {}", name_.str()));
-        if (error.code() == Code::wrong_state)
-            throw Error(Code::wrong_state, fmt::format("{} is not running", name_.str()));
+        if (error.code() == Code::wrong_state) refuse_while_it_does_not_run();
         if (error.code() == Code::no_answer)
             throw Error(Code::no_answer,
                         fmt::format("nothing was heard of the guest agent of {} in time: {}", name_.str(),
@@ -60,6 +59,13 @@ std::string AgentLine::ask(const std::string& command, std::chrono::seconds long
                         error.hint());
         throw;
     }
+}
+
+void AgentLine::refuse_while_it_does_not_run() const {
+    if (hypervisor_.state(name_.str()) == PowerState::paused)
+        throw guest::Paused(Code::wrong_state, fmt::format("{} is paused", name_.str()),
+                            fmt::format("let it go on with start {}", name_.str()));
+    throw Error(Code::wrong_state, fmt::format("{} is not running", name_.str()));
 }
 
 void AgentLine::check_once() const {

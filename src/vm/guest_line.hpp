@@ -12,7 +12,7 @@
 namespace blockhost {
 
 /// Throws, besides the hypervisor's errors: Error{not_found} there is no such VM; Error{wrong_state} it does
-/// not run; Error{guest} its agent is not connected, or does not answer; Error{interrupted} a signal came.
+/// not run, guest::Paused when it is paused; Error{guest} its agent is not connected, or does not answer; Error{interrupted} a signal came.
 class AgentLine {
   public:
     /// `hypervisor` must outlive this object. No call lasts beyond `end` by more than a second.
@@ -33,6 +33,7 @@ class AgentLine {
     void check_once() const;
     std::string ask(const std::string& command, std::chrono::seconds longest,
                     std::chrono::milliseconds limit) const;
+    [[noreturn]] void refuse_while_it_does_not_run() const;
 
     Observer& hypervisor_;
     VmName name_;

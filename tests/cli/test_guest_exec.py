@@ -89,6 +89,9 @@ def test_the_four_troubles_have_four_messages(host):
     host.behave(agent="silent")
     failed(guest_exec(host, "true"), "does not answer")
     host.behave()
+    state = host.folder / f"mock-world/domains/{NAME}.json"
+    state.write_text(state.read_text().replace('"state":"running"', '"state":"paused"'))
+    failed(guest_exec(host, "true"), f"{NAME} is paused; let it go on with start {NAME}")
     assert host.run("kill", NAME, "--mock").returncode == 0
     failed(guest_exec(host, "true"), f"{NAME} is not running")
 

@@ -34,7 +34,8 @@ DETECTED = {"works": True, "findings": [
     {"finding": "domains", "ok": True, "found": "none yet", "advice": ""},
     {"finding": "definitions", "ok": True, "found": "every VM that runs has one", "advice": ""},
     {"finding": "clock", "ok": False, "found": "not looked at", "advice": "mend that first"},
-    {"finding": "start veto", "ok": True, "found": "/etc/libvirt/hooks/qemu.d/blockhost", "advice": ""}]}
+    {"finding": "start veto", "ok": True, "found": "/etc/libvirt/hooks/qemu.d/blockhost", "advice": ""},
+    {"finding": "backups", "ok": True, "found": "none are set up", "advice": ""}]}
 
 
 class StandIn:

@@ -158,6 +158,14 @@ class Machine:
     def create(self, name, *more):
         return self.answered(*self.create_words(name, *more))
 
+    def set_up_backups(self, repository=None):
+        """The repository that backups go to, made unless a test of the module made one before."""
+        repository = repository or self.root / "repository"
+        if not (self.etc / "backup.json").exists():
+            setup = self.run("backup", "setup", "--user", "nobody", "--repository", repository)
+            assert setup.returncode == 0, setup.stderr
+        return repository
+
     def result(self, run):
         """What an engine of the newer generation reads."""
         lines = [line for line in run.stdout.splitlines() if line.startswith("BLOCKHOST_RESULT: ")]

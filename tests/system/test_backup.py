@@ -24,8 +24,7 @@ def vm(whole_module):
     assert machine.create(NAME).returncode == 0
     assert machine.run("stop", NAME).returncode == 0
     wait_until("the VM is off", 60, lambda: machine.states()[NAME] == "off")
-    setup = machine.run("backup", "setup", "--user", "nobody", "--repository", machine.root / "repository")
-    assert setup.returncode == 0, setup.stderr
+    machine.set_up_backups()
     yield machine
     assert machine.run("destroy", NAME).returncode == 0
 

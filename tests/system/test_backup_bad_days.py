@@ -96,8 +96,7 @@ def test_a_repository_that_is_full_takes_nothing_and_goes_on_when_there_is_room(
     try:
         write(vm, 0, 600 << 20, 4 << 20)
         sh("qemu-io", "-f", "qcow2", "-c", f"write -s /bin/bash {700 << 20} 1M", next((vm.state / "vms").glob(NAME + ".*")))
-        setup = vm.run("backup", "setup", "--user", "nobody", "--repository", repository / "in")
-        assert setup.returncode == 0, setup.stderr
+        vm.set_up_backups(repository / "in")
         full = vm.run("backup", NAME)
         assert full.returncode == 9 and "no space left" in full.stderr.lower(), full.stderr
     finally:

@@ -25,8 +25,7 @@ def debian():
         assert made.returncode == 0, made.stderr
         written = machine.run("guest-exec", NAME, f"echo '{WORDS}' >/root/before; sync")
         assert written.returncode == 0, written.stderr
-        setup = machine.run("backup", "setup", "--user", "nobody", "--repository", machine.root / "repository")
-        assert setup.returncode == 0, setup.stderr
+        machine.set_up_backups()
         yield machine
         assert machine.run("destroy", NAME).returncode == 0
     finally:

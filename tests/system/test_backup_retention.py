@@ -21,8 +21,7 @@ def vm(whole_module):
     assert machine.create(NAME).returncode == 0
     assert machine.run("stop", NAME).returncode == 0
     wait_until("the VM is off", 60, lambda: machine.states()[NAME] == "off")
-    setup = machine.run("backup", "setup", "--user", "nobody", "--repository", machine.root / "repository")
-    assert setup.returncode == 0, setup.stderr
+    machine.set_up_backups()
     sh("qemu-io", "-f", "qcow2", "-c", f"write -P 5 {100 << 20} 1M", next((machine.state / "vms").glob(NAME + ".*")))
     machine.first = json.loads(machine.run("backup", NAME, "--json").stdout)
     machine.copy = machine.root / "copy"

@@ -28,8 +28,7 @@ def vm():
         os.chown(disks, before.st_uid, before.st_gid)
         disks.chmod(before.st_mode & 0o7777)
         assert machine.create(NAME).returncode == 0
-        setup = machine.run("backup", "setup", "--user", "nobody", "--repository", machine.root / "repository")
-        assert setup.returncode == 0, setup.stderr
+        machine.set_up_backups()
         yield machine
         assert machine.run("destroy", NAME).returncode == 0
     finally:

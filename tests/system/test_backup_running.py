@@ -24,8 +24,7 @@ def vm(whole_module):
     """One VM that runs, and a repository of restic's user."""
     machine = whole_module
     assert machine.create(NAME).returncode == 0
-    setup = machine.run("backup", "setup", "--user", "nobody", "--repository", machine.root / "repository")
-    assert setup.returncode == 0, setup.stderr
+    machine.set_up_backups()
     yield machine
     assert machine.run("destroy", NAME).returncode == 0
     assert machine.leftovers() == {}

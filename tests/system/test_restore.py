@@ -25,15 +25,13 @@ class Kept:
 
     def __init__(self, machine):
         self.machine = machine
-        self.repository = machine.root / "repository"
         assert machine.create(NAME).returncode == 0
         assert machine.run("stop", NAME).returncode == 0
         wait_until("the VM is off", 60, lambda: machine.states()[NAME] == "off")
         # More than the template, less than the template, and a hole where the template has data.
         for command in ("write -P 7 100M 300k", "write -P 9 700M 3M", "write -z 0 1M"):
             self.qemu_io(command)
-        setup = machine.run("backup", "setup", "--user", "nobody", "--repository", self.repository)
-        assert setup.returncode == 0, setup.stderr
+        self.repository = machine.set_up_backups()
         self.before = self.who()
         self.image = self.raw()
         made = machine.run("backup", NAME, "--json")

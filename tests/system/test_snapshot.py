@@ -229,7 +229,7 @@ def test_what_cannot_be_is_refused_and_changes_nothing(vm):
 
 
 def test_a_vm_with_a_snapshot_is_backed_up_as_its_guest_sees_it(vm):
-    ok(vm.run("backup", "setup", "--user", "nobody", "--repository", vm.root / "repository"))
+    vm.set_up_backups()
     snapshot(vm, "take")
     write(vm, 7, 200)
     off(vm)
@@ -243,7 +243,7 @@ def test_a_vm_with_a_snapshot_is_backed_up_as_its_guest_sees_it(vm):
 
 def test_a_vm_that_runs_is_backed_up_before_with_and_after_a_snapshot(vm):
     """A backup of a VM that runs leaves a checkpoint, which the snapshot, its undo and its keep have to live with."""
-    ok(vm.run("backup", "setup", "--user", "nobody", "--repository", vm.root / "running-repository"))
+    vm.set_up_backups()
 
     def backed_up(*numbers):
         ok(vm.run("backup", NAME))
@@ -269,8 +269,7 @@ def test_a_vm_that_runs_is_backed_up_before_with_and_after_a_snapshot(vm):
 
 def test_an_overlay_that_no_checkpoint_knows_of_is_read_whole_and_so_is_the_disk_after_its_undo(vm):
     """A checkpoint's record of writes is in the layer below, where QEMU finds it although it tells of no write to the overlay."""
-    if not (vm.etc / "backup.json").exists():  # another test's serves as well
-        ok(vm.run("backup", "setup", "--user", "nobody", "--repository", vm.root / "layer-repository"))
+    vm.set_up_backups()
     off(vm)
     write_off(vm, 1, 150)  # a chunk that the backup has already
     ok(vm.run("start", NAME))

@@ -27,6 +27,7 @@ struct Act {
     std::string reply;
     std::optional<Error> error = {};
     milliseconds takes = 1ms;
+    bool is_paused = false;
 };
 
 Act says(std::string reply) {
@@ -34,6 +35,11 @@ Act says(std::string reply) {
 }
 Act fails(std::string message, milliseconds takes = 1ms) {
     return {"", Error(Code::guest, std::move(message)), takes};
+}
+Act paused() {
+    Act act;
+    act.is_paused = true;
+    return act;
 }
 Act exits(bj::object status) {
     status["exited"] = true;
@@ -54,6 +60,7 @@ struct Scripted {
         const Act act = left.front();
         if (left.size() > 1) left.pop_front();
         time += act.takes;
+        if (act.is_paused) throw guest::Paused(Code::wrong_state, "x is paused");
         if (act.error) throw *act.error;
         return act.reply;
     }
@@ -158,6 +165,19 @@ TEST_CASE("a look that meets a busy agent is repeated") {
         fails("The command guest-exec-status has been disabled for this instance"),
         exits({{"exitcode", 3}})};
     CHECK(agent.exec().status() == 3);
+}
+
+TEST_CASE("a guest that is paused for a while is waited for until the deadline") {
+    Scripted agent;
+    auto& looks = agent.acts["guest-exec-status"];
+    looks.assign(40, paused());
+    looks.push_back(exits({{"exitcode", 3}}));
+    CHECK(agent.exec().status() == 3);
+    CHECK(agent.time.time_since_epoch() > 10s);
+    looks = {paused()};
+    CHECK_THAT(agent.words(5s), Catch::Contains("did not end in time"));
+    agent.acts["guest-exec"] = {paused()};
+    CHECK_THAT(agent.words(5s), Catch::Contains("x is paused"));
 }
 
 TEST_CASE("an agent that stays silent has stopped answering, and is not waited for until the deadline") {

@@ -211,7 +211,8 @@ LEFT_TO_THE_SETTINGS = ("bridge",)
 DOUBTS = {"domains": "A machine here was renamed behind BlockHost's back.",
           "definitions": "A machine here runs without a definition.",
           "clock": "This computer's clock cannot tell yet who has paid.",
-          "start veto": "A machine that was suspended could be started by hand."}
+          "start veto": "A machine that was suspended could be started by hand.",
+          "backups": "Backups of the machines here are late, or failed."}
 NOT_LOOKED_AT = "not looked at"
 """What `detect` found of something that waits for another finding."""
 KNOWN = (*LIBVIRT, "virtualization", *MADE_LATER, *LEFT_TO_THE_SETTINGS, *DOUBTS)
