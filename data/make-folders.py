@@ -19,7 +19,7 @@ HYPERVISOR_GROUP = "libvirt-qemu"
 
 READ_BY_QEMU = ("vms", "cloud-init")
 WALKED_THROUGH = ("console",)
-OURS = ("metrics", "journal", "suspended", "kept-off", "half-kept")
+OURS = ("metrics", "journal", "suspended", "kept-off", "half-kept", "replaced")
 # What lies in here goes into every guest, or is what every guest's disk stands on.
 ROOTS = ("template-packages", "templates")
 

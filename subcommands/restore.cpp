@@ -3,7 +3,9 @@
 
 #include "operations/restore/restore.hpp"
 #include "base/text/json.hpp"
+#include "operations/restore/in_place.hpp"
 #include "subcommands/backup_verbs.hpp"
+#include "subcommands/platform_verbs.hpp"
 #include "subcommands/verbs.hpp"
 
 #include <boost/json/object.hpp>
@@ -31,18 +33,27 @@ backup::Restic open_wanted(const cli::Call& call) {
     return restic;
 }
 
+std::chrono::seconds ready_timeout(const cli::Arguments& given) {
+    return std::chrono::seconds(given.integer("ready-timeout").value_or(180));
+}
+
 operations::RestoreRequest request_of(const cli::Arguments& given) {
     const auto as = given.text("as");
     return {.as = as ? std::optional(VmName(*as)) : std::nullopt,
             .expiry_days = given.integer("expiry-days"),
             .then = given.has("off") ? Origin::Then::stay_off : Origin::Then::run,
-            .ready_timeout = std::chrono::seconds(given.integer("ready-timeout").value_or(180)),
+            .ready_timeout = ready_timeout(given),
             .clock = given.has("force-clock") ? ClockTrust::forced : ClockTrust::judged};
 }
 
-std::string_view guest_word(const CreateResult& made) {
-    if (!made.runs) return "off";
-    return made.guest_answers ? "ready" : "silent";
+std::string_view guest_word(bool runs, bool answers) {
+    if (!runs) return "off";
+    return answers ? "ready" : "silent";
+}
+
+std::string_view now_words(bool runs, bool answers) {
+    if (!runs) return "it is off";
+    return answers ? "it runs, and its guest is ready" : "it runs, and its guest is not ready";
 }
 
 std::string json_of(const CreateResult& made, const backup::Backup& from) {
@@ -55,16 +66,13 @@ std::string json_of(const CreateResult& made, const backup::Backup& from) {
                                                  {"ipv6", addresses.ipv6 ? addresses.ipv6->str() : ""},
                                                  {"addresses_as_before", made.as_before},
                                                  {"on_template", made.on_template},
-                                                 {"guest", guest_word(made)}});
+                                                 {"guest", guest_word(made.runs, made.guest_answers)}});
 }
 
 std::string text_of(const CreateResult& made, const backup::Backup& from) {
-    const std::string_view now = !made.runs           ? "it is off"
-                                 : made.guest_answers ? "it runs, and its guest is ready"
-                                                      : "it runs, and its guest is not ready";
     return fmt::format("{} is restored as of {}, with the address {}; {}", made.name.str(),
                        format_instant(std::chrono::floor<std::chrono::seconds>(from.taken_at)),
-                       made.addresses.ip.str(), now);
+                       made.addresses.ip.str(), now_words(made.runs, made.guest_answers));
 }
 
 void restore_one(cli::Call& call, World& world, const backup::Restic& restic, const backup::Backup& from,
@@ -93,6 +101,45 @@ int restore_all(cli::Call& call, World& world, const backup::Restic& restic,
     return status;
 }
 
+// in place
+
+std::string json_of(const operations::InPlaceResult& done, const backup::Backup& from) {
+    return json::python_line(boost::json::object{{"name", done.name.str()},
+                                                 {"backup", from.id},
+                                                 {"taken_at", format_instant(from.taken_at)},
+                                                 {"on_template", done.on_template},
+                                                 {"guest", guest_word(done.runs, done.guest_answers)},
+                                                 {"undoable_until", format_instant(done.until)}});
+}
+
+std::string text_of(const operations::InPlaceResult& done, const backup::Backup& from) {
+    return fmt::format("{0} has its disk as of {1}, and {2}; until {3} 'blockhost-libvirt snapshot undo {0}' "
+                       "brings back the disk of before",
+                       done.name.str(),
+                       format_instant(std::chrono::floor<std::chrono::seconds>(from.taken_at)),
+                       now_words(done.runs, done.guest_answers), format_instant(done.until));
+}
+
+/// Throws Error{usage} for what makes a VM anew.
+void require_in_place_alone(const cli::Arguments& given) {
+    for (const char* other : {"as", "all", "expiry-days", "force-clock"})
+        if (given.has(other))
+            throw Error(Code::usage, fmt::format("--in-place and --{} do not go together", other),
+                        "--in-place changes the disk of the VM that is there, and nothing else of it");
+}
+
+int restore_disk_in_place(cli::Call& call, World& world, const backup::Restic& restic,
+                          const backup::Backup& from) {
+    const cli::Arguments& given = call.arguments;
+    call.printer.about_vm(from.vm.str());
+    const auto done = operations::restore_in_place(
+        world, restic, from,
+        {.undoable = undo_span(call), .stay_off = given.has("off"), .ready_timeout = ready_timeout(given)});
+    call.printer.answer(given.has("json") ? json_of(done, from) : text_of(done, from));
+    call.printer.flush_answer();
+    return 0;
+}
+
 int run(cli::Call& call) {
     const auto& operands = call.arguments.operands();
     const bool all = call.arguments.has("all");
@@ -100,7 +147,15 @@ int run(cli::Call& call) {
     if (operands.empty() != all || (all && request.as))
         throw Error(Code::usage, "restore takes a backup, or --all without --as",
                     "'blockhost-libvirt backup list' shows the backups");
+    const bool in_place = call.arguments.has("in-place");
+    if (in_place) require_in_place_alone(call.arguments);
+    if (!in_place && call.arguments.has("for"))
+        throw Error(Code::usage, "--for goes with --in-place only", "leave it out");
     require_real_backups(call);
+    if (in_place)
+        require_no_signature(call, "a restore in place",
+                             "'--as NEW' restores a copy beside it, and loses nothing; an admin may change "
+                             "require_signatures in agent.json for a restore in place");
     const backup::Restic restic = open_wanted(call);
     const backup::Catalogue catalogue(restic.snapshots());
     if (all && catalogue.all().empty())
@@ -108,6 +163,7 @@ int run(cli::Call& call) {
     const auto from = all ? catalogue.latest_of_each() : std::vector{catalogue.find(operands.front())};
     World world = open_world(call, Intent::change);
     if (all) return restore_all(call, world, restic, from, request);
+    if (in_place) return restore_disk_in_place(call, world, restic, from.front());
     restore_one(call, world, restic, from.front(), request);
     return 0;
 }
@@ -129,6 +185,11 @@ constexpr std::string_view details =
     "network before its agent has given it a machine-id and SSH host keys of its own. One whose agent does "
     "not "
     "answer is undone.\n\n"
+    "--in-place brings back the disk of the VM that is there, and nothing else of it. The VM runs until the "
+    "disk is whole; "
+    "then it is forced off, gets it, and is started again. The disk of before is kept aside for a while "
+    "(--for): "
+    "'snapshot undo' brings it back, 'snapshot keep' deletes it, and so does gc when that time is over.\n\n"
     "--from reads the repository of another host, by its address and password alone, and sets nothing up "
     "here. --all restores all of its VMs, by name; one that cannot be (it is there already, there is no room "
     "for it, it has expired) is told of, and the next one's turn comes.\n\n"
@@ -155,6 +216,8 @@ cli::Row restore_row() {
                      .kind = Kind::text,
                      .value = "NEW",
                      .help = "restore a copy of that name, beside the VM or in its place"},
+                    {.name = "in-place", .help = "bring back the disk of the VM that is there"},
+                    undo_span_option("with --in-place: how long it can be undone: 30m, 12h or 7d"),
                     {.name = "all", .help = "the last backup of each VM, one after the other"},
                     {.name = "expiry-days",
                      .kind = Kind::integer,
@@ -188,7 +251,7 @@ cli::Row restore_row() {
                     {.name = "json", .help = "print a JSON object for each VM"}},
         .output = {.text = "one line for each VM",
                    .json_keys = {"name", "backup", "taken_at", "uuid", "ip", "ipv6", "addresses_as_before",
-                                 "on_template", "guest"},
+                                 "on_template", "guest", "undoable_until"},
                    .unheard = "everything is undone, and the same backup can be restored again"},
         .examples = {{"web-001@latest", "from its last backup"},
                      {"web-001@latest --from sftp:backup@far:/srv/host-a --password-file /dev/stdin",
@@ -196,6 +259,7 @@ cli::Row restore_row() {
                      {"--all --from sftp:backup@far:/srv/host-a --password-file /dev/stdin",
                       "all that it had"},
                      {"web-001@latest --as web-001-copy", "beside it, to look at how it was"},
+                     {"web-001@latest --in-place", "its disk as it was, after something went wrong"},
                      {"1f3a9c22 --expiry-days 30 --off", "a VM that had expired, to be looked at"}},
         .needs = cli::Needs::hypervisor,
         .effect = cli::Effect::changes,

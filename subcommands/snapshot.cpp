@@ -20,16 +20,6 @@ namespace {
 
 namespace bj = boost::json;
 
-std::chrono::seconds span_of(const cli::Call& call) {
-    const auto text = call.arguments.text("for");
-    if (!text) return operations::usual_undo_span;
-    const auto span = parse_span(*text);
-    if (!span || *span > operations::longest_undo_span)
-        throw Error(Code::invalid, fmt::format("--for: '{}' is not a duration", text::printable(*text)),
-                    "write 30m, 12h or 7d; up to 30d");
-    return *span;
-}
-
 VmName named(const cli::Call& call) {
     const auto& operands = call.arguments.operands();
     if (operands.size() < 2)
@@ -46,7 +36,7 @@ int say(const cli::Call& call, const std::string& line) {
 
 int take(cli::Call& call) {
     const VmName name = named(call);
-    const auto span = span_of(call);
+    const auto span = undo_span(call);
     World world = open_world(call, Intent::change);
     const UndoSnapshot taken = operations::take_snapshot(world, name, span);
     return say(call, fmt::format("Snapshot taken of {}: it can be undone until {}", name.str(),
@@ -70,7 +60,13 @@ int keep(cli::Call& call) {
     const VmName name = named(call);
     World world = open_world(call, Intent::change);
     operations::keep_snapshot(world, name, Interruption());
-    return say(call, fmt::format("Snapshot kept: what {} wrote is part of its disk", name.str()));
+    return say(call, fmt::format("Snapshot kept: {} has its disk as it is, and what was before is gone",
+                                 name.str()));
+}
+
+/// What the snapshot takes room with: the overlay, or the disk of before.
+const std::string& kept_file(const UndoSnapshot& snapshot) {
+    return snapshot.replaced.empty() ? snapshot.file : snapshot.replaced;
 }
 
 /// An undo snapshot with what it takes.
@@ -95,7 +91,8 @@ std::vector<Listed> all_of(World& world, const std::optional<VmName>& only) {
     for (const VmRecord& record : database.records()) {
         if (record.status == RecordStatus::destroyed || (only && record.name != *only)) continue;
         const auto snapshot = undo_snapshot_of(world, observe(world, record.name));
-        if (snapshot && storage) all.push_back({record.name, *snapshot, allocated(*storage, snapshot->file)});
+        if (snapshot && storage)
+            all.push_back({record.name, *snapshot, allocated(*storage, kept_file(*snapshot))});
     }
     return all;
 }
@@ -106,7 +103,8 @@ bj::object to_json(const Listed& each) {
             {"until", format_instant(each.snapshot.until)},
             {"half_kept", each.snapshot.half_kept},
             {"bytes", each.bytes},
-            {"file", each.snapshot.file}};
+            {"kind", each.snapshot.replaced.empty() ? "overlay" : "replaced"},
+            {"file", kept_file(each.snapshot)}};
 }
 
 void print_table(cli::Printer& printer, const std::vector<Listed>& all) {
@@ -163,10 +161,32 @@ constexpr std::string_view details =
     "writing it. A keep that was interrupted goes on at a repeat; until then the snapshot is half kept, and "
     "cannot be "
     "undone. gc keeps each snapshot whose time is over.\n\n"
-    "list shows them: when taken, until when they can be undone, what the overlays take by now.\n\n"
+    "restore --in-place leaves such a snapshot, too: there the disk of before is kept aside, undo brings it "
+    "back, and "
+    "keep deletes it.\n\n"
+    "list shows them: when taken, until when they can be undone, what they take by now.\n\n"
     "While a VM has a snapshot, its disk does not grow. destroy removes the snapshot with the VM.";
 
 } // namespace
+
+std::chrono::seconds undo_span(const cli::Call& call) {
+    const auto text = call.arguments.text("for");
+    if (!text) return operations::usual_undo_span;
+    const auto span = parse_span(*text);
+    if (!span || *span > operations::longest_undo_span)
+        throw Error(Code::invalid, fmt::format("--for: '{}' is not a duration", text::printable(*text)),
+                    "write 30m, 12h or 7d; up to 30d");
+    return *span;
+}
+
+cli::Option undo_span_option(std::string_view help) {
+    return {.name = "for",
+            .kind = cli::Option::Kind::text,
+            .value = "SPAN",
+            .default_text = "24h",
+            .help = help,
+            .offers = {"1h", "24h", "7d"}};
+}
 
 cli::Row snapshot_row() {
     return {
@@ -178,15 +198,10 @@ cli::Row snapshot_row() {
                       .help = "the VM; for list all of them when left out",
                       .count = cli::Operand::Count::optional,
                       .meaning = cli::Operand::Meaning::existing_vm}},
-        .options = {{.name = "for",
-                     .kind = cli::Option::Kind::text,
-                     .value = "SPAN",
-                     .default_text = "24h",
-                     .help = "for take: how long it can be undone: 30m, 12h or 7d; then gc keeps it",
-                     .offers = {"1h", "24h", "7d"}},
+        .options = {undo_span_option("for take: how long it can be undone: 30m, 12h or 7d; then gc keeps it"),
                     {.name = "json", .help = "for list: print a JSON list"}},
         .output = {.text = "of list a table, else one line: what was done",
-                   .json_keys = {"name", "taken_at", "until", "half_kept", "bytes", "file"},
+                   .json_keys = {"name", "taken_at", "until", "half_kept", "bytes", "kind", "file"},
                    .json_call = "list --json",
                    .unheard = "the snapshot is taken, undone or kept all the same; 'snapshot list' shows it"},
         .examples = {{"take web-001", "before something that may go wrong"},

@@ -23,6 +23,10 @@ unsigned jobs(const cli::Call& call);
 /// both or none.
 std::optional<VmName> name_or_all(const cli::Call& call, std::string_view verb, std::string_view hint);
 
+/// The value of --for: how long a change of a disk can be undone. Throws Error{invalid}.
+std::chrono::seconds undo_span(const cli::Call& call);
+cli::Option undo_span_option(std::string_view help);
+
 /// The VM database, for verbs that need nothing else of the world.
 Registry registry_of(const cli::Call& call);
 /// The readable records of the VM database; one warning says how many are left out.

@@ -95,7 +95,8 @@ void keep_one(World& world, const Run&, const VmName& name) {
     if (!operations::keep_due_snapshot(world, entry)) throw Skip{"it was kept or undone meanwhile"};
 }
 
-/// By the overlays in the storage folder: what each is a part of is looked at when it is kept.
+/// By the overlays in the storage folder, and the notes of disks that were replaced: what each is a part of
+/// is looked at when it is kept.
 std::vector<GcView::Undoable> undoable(World& world) {
     std::vector<GcView::Undoable> found;
     const auto storage = world.storage_folder();
@@ -103,6 +104,9 @@ std::vector<GcView::Undoable> undoable(World& world) {
     for (const std::string& file : storage->names())
         if (const auto named = undo_name(file); named && named->operation.of(world.instance))
             found.push_back({named->vm.str(), named->until, is_half_kept(world, named->vm, file)});
+    for (const VmName& name : vms_with_replaced_disks(world))
+        if (const auto disk = replaced_disk(world, name))
+            found.push_back({name.str(), disk->until, /*half_kept=*/false});
     return found;
 }
 

@@ -13,6 +13,7 @@
 #include "base/exceptions.hpp"
 #include "base/text/json.hpp"
 #include "base/text/text.hpp"
+#include "hypervisor/files/disk_layers.hpp"
 #include "hypervisor/files/qcow2.hpp"
 #include "operations/live_disk.hpp"
 #include "operations/recover.hpp"
@@ -31,6 +32,12 @@ namespace {
 using backup::FrozenDisk;
 using backup::LastRun;
 
+/// A disk in the domain: its name there, and its file.
+struct OwnDisk {
+    std::string target;
+    std::filesystem::path path;
+};
+
 struct BackupOperation {
     World& world;
     const Observation& seen;
@@ -40,6 +47,7 @@ struct BackupOperation {
     const BackupProgress& progress;
     OperationId id;
     Uuid uuid;
+    OwnDisk own;
 
     std::optional<LiveDisk> live = {}; ///< nothing: the VM is off
     std::optional<LastRun> last = {};
@@ -61,13 +69,29 @@ struct BackupOperation {
     }
 };
 
-/// The one disk of the VM. Others are no part of what create makes.
-std::string only_disk(const Observation& seen) {
-    if (seen.facts.disks.size() == 1) return seen.facts.disks.front();
-    throw Error(Code::wrong_state,
-                fmt::format("{} has {} disks, and this version backs up VMs with one", seen.name.str(),
-                            seen.facts.disks.size()),
-                "detach what is not to be backed up");
+/// The disk that a create made. What else is attached is for those who attached it to save: it stays at a
+/// destroy, too, and is told of.
+OwnDisk own_disk(World& world, const Observation& seen) {
+    std::optional<OwnDisk> own;
+    std::string others;
+    for (const DiskLayers& disk : disk_layers(seen.domain->xml)) {
+        if (disk.files.empty()) continue;
+        const std::filesystem::path path = disk.files.front();
+        const bool is_own = world.paths.state.is_same(path.parent_path(), world.storage) &&
+                            disk_proof(world, seen.name, path.filename().string()) != DiskProof::none;
+        if (is_own && !own)
+            own = {disk.target, path};
+        else
+            others += (others.empty() ? "" : ", ") + disk.target;
+    }
+    if (!own)
+        throw Error(Code::wrong_state,
+                    fmt::format("{} has no disk that this BlockHost made", seen.name.str()),
+                    "attached disks are not backed up");
+    if (!others.empty())
+        world.progress.warn(fmt::format(
+            "what is attached to {} besides its own disk is not in the backup: {}", seen.name.str(), others));
+    return *own;
 }
 
 /// Changes whenever the file's content or head does. A VM that runs writes to it, and libvirt gives it to
@@ -88,13 +112,8 @@ std::string stamp_of(const World& world, const std::string& file) {
 void find_disk(BackupOperation& op) {
     World& world = op.world;
     safety::require_nothing_planted(world, op.seen.domain->xml);
-    const std::filesystem::path path = only_disk(op.seen);
-    op.file = path.filename().string();
-    if (!world.paths.state.is_same(path.parent_path(), world.storage) ||
-        disk_proof(world, op.name(), op.file) == DiskProof::none)
-        throw Error(Code::wrong_state, fmt::format("{} is no disk that this BlockHost made", path.string()),
-                    "attached disks are not backed up");
-    op.disk.name = tuned_devices(op.seen.domain->xml).disk;
+    op.file = op.own.path.filename().string();
+    op.disk.name = op.own.target;
     op.disk.file = world.storage / op.file;
     op.disk.bytes = qcow2_virtual_size(op.disk.file);
     if (!op.live) op.stamp = stamp_of(world, op.file);
@@ -419,12 +438,19 @@ BackupEnd back_up(World& world, const VmName& name, const backup::Restic& restic
     const Observation seen = observe(world, name);
     decide(seen, Verb::backup);
     Interruption asked([&entry] { return entry.asked_to_give_up(); });
-    BackupOperation op{world, seen, asked, restic, settings, progress, world.next_operation(), uuid_of(seen)};
+    BackupOperation op{world,
+                       seen,
+                       asked,
+                       restic,
+                       settings,
+                       progress,
+                       world.next_operation(),
+                       uuid_of(seen),
+                       own_disk(world, seen)};
     boost::json::object parameters{{"uuid", op.uuid.str()}};
     if (is_alive(seen.domain->state)) {
-        const std::string target = tuned_devices(seen.domain->xml).disk;
-        op.live.emplace(world, name, op.id, target);
-        parameters["disk"] = target;
+        op.live.emplace(world, name, op.id, op.own.target);
+        parameters["disk"] = op.own.target;
     }
     entry.begin(op.id, std::string(to_string(Verb::backup)), parameters);
     try {

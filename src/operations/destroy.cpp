@@ -111,6 +111,7 @@ void remove_files(DestroyOperation& op) {
     safety::keep_off_no_more(op.world, op.name);
     limits::forget_limits(op.world, op.name);
     forget_half_kept(op.world, op.name);
+    forget_replaced_disk(op.world, op.name);
 }
 
 void remove_routes(DestroyOperation& op) {

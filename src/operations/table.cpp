@@ -7,6 +7,7 @@
 #include "operations/destroy.hpp"
 #include "operations/operation.hpp"
 #include "operations/power.hpp"
+#include "operations/restore/in_place.hpp"
 #include "operations/resume.hpp"
 #include "operations/snapshot/snapshot.hpp"
 #include "operations/suspend.hpp"
@@ -16,10 +17,20 @@
 namespace blockhost::operations {
 
 std::span<const OperationRow* const> operation_table() {
-    static constexpr std::array<const OperationRow*, 12> rows{
-        &create_operation, &destroy_operation,       &start_operation,         &stop_operation,
-        &kill_operation,   &suspend_operation,       &resume_operation,        &configure_operation,
-        &backup_operation, &snapshot_take_operation, &snapshot_undo_operation, &snapshot_keep_operation,
+    static constexpr std::array<const OperationRow*, 13> rows{
+        &create_operation,
+        &destroy_operation,
+        &start_operation,
+        &stop_operation,
+        &kill_operation,
+        &suspend_operation,
+        &resume_operation,
+        &configure_operation,
+        &backup_operation,
+        &snapshot_take_operation,
+        &snapshot_undo_operation,
+        &snapshot_keep_operation,
+        &restore_in_place_operation,
     };
     return rows;
 }

@@ -69,7 +69,7 @@ constexpr Verdict nothing(VmState state, Verb verb) {
 using S = VmState;
 using V = Verb;
 
-constexpr std::array<Verdict, 156> verdicts{{
+constexpr std::array<Verdict, 169> verdicts{{
     run(S::absent, V::create, "create"),
     run(S::destroyed, V::create, "create"),
     refuse(S::creating, V::create, Code::busy, half_made, undo_first),
@@ -236,6 +236,20 @@ constexpr std::array<Verdict, 156> verdicts{{
     refuse(S::orphaned, V::snapshot_keep, Code::not_found, unrecorded, destroy_it),
     refuse(S::running_while_destroyed, V::snapshot_keep, Code::not_found, unrecorded, destroy_it),
     refuse(S::foreign, V::snapshot_keep, Code::foreign, not_ours, rename_it),
+
+    refuse(S::absent, V::restore_in_place, Code::not_found, no_such, see_list),
+    refuse(S::destroyed, V::restore_in_place, Code::not_found, was_destroyed, see_list),
+    refuse(S::creating, V::restore_in_place, Code::busy, half_made, undo_first),
+    run(S::active, V::restore_in_place, "restore-in-place"),
+    run(S::paused, V::restore_in_place, "restore-in-place"),
+    run(S::stopped, V::restore_in_place, "restore-in-place"),
+    run(S::suspended, V::restore_in_place, "restore-in-place"),
+    refuse(S::lost, V::restore_in_place, Code::not_found, domain_lost, ask_libvirt),
+    run(S::running_while_suspended, V::restore_in_place, "restore-in-place"),
+    refuse(S::destroying, V::restore_in_place, Code::busy, half_gone, undo_first),
+    refuse(S::orphaned, V::restore_in_place, Code::not_found, unrecorded, destroy_it),
+    refuse(S::running_while_destroyed, V::restore_in_place, Code::not_found, unrecorded, destroy_it),
+    refuse(S::foreign, V::restore_in_place, Code::foreign, not_ours, rename_it),
 }};
 
 } // namespace
@@ -317,6 +331,8 @@ std::string_view to_string(Verb verb) {
         return "snapshot-take";
     case Verb::snapshot_undo:
         return "snapshot-undo";
+    case Verb::restore_in_place:
+        return "restore-in-place";
     case Verb::snapshot_keep:
         return "snapshot-keep";
     }
@@ -360,7 +376,7 @@ struct Transition {
     Verb verb;
     std::string_view during, after;
 };
-constexpr std::array<Transition, 12> transitions{{
+constexpr std::array<Transition, 13> transitions{{
     {Verb::create, "creating", "active"},
     {Verb::destroy, "destroying", "destroyed"},
     {Verb::start, "", "active"},
@@ -373,6 +389,7 @@ constexpr std::array<Transition, 12> transitions{{
     {Verb::snapshot_take, "", ""},
     {Verb::snapshot_undo, "", ""},
     {Verb::snapshot_keep, "", ""},
+    {Verb::restore_in_place, "", ""},
 }};
 
 std::string node(std::string_view state) {

@@ -58,7 +58,8 @@ enum class Verb {
     backup,
     snapshot_take,
     snapshot_undo,
-    snapshot_keep
+    snapshot_keep,
+    restore_in_place
 };
 
 /// What a verb does in a state.

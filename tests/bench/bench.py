@@ -10,6 +10,7 @@ Parts (all, unless --part names some):
   node      the guests of a Proxmox node, of a stand-in with 200 of them
   desired   a plan over many VMs, beside reading them
   create    where a create's time goes, alone and many at once
+  backup    backups and restores, beside restic alone on the same bytes
 
 Prints a table. With --out, results.json and the plots there are made anew; of parts that were not run the old figures
 stay. Exit status 1 when a ratio breaks its bar.
@@ -34,12 +35,13 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parents[0] / "system"), str(HERE.parents[0] / "pve")]
 
+import backups  # noqa: E402
 import desired as plans  # noqa: E402
 import plots  # noqa: E402
 from fits import fit  # noqa: E402
 from machine import BINARY, BUILD, WALLET, Machine  # noqa: E402
 
-PARTS = ("startup", "one", "domains", "records", "node", "desired", "create")
+PARTS = ("startup", "one", "domains", "records", "node", "desired", "create", "backup")
 LINKS = BUILD / "symlinks"
 LIBVIRT = ["-lvirt", "-lvirt-qemu"]
 PROGRAMS = {"pairs": [], "empty": [], "rewrite": ["-static"], "rawstate": ["-static"], "rawmetrics": ["-static"],
@@ -349,6 +351,10 @@ def plan_over(bench, root, env, rounds):
 
 def desired(bench, options):
     plans.part(bench, min(bench.rounds, 20))
+
+
+def backup(bench, options):
+    backups.part(bench, min(bench.rounds, 3))
 
 
 def public_key(certificate):

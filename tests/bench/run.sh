@@ -22,6 +22,6 @@ fail() { printf '[bench] ERROR: %s\n' "$*" >&2; exit 1; }
 [ "$(id -u)" -eq 0 ] || fail "run me as root: I make VMs"
 [ -x "$BLOCKHOST_BUILD/blockhost-libvirt" ] ||
     fail "there is no $BLOCKHOST_BUILD/blockhost-libvirt; build first (tests/run.sh --list)"
-need_packages build libvirt quick-guest pytest bench
+need_packages build libvirt quick-guest pytest bench backup
 start_libvirt
 exec /usr/bin/python3 "$here/bench.py" "$@"

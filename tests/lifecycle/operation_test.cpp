@@ -20,9 +20,9 @@ TEST_CASE("each operation has one row, and its steps have names of their own") {
 }
 
 TEST_CASE("every verb of the state table is an operation") {
-    for (const Verb verb :
-         {Verb::create, Verb::destroy, Verb::start, Verb::stop, Verb::kill, Verb::suspend, Verb::resume,
-          Verb::configure, Verb::backup, Verb::snapshot_take, Verb::snapshot_undo, Verb::snapshot_keep})
+    for (const Verb verb : {Verb::create, Verb::destroy, Verb::start, Verb::stop, Verb::kill, Verb::suspend,
+                            Verb::resume, Verb::configure, Verb::backup, Verb::snapshot_take,
+                            Verb::snapshot_undo, Verb::snapshot_keep, Verb::restore_in_place})
         CHECK(operation_of(to_string(verb)).verb == verb);
 }
 

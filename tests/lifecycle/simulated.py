@@ -134,7 +134,7 @@ class Mock:
                      if name.endswith(".xml") and name != "foreign.xml"},
             disks=[name for name in self.files("vms") if name != "foreign.qcow2"],
             seeds=self.files("cloud-init"),
-            notes={folder: self.files(folder) for folder in ("console", "metrics", "suspended", "kept-off", "half-kept")},
+            notes={folder: self.files(folder) for folder in ("console", "metrics", "suspended", "kept-off", "half-kept", "replaced")},
             addresses=kernel,
             journal=[name for name in self.files("journal") if name != "history"],
             locks=self.files("run"),

@@ -27,9 +27,10 @@ constexpr VmState states[] = {VmState::absent,
                               VmState::foreign,
                               VmState::running_while_suspended,
                               VmState::running_while_destroyed};
-constexpr Verb verbs[] = {Verb::create, Verb::destroy,       Verb::start,         Verb::stop,
-                          Verb::kill,   Verb::suspend,       Verb::resume,        Verb::configure,
-                          Verb::backup, Verb::snapshot_take, Verb::snapshot_undo, Verb::snapshot_keep};
+constexpr Verb verbs[] = {
+    Verb::create,        Verb::destroy,       Verb::start,           Verb::stop,   Verb::kill,
+    Verb::suspend,       Verb::resume,        Verb::configure,       Verb::backup, Verb::snapshot_take,
+    Verb::snapshot_undo, Verb::snapshot_keep, Verb::restore_in_place};
 
 } // namespace
 

@@ -16,7 +16,7 @@ ENABLED = {f"/etc/systemd/system/timers.target.wants/{timer}" for timer in TIMER
     "/etc/systemd/system/multi-user.target.wants/blockhost-boot.service"}
 FOLDERS = {
     "cloud-init": "blockhost:blockhost 711", "console": "blockhost:blockhost 711", "journal": "blockhost:blockhost 750",
-    "half-kept": "blockhost:blockhost 750", "kept-off": "blockhost:blockhost 750", "metrics": "blockhost:blockhost 750", "suspended": "blockhost:blockhost 750",
+    "half-kept": "blockhost:blockhost 750", "kept-off": "blockhost:blockhost 750", "metrics": "blockhost:blockhost 750", "replaced": "blockhost:blockhost 750", "suspended": "blockhost:blockhost 750",
     "template-packages": "root:root 755", "templates": "root:root 755", "vms": "blockhost:blockhost 711"}
 FOLDERS_WITH_QEMU = FOLDERS | {name: "blockhost:libvirt-qemu 710" for name in ("cloud-init", "vms")}
 OF_A_VM = {"vms/web-1.qcow2": "a disk", "cloud-init/web-1/user-data": "a seed", "vms.json": '{"vms": {}}',

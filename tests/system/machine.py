@@ -244,7 +244,7 @@ class Machine:
             domains={name: state for name, state in self.states().items() if name != self.foreign},
             disks=[name for name in self.volumes() if name != f"{self.foreign}.raw"],
             seeds=self.names("cloud-init"),
-            notes={folder: self.names(folder) for folder in ("console", "metrics", "suspended", "kept-off", "half-kept")},
+            notes={folder: self.names(folder) for folder in ("console", "metrics", "suspended", "kept-off", "half-kept", "replaced")},
             addresses=kernel,
             journal=[name for name in self.names("journal") if name != "history"],
             locks=sorted(p.name for p in (self.root / "run/blockhost").iterdir() if not p.is_socket()),
@@ -292,7 +292,7 @@ class Machine:
         for name in self.domains():
             self.sh("virsh", "-c", self.uri, "destroy", name, check=False)
             self.sh("virsh", "-c", self.uri, "undefine", name, "--nvram", check=False)
-        for folder in ("vms", "cloud-init", "console", "journal", "metrics", "suspended", "kept-off", "half-kept"):
+        for folder in ("vms", "cloud-init", "console", "journal", "metrics", "suspended", "kept-off", "half-kept", "replaced"):
             for path in (self.state / folder).glob("*"):
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
         (self.state / "vms.json").unlink(missing_ok=True)

@@ -240,6 +240,27 @@ def test_whoever_dies_in_the_middle_the_next_backup_is_whole(vm, victim):
     assert (made["chunks_read"] == made["chunks"]) == (victim == "QEMU"), made
 
 
+@pytest.mark.parametrize("state", ["running", "off"])
+def test_a_disk_that_somebody_attached_is_told_of_and_left_out(vm, state):
+    other = vm.root / "attached.raw"
+    other.write_bytes(b"somebody's" * 100_000)
+    vm.virsh("attach-disk", NAME, other, "vdz", "--persistent", "--subdriver", "raw")
+    if state == "off":
+        assert vm.run("kill", NAME).returncode == 0
+    try:
+        write(vm, 620) if state == "running" else None
+        made = vm.run("backup", NAME, "--json")
+        assert made.returncode == 0, made.stderr
+        assert f"what is attached to {NAME} besides its own disk is not in the backup: vdz" in made.stderr
+        assert restored(vm, json.loads(made.stdout)["id"]) == image(vm)
+    finally:
+        if vm.states()[NAME] == "off":
+            assert vm.run("start", NAME).returncode == 0
+            answers(vm)
+        vm.virsh("detach-disk", NAME, "vdz", "--persistent")
+        other.unlink()
+
+
 def test_other_verbs_say_who_is_busy_or_end_the_backup(vm):
     write(vm, 520)
     process = stopped_in_store(vm)

@@ -48,10 +48,10 @@ def off(machine):
     assert machine.run("kill", NAME).returncode == 0
 
 
-def image(machine):
-    """Its disk's bytes, while it is off."""
+def image(machine, file=None):
+    """The bytes of its disk while it is off, or of another image."""
     out = machine.root / "image.raw"
-    sh("qemu-img", "convert", "-O", "raw", disk(machine), out)
+    sh("qemu-img", "convert", "-O", "raw", file or disk(machine), out)
     return out.read_bytes()
 
 
@@ -236,8 +236,7 @@ def test_a_vm_with_a_snapshot_is_backed_up_as_its_guest_sees_it(vm):
     ok(vm.run("backup", NAME))
     to = vm.root / "extracted"
     ok(vm.run("backup", "extract", f"{NAME}@latest", "--to", to))
-    sh("qemu-img", "convert", "-O", "raw", to / "vda.qcow2", vm.root / "restored.raw")
-    assert (vm.root / "restored.raw").read_bytes() == image(vm)
+    assert image(vm, to / "vda.qcow2") == image(vm)
     snapshot(vm, "keep")
 
 
@@ -249,8 +248,7 @@ def test_a_vm_that_runs_is_backed_up_before_with_and_after_a_snapshot(vm):
         ok(vm.run("backup", NAME))
         to = vm.root / f"running-{len(numbers)}"
         ok(vm.run("backup", "extract", f"{NAME}@latest", "--to", to))
-        sh("qemu-img", "convert", "-O", "raw", to / "vda.qcow2", vm.root / "restored.raw")
-        restored = (vm.root / "restored.raw").read_bytes()
+        restored = image(vm, to / "vda.qcow2")
         for number, at in numbers:
             assert restored[at * MIB:(at + 2) * MIB] == bytes([number]) * (2 * MIB), f"{at} MiB are not {number}"
     backed_up((1, 100))
@@ -282,8 +280,7 @@ def test_an_overlay_that_no_checkpoint_knows_of_is_read_whole_and_so_is_the_disk
         ok(vm.run("backup", NAME))
         to = vm.root / f"layer-{when}"
         ok(vm.run("backup", "extract", f"{NAME}@latest", "--to", to))
-        sh("qemu-img", "convert", "-O", "raw", to / "vda.qcow2", vm.root / "restored.raw")
-        assert (vm.root / "restored.raw").read_bytes() == image(vm), when
+        assert image(vm, to / "vda.qcow2") == image(vm), when
     is_backed_up("with it")
     snapshot(vm, "undo")
     is_backed_up("after its undo")

@@ -84,9 +84,8 @@ void restore(World& world, const backup::Restic& restic, const backup::Backup& b
     } catch (const Error& error) {
         if (error.code() != Code::exists) throw;
         throw Error(Code::exists, error.message(),
-                    request.as
-                        ? "choose another name"
-                        : "'--as NEW' restores a copy beside it; it comes back itself once it is destroyed");
+                    request.as ? "choose another name"
+                               : "'--in-place' brings back its disk, '--as NEW' restores a copy beside it");
     }
 }
 

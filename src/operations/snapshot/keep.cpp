@@ -156,6 +156,7 @@ namespace {
 
 void keep(World& world, JournalEntry& entry, const Observation& seen) {
     const SnapshotWork work = work_on(world, seen);
+    if (work.is_replaced) return delete_lower(work); // there is nothing to write into
     require_not_saved(world, seen);
     keep_definition(world, seen);
     const Interruption asked([&entry] { return entry.asked_to_give_up(); });

@@ -3,14 +3,11 @@
 
 #include "operations/admission.hpp"
 #include "operations/bring_up.hpp"
-#include "operations/configure.hpp"
 #include "operations/recover.hpp"
 #include "operations/snapshot/work.hpp"
 
 #include "config/mounts.hpp"
-#include "hypervisor/files/disk_layers.hpp"
 #include "hypervisor/files/qcow2.hpp"
-#include "safety/planted_files.hpp"
 
 #include <array>
 #include <fmt/format.h>
@@ -54,66 +51,12 @@ constexpr std::array<Step<TakeOperation>, 2> steps{{
     {"switch-disk", "putting it on the disk", switch_disk, nullptr, Late::domain},
 }};
 
-/// Whether the snapshot is whole, after a failure or a death. What runs decides: a definition that differs
-/// from it is set right.
-bool is_taken(TakeOperation& op) {
-    const DiskSides upper = sides_with(op.work, op.work.overlay), lower = sides_with(op.work, op.work.lower);
-    if (upper.defined && !lower.elsewhere) return true;
-    if (upper.elsewhere) return define_disk(op.work, op.work.overlay), true;
-    if (upper.defined)
-        define_disk(op.work, op.work.lower); // it was started meanwhile, with the disk as it was
-    return false;
-}
-
 /// Ends the entry: with the whole snapshot, or with nothing of it.
 bool settle(TakeOperation& op, JournalEntry& entry, const std::vector<std::string>& started) {
-    const bool taken = is_taken(op);
+    const bool taken = has_overlay(op.work);
     if (!taken) run_back<TakeOperation>(steps, op, started, op.work.world.progress);
     entry.end();
     return taken;
-}
-
-/// The one disk of the VM, as its create made it.
-std::string own_disk(const World& world, const Observation& seen) {
-    if (seen.proof != Proof::mark)
-        throw Error(Code::wrong_state,
-                    seen.name.str() + " was made by another provisioner, and is not adopted",
-                    "'blockhost-libvirt gc --execute' adopts what can be adopted");
-    if (seen.facts.disks.size() > 1)
-        throw Error(Code::wrong_state,
-                    fmt::format("{} has {} disks, and a snapshot would bring back one of them",
-                                seen.name.str(), seen.facts.disks.size()),
-                    "detach the others first");
-    const std::string file = first_disk(world, seen).filename().string();
-    if (!operation_of_volume(seen.name, file))
-        throw Error(Code::wrong_state,
-                    fmt::format("the disk of {} is a layer that another program put there: {}",
-                                seen.name.str(), file),
-                    "bring it down into the disk first (virsh blockcommit --active --pivot)");
-    return file;
-}
-
-void require_snapshot_is_possible(World& world, const Observation& seen) {
-    if (const auto there = undo_snapshot_of(world, seen))
-        throw Error(
-            Code::exists,
-            fmt::format("{} has an undo snapshot already, of {}", seen.name.str(),
-                        format_instant(there->taken)),
-            fmt::format("'blockhost-libvirt snapshot keep {0}' or 'blockhost-libvirt snapshot undo {0}' "
-                        "ends that one",
-                        seen.name.str()));
-    require_not_saved(world, seen);
-    safety::require_nothing_planted(world, seen.domain->xml);
-}
-
-SnapshotWork work_for(World& world, const Observation& seen, const UndoName& overlay) {
-    SnapshotWork work{world, seen.name, seen.domain->uuid, "", file_name(overlay), own_disk(world, seen)};
-    for (const DiskLayers& disk : disk_layers(seen.domain->xml))
-        if (!disk.files.empty() && disk.files.front() == seen.facts.disks.front()) work.target = disk.target;
-    if (work.hypervisor().block_job(work.vm(), work.target))
-        throw Error(Code::wrong_state, "libvirt is at work on the disk of " + work.vm(),
-                    fmt::format("let it end, or 'virsh blockjob {} {} --abort'", work.vm(), work.target));
-    return work;
 }
 
 /// A tenth of the disk: an overlay may grow to all of it, and seldom does in the time that it has.
@@ -147,7 +90,7 @@ UndoSnapshot take_snapshot(World& world, const VmName& name, std::chrono::second
     keep_definition(world, seen);
     const Instant taken = std::chrono::floor<std::chrono::seconds>(now());
     const UndoName overlay{name, world.next_operation(), taken, taken + span};
-    TakeOperation op{work_for(world, seen, overlay)};
+    TakeOperation op{work_for(world, seen, file_name(overlay))};
     op.disk_bytes = qcow2_virtual_size(op.work.path_of(op.work.lower));
     {
         const FileLock admission = world.journal.take_admission(Deadline::in(20s), Interruption());

@@ -31,45 +31,26 @@ struct UndoOperation {
 
 /// What the guest has not written yet is thrown away anyhow.
 void power_off(UndoOperation& op) {
-    if (!sides_with(op.work, op.work.overlay).any())
-        return; // undone already: what runs has its disk as it was
-    op.work.hypervisor().power_off(op.work.vm());
+    power_off_with(op.work, op.work.overlay);
 }
 
 void restore_disk(UndoOperation& op) {
-    define_disk(op.work, op.work.lower);
-    if (sides_with(op.work, op.work.overlay).any())
-        throw Error(Code::wrong_state,
-                    fmt::format("{} was started while its snapshot was undone", op.work.vm()), "try again");
+    switch_disk(op.work, op.work.lower, "its snapshot was undone");
 }
 
 void remove_overlay(UndoOperation& op) {
     delete_overlay(op.work);
 }
 
-/// It may have been suspended since, if this is a recovery.
-void start_again(UndoOperation& op) {
-    if (!op.ran) return;
-    World& world = op.work.world;
-    const Observation now = observe(world, op.work.name);
-    if (verdict_of(now.state, Verb::start).kind != Verdict::Kind::run) {
-        world.progress.warn(
-            fmt::format("{} is {}, and is not started again", op.work.vm(), to_string(now.state)));
-        return;
-    }
-    safety::place_routes(world, now);
-    safety::guard_definition(world, now);
-    Interruption never;
-    never.ignore_from_now();
-    bring_up(world, now, Look::twice, within(world.end, patience_with_the_guest), never);
-    op.end = Undone::running;
+void start_if_it_ran(UndoOperation& op) {
+    if (op.ran && start_again(op.work)) op.end = Undone::running;
 }
 
 constexpr std::array<Step<UndoOperation>, 4> steps{{
     {"power-off", "forcing the domain off", power_off},
     {"restore-disk", "giving it its disk as it was", restore_disk, nullptr, Late::domain},
     {"delete-overlay", "deleting what was written since", remove_overlay},
-    {"start-again", "starting it again", start_again, nullptr, Late::running},
+    {"start-again", "starting it again", start_if_it_ran, nullptr, Late::running},
 }};
 
 /// Whether the next verb has nothing to finish after a failure: the VM has its disk with what was written
@@ -80,16 +61,6 @@ bool is_settled(const UndoOperation& op, const JournalEntry& entry) {
            sides_with(op.work, op.work.overlay).any();
 }
 
-/// A VM that ran is not left off for what went wrong with its disk; one that cannot be started is told of.
-void start_after_failure(UndoOperation& op) {
-    try {
-        const auto state = op.work.hypervisor().state(op.work.vm());
-        if (state && !is_alive(*state)) start_again(op);
-    } catch (const Error& error) {
-        op.work.world.progress.warn(fmt::format("{} is off: {}", op.work.vm(), error.message()));
-    }
-}
-
 /// A call that may still be carried out leaves the entry open.
 void run(UndoOperation& op, JournalEntry& entry) {
     Interruption never;
@@ -98,7 +69,7 @@ void run(UndoOperation& op, JournalEntry& entry) {
         run_forward<UndoOperation>(steps, op, entry, never, op.work.world);
     } catch (const Error& error) {
         if (is_lost_connection(error) || !is_settled(op, entry)) throw;
-        start_after_failure(op);
+        if (op.ran) start_after_failure(op.work);
         entry.end();
         throw;
     }

@@ -13,14 +13,23 @@ namespace blockhost::operations {
 struct SnapshotWork {
     World& world;
     VmName name;
-    std::string uuid;           ///< of the domain
-    std::string target;         ///< "vda"
-    std::string overlay, lower; ///< file names in the storage folder
+    std::string uuid;   ///< of the domain
+    std::string target; ///< "vda"
+    /// File names in the storage folder: the disk as it is, and as it was before.
+    std::string overlay, lower;
+    bool is_replaced = false; ///< `overlay` does not stand on `lower`, and took its place
 
     const std::string& vm() const { return name.str(); }
     Hypervisor& hypervisor() const { return world.hypervisor(); }
     std::filesystem::path path_of(const std::string& file) const { return world.storage / file; }
 };
+
+/// Throws Error{exists} when the VM has a snapshot; Error{wrong_state} while its memory is saved; as
+/// require_nothing_planted.
+void require_snapshot_is_possible(World& world, const Observation& seen);
+/// For a snapshot that is to be made, with the VM's own one disk as the lower file. Throws
+/// Error{wrong_state} for other disks, and while libvirt is at work on it.
+SnapshotWork work_for(World& world, const Observation& seen, const std::string& overlay);
 
 /// The VM's snapshot. Throws Error{not_found} when it has none.
 SnapshotWork work_on(World& world, const Observation& seen);
@@ -41,9 +50,24 @@ struct DiskSides {
 };
 DiskSides sides_with(const SnapshotWork& work, const std::string& file);
 
+/// Whether the VM has the overlay, after a failure or a death. What runs decides: a definition that differs
+/// from it is set right.
+bool has_overlay(const SnapshotWork& work);
+
+/// Forces the domain off, if it has `file` as its disk: otherwise it was done before.
+void power_off_with(const SnapshotWork& work, const std::string& file);
+/// Starts what ran before, guarded; false, with a warning, for a VM that may not run any more.
+bool start_again(const SnapshotWork& work);
+/// The same after a failure: what goes wrong is a warning, too.
+void start_after_failure(const SnapshotWork& work);
+
 /// Has the definition name that file, and looks whether it does.
 void define_disk(const SnapshotWork& work, const std::string& file);
-/// Deletes the overlay, which no domain may have any more.
+/// Has the definition of a VM that is off name that file. Throws Error{wrong_state} when it was started
+/// meanwhile.
+void switch_disk(const SnapshotWork& work, const std::string& file, std::string_view during);
+/// Deletes the disk as it is, or as it was before, which no domain may have any more; forgets the snapshot.
 void delete_overlay(const SnapshotWork& work);
+void delete_lower(const SnapshotWork& work);
 
 } // namespace blockhost::operations
