@@ -189,6 +189,10 @@ backup::DiskLook look_at(BackupOperation& op) {
     } catch (const Error& error) {
         if (error.code() != Code::io) throw;
         op.disk.bitmap.clear();
+        op.world.progress.warn(fmt::format(
+            "the record of what {} wrote since its last backup cannot be used, and all of the disk is read: "
+            "{}",
+            op.name().str(), error.message()));
     }
     return backup::look({op.disk}, op.check()).front();
 }

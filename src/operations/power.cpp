@@ -5,6 +5,7 @@
 
 #include "base/patience.hpp"
 #include "operations/bring_up.hpp"
+#include "operations/lost_records.hpp"
 #include "operations/recover.hpp"
 #include "safety/isolation.hpp"
 #include "safety/start.hpp"
@@ -49,6 +50,7 @@ void guard(PowerOperation& op) {
 /// The record says that the VM is paid for: a start veto that was left is removed.
 void start_domain(PowerOperation& op) {
     allow_start(op.world, op.seen.name);
+    for (const std::string& lost : lost_records(op.world, op.seen)) op.world.progress.warn(lost);
     op.brought = bring_up(op.world, op.seen, op.look, within(op.world.end, op.patience), op.interruption);
     safety::keep_off_no_more(op.world, op.seen.name);
 }

@@ -15,6 +15,7 @@
 #include "hypervisor/open.hpp"
 #include "hypervisor/rpc/driver.hpp"
 #include "hypervisor/xml/domain.hpp"
+#include "operations/lost_records.hpp"
 #include "vm/clock_check.hpp"
 
 #include <algorithm>
@@ -224,8 +225,19 @@ Finding clock_of(const Paths& paths, Reality reality) {
     return present("synchronised, and not behind anything that was written here");
 }
 
-/// What went wrong with the last check, or is late; empty: nothing.
-std::string trouble_of_backups(const World& world, const backup::Settings& settings) {
+/// A sentence for each VM that is off and whose next backup has to read all; empty: none.
+std::string lost_records_of_all(World& world) {
+    std::vector<std::string> lost;
+    for (const VmRecord& record : world.registry.read().records()) {
+        if (record.status == RecordStatus::destroyed) continue;
+        for (std::string& each : operations::lost_records(world, observe(world, record.name)))
+            lost.push_back(std::move(each));
+    }
+    return text::join(lost, "; ");
+}
+
+/// What went wrong with the last check, or is late, or costs more than it should; empty: nothing.
+std::string trouble_of_backups(World& world, const backup::Settings& settings) {
     auto ledger = backup::Ledger::existing(world.paths, settings.repository_id);
     std::string late, failed;
     for (const auto& each : backup::stand_of(world.registry.read().records(), settings.policies,
@@ -235,6 +247,7 @@ std::string trouble_of_backups(const World& world, const backup::Settings& setti
         if (const auto last = ledger ? ledger->last(chore) : std::nullopt; last && !last->error.empty())
             failed = fmt::format("the last check failed: {}", last->error);
     if (!late.empty()) late = "overdue: " + late;
+    if (failed.empty()) failed = lost_records_of_all(world);
     return late.empty() || failed.empty() ? late + failed : late + "; " + failed;
 }
 
@@ -246,7 +259,7 @@ Finding backups(const Paths& paths) {
     if (geteuid() != 0) return present(where + "; how they stand only root can see");
     backup::require_password(paths);
     Silence silent;
-    const World world(paths, Reality::real, Intent::look, silent);
+    World world(paths, Reality::real, Intent::look, silent);
     const std::string trouble = trouble_of_backups(world, *settings);
     if (trouble.empty()) return present(where + ", none is overdue");
     return missing(trouble, "see 'blockhost-libvirt backup status'");

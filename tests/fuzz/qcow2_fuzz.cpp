@@ -16,6 +16,10 @@ void qcow2(std::string_view input) {
     if (!fuzz::answered([&] { head = read_qcow2_head(image); })) return;
     fuzz::answered(
         [&] { fuzz::check(qcow2_virtual_size(image) == head->virtual_bytes, "a head says the same twice"); });
+    fuzz::answered([&] {
+        for (const Qcow2Bitmap& each : qcow2_bitmaps(image))
+            fuzz::check(!each.name.empty() && head, "a bitmap has a name, and is an image's");
+    });
     if (!head || head->backing.find('/') != std::string::npos) return;
     fuzz::answered([&] { fuzz::check(backing_chain(image).size() <= 64, "a chain has an end"); });
 }

@@ -240,6 +240,23 @@ def test_whoever_dies_in_the_middle_the_next_backup_is_whole(vm, victim):
     assert (made["chunks_read"] == made["chunks"]) == (victim == "QEMU"), made
 
 
+def test_a_record_that_qemu_did_not_close_is_told_of_before_it_costs_a_full_read(vm):
+    back_up(vm)
+    assert vm.run("kill", NAME).returncode == 0 and vm.run("start", NAME).returncode == 0  # the record is in the file now
+    answers(vm)
+    os.kill(vm.processes()[NAME][0], signal.SIGKILL)
+    wait_until("the VM is off", 20, lambda: vm.states()[NAME] == "off")
+    lost = f"the record of what {NAME} wrote was not closed when it went off: its next backup reads all of the disk"
+    assert lost in vm.run("detect", "--explain").stdout
+    started = vm.run("start", NAME)
+    assert started.returncode == 0 and lost in started.stderr
+    answers(vm)
+    write(vm, 640)
+    made = back_up(vm)
+    assert made["chunks_read"] == made["chunks"] and "cannot be used" in made["stderr"]
+    assert restored(vm, made["id"]) == image(vm)
+
+
 @pytest.mark.parametrize("state", ["running", "off"])
 def test_a_disk_that_somebody_attached_is_told_of_and_left_out(vm, state):
     other = vm.root / "attached.raw"

@@ -7,9 +7,11 @@
 #include "base/files/files.hpp"
 #include "base/text/text.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <fcntl.h>
+#include <span>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -42,13 +44,25 @@ std::string text_at(int file, const std::filesystem::path& image, std::uint64_t 
     return text;
 }
 
-/// Those of the header's extensions that name other files and what they are.
+bool read_exactly(int file, std::span<unsigned char> into, std::uint64_t at) {
+    return ::pread(file, into.data(), into.size(), static_cast<off_t>(at)) ==
+           static_cast<ssize_t>(into.size());
+}
+
+/// Where the list of bitmaps is.
+struct BitmapList {
+    std::uint64_t count = 0, bytes = 0, at = 0;
+};
+
+/// Those of the header's extensions that we read.
 struct Extensions {
     std::string backing_format, data_file;
+    BitmapList bitmaps;
 };
 Extensions read_extensions(int file, const std::filesystem::path& image, std::uint64_t at,
                            std::uint64_t end) {
-    constexpr std::uint64_t backing_format = 0xe2792aca, data_file = 0x44415441, heading = 8;
+    constexpr std::uint64_t backing_format = 0xe2792aca, data_file = 0x44415441, bitmaps = 0x23852875,
+                            heading = 8;
     constexpr int most = 256;
     Extensions found;
     for (int i = 0; at + heading <= end; ++i) {
@@ -64,6 +78,13 @@ Extensions read_extensions(int file, const std::filesystem::path& image, std::ui
             // Two readers of two such texts may take different ones.
             if (!text.empty()) throw not_understood(image, "its header says the same thing twice");
             text = text_at(file, image, at + heading, length, "its header's extensions");
+        }
+        if (kind == bitmaps) {
+            // Their count (4), reserved (4), the list's length (8) and place (8).
+            std::array<unsigned char, 24> body{};
+            if (length != body.size() || !read_exactly(file, body, at + heading))
+                throw not_understood(image, "where its bitmaps are");
+            found.bitmaps = {big_endian(body.data(), 4), big_endian(&body[8], 8), big_endian(&body[16], 8)};
         }
         at += heading + (length + 7) / 8 * 8;
     }
@@ -87,40 +108,90 @@ Fd open_image(const std::filesystem::path& image) {
 
 } // namespace
 
-std::optional<Qcow2Head> read_qcow2_head(const std::filesystem::path& image) {
-    const Fd file = open_image(image);
+namespace {
+
+/// The fixed part of a head, and its extensions.
+struct RawHead {
+    std::array<unsigned char, 104> bytes{};
+    bool is_3 = false;
+    Extensions extensions = {};
+
+    std::uint64_t number(std::size_t at, int size) const { return big_endian(&bytes[at], size); }
+    std::uint64_t backing_at() const { return number(8, 8); }
+    /// A bit each; version 2 has none.
+    std::uint64_t incompatible() const { return is_3 ? number(72, 8) : 0; }
+    std::uint64_t autoclear() const { return is_3 ? number(88, 8) : 0; }
+};
+
+std::optional<RawHead> read_raw_head(int file, const std::filesystem::path& image) {
     // "QFI\xfb", version (4), backing file's offset (8) and length (4), cluster bits (4), virtual size (8),
-    // encryption (4); from version 3 on at 72 the features that must be understood (8), at 100 the length
-    // (4).
-    std::array<unsigned char, 104> head{};
-    auto got = ::pread(file.get(), head.data(), head.size(), 0);
+    // encryption (4); from version 3 on at 72 the features that must be understood (8), at 88 those that
+    // whoever does not understand them clears (8), at 100 the length (4).
+    RawHead head;
+    auto got = ::pread(file, head.bytes.data(), head.bytes.size(), 0);
     if (got < 0) throw errno_error("cannot read", image.string(), errno);
-    if (got < 4 || big_endian(head.data(), 4) != 0x514649fb) return std::nullopt;
-    const auto version = big_endian(&head[4], 4);
+    if (got < 4 || head.number(0, 4) != 0x514649fb) return std::nullopt;
+    const auto version = head.number(4, 4);
     if (version < 2 || version > 3) throw not_understood(image, "its version is neither 2 nor 3");
     constexpr std::uint64_t length_of_2 = 72;
-    const bool is_3 = version == 3;
-    if (static_cast<std::size_t>(got) < (is_3 ? head.size() : length_of_2))
+    head.is_3 = version == 3;
+    if (static_cast<std::size_t>(got) < (head.is_3 ? head.bytes.size() : length_of_2))
         throw not_understood(image, "it is cut off");
-    const std::uint64_t length = is_3 ? big_endian(&head[100], 4) : length_of_2;
-    if (is_3 && length < head.size()) throw not_understood(image, "its header's length");
-    const auto cluster_bits = big_endian(&head[20], 4);
+    const std::uint64_t length = head.is_3 ? head.number(100, 4) : length_of_2;
+    if (head.is_3 && length < head.bytes.size()) throw not_understood(image, "its header's length");
+    const auto cluster_bits = head.number(20, 4);
     if (cluster_bits < 9 || cluster_bits > 21) throw not_understood(image, "its clusters' size");
-    const auto backing_at = big_endian(&head[8], 8);
-    const auto extensions =
-        read_extensions(file.get(), image, length, backing_at != 0 ? backing_at : 1ull << cluster_bits);
-    const std::uint64_t incompatible = is_3 ? big_endian(&head[72], 8) : 0;
+    head.extensions = read_extensions(file, image, length,
+                                      head.backing_at() != 0 ? head.backing_at() : 1ull << cluster_bits);
+    return head;
+}
+
+} // namespace
+
+std::optional<Qcow2Head> read_qcow2_head(const std::filesystem::path& image) {
+    const Fd file = open_image(image);
+    const auto head = read_raw_head(file.get(), image);
+    if (!head) return std::nullopt;
     constexpr std::uint64_t external_data_bit = 1 << 2;
-    return Qcow2Head{.virtual_bytes = big_endian(&head[24], 8),
-                     .backing = backing_at == 0
+    return Qcow2Head{.virtual_bytes = head->number(24, 8),
+                     .backing = head->backing_at() == 0
                                     ? std::string()
-                                    : text_at(file.get(), image, backing_at, big_endian(&head[16], 4),
+                                    : text_at(file.get(), image, head->backing_at(), head->number(16, 4),
                                               "its backing file's name"),
-                     .backing_format = extensions.backing_format,
-                     .encrypted = big_endian(&head[32], 4) != 0,
-                     .external_data = (incompatible & external_data_bit) != 0,
-                     .data_file = extensions.data_file,
-                     .incompatible = incompatible};
+                     .backing_format = head->extensions.backing_format,
+                     .encrypted = head->number(32, 4) != 0,
+                     .external_data = (head->incompatible() & external_data_bit) != 0,
+                     .data_file = head->extensions.data_file,
+                     .incompatible = head->incompatible()};
+}
+
+std::vector<Qcow2Bitmap> qcow2_bitmaps(const std::filesystem::path& image) {
+    constexpr std::uint64_t most = 65535, longest_list = 64ull << 20, fixed = 24;
+    constexpr std::uint64_t is_in_use = 1, list_is_right = 1;
+    const Fd file = open_image(image);
+    const auto head = read_raw_head(file.get(), image);
+    if (!head || head->extensions.bitmaps.count == 0) return {};
+    const BitmapList& list = head->extensions.bitmaps;
+    if (list.count > most || list.bytes > longest_list || list.bytes < list.count * fixed)
+        throw not_understood(image, "the list of its bitmaps");
+    std::vector<unsigned char> bytes(list.bytes);
+    if (!read_exactly(file.get(), bytes, list.at)) throw not_understood(image, "the list of its bitmaps");
+    // Each: its table's place (8) and length (4), flags (4), type (1), granularity (1), its name's length
+    // (2), that of what is between here and the name (4).
+    std::vector<Qcow2Bitmap> found;
+    for (std::uint64_t at = 0; found.size() < list.count;) {
+        if (bytes.size() - at < fixed) throw not_understood(image, "the list of its bitmaps");
+        const auto flags = big_endian(&bytes[at + 12], 4), name = big_endian(&bytes[at + 18], 2),
+                   between = big_endian(&bytes[at + 20], 4);
+        if (name == 0 || name > longest_text || fixed + between + name > bytes.size() - at)
+            throw not_understood(image, "the list of its bitmaps");
+        const auto* begin = reinterpret_cast<const char*>(&bytes[at + fixed + between]);
+        // Who wrote to the image without knowing of bitmaps has cleared the bit.
+        const bool is_right = (head->autoclear() & list_is_right) != 0 && (flags & is_in_use) == 0;
+        found.push_back({std::string(begin, name), !is_right});
+        at = std::min<std::uint64_t>(at + (fixed + between + name + 7) / 8 * 8, bytes.size());
+    }
+    return found;
 }
 
 std::uint64_t qcow2_virtual_size(const std::filesystem::path& image) {

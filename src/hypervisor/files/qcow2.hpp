@@ -31,6 +31,16 @@ std::optional<Qcow2Head> read_qcow2_head(const std::filesystem::path& image);
 /// Its virtual size. Throws like read_qcow2_head, and Error{config} when it is no qcow2 image.
 std::uint64_t qcow2_virtual_size(const std::filesystem::path& image);
 
+/// A record of writes that an image keeps, a bitmap in QEMU's words.
+struct Qcow2Bitmap {
+    std::string name;
+    /// QEMU has it open, or ended before it was written: then it is of no use any more.
+    bool in_use = false;
+};
+/// Those of an image, in the image's order; none of a file of another kind. Throws like read_qcow2_head, and
+/// Error{config} for a list that cannot be understood.
+std::vector<Qcow2Bitmap> qcow2_bitmaps(const std::filesystem::path& image);
+
 /// The real path of the file that `image` calls `written`. Throws Error{not_found} when there is none,
 /// Error{config} when that is no path.
 std::filesystem::path file_named_in(const std::filesystem::path& image, const std::string& written);

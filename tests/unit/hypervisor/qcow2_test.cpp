@@ -186,3 +186,59 @@ TEST_CASE("the simulated world's images are good in QEMU's eyes") {
         CHECK(result.ok());
     }
 }
+
+namespace {
+
+void qemu_img(std::vector<std::string> words) {
+    const auto result =
+        run({.program = "/usr/bin/qemu-img", .arguments = std::move(words), .environment = {}, .input = {}});
+    INFO(result.out << result.err);
+    REQUIRE(result.ok());
+}
+
+void patch(const std::filesystem::path& file, std::size_t from, const std::string& with) {
+    std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
+    stream.seekp(static_cast<std::streamoff>(from));
+    stream << with;
+}
+
+std::size_t place_of(const std::filesystem::path& file, const std::string& text) {
+    std::ifstream stream(file, std::ios::binary);
+    const std::string all((std::istreambuf_iterator<char>(stream)), {});
+    const auto at = all.find(text);
+    REQUIRE(at != all.npos);
+    return at;
+}
+
+} // namespace
+
+TEST_CASE(
+    "the records of writes that QEMU keeps in an image are known by name, and whether they are of use") {
+    if (::access("/usr/bin/qemu-img", X_OK) != 0) {
+        WARN("SKIP: no qemu-img here");
+        return;
+    }
+    TemporaryFolder folder;
+    const auto image = folder.path() / "web.qcow2";
+    simulated::make_qcow2(image, 2ull << 30, "");
+    CHECK(qcow2_bitmaps(image).empty());
+    qemu_img({"bitmap", "--add", image.string(), "bh-first"});
+    qemu_img({"bitmap", "--add", image.string(), "another-one"});
+    auto found = qcow2_bitmaps(image);
+    REQUIRE(found.size() == 2);
+    CHECK(found[0].name == "bh-first");
+    CHECK(found[1].name == "another-one");
+    CHECK_FALSE((found[0].in_use || found[1].in_use));
+
+    const auto name = place_of(image, "another-one"); // its flags are 12 bytes before it, in four
+    patch(image, name - 12, std::string("\0\0\0\3", 4));
+    found = qcow2_bitmaps(image);
+    CHECK_FALSE(found.at(0).in_use);
+    CHECK(found.at(1).in_use);
+
+    patch(image, 88, std::string(8, '\0')); // somebody wrote who knows of no bitmaps
+    for (const auto& each : qcow2_bitmaps(image)) CHECK(each.in_use);
+
+    patch(image, name - 6, "\xff\xff"); // a name that would be longer than the list
+    CHECK_THROWS_WITH(qcow2_bitmaps(image), Catch::Contains("the list of its bitmaps"));
+}
