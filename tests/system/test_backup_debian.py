@@ -94,6 +94,31 @@ def digests_in_image(image, folder):
     return found
 
 
+def test_its_metrics_tell_what_its_file_system_holds(debian):
+    """Here since this guest runs already."""
+    def told():
+        """Once its agent answers within the time of one look, which a loaded host may not let it."""
+        rows = []
+
+        def look():
+            run = debian.run("metrics", NAME)
+            assert run.returncode == 0, run.stderr
+            rows.append(json.loads(run.stdout))
+            return rows[-1]["disk_used_mb"] != -1
+        wait_until("the guest's file system", 120, look)
+        return rows[-1]
+
+    first = told()
+    assert first["guest_agent_responsive"] is True and first["disk_used_mb"] > 200, first
+    assert 50 < first["memory_used_mb"] < 760 and first["uptime_seconds"] > 5
+    run = debian.run("guest-exec", NAME, "dd if=/dev/zero of=/var/tmp/grown bs=1M count=60 conv=fsync 2>/dev/null")
+    assert run.returncode == 0, run.stderr
+    (debian.state / f"metrics/{NAME}.json").unlink(missing_ok=True)
+    grown = told()["disk_used_mb"] - first["disk_used_mb"]
+    assert 50 <= grown <= 150, grown
+    assert debian.run("guest-exec", NAME, "rm /var/tmp/grown; sync").returncode == 0
+
+
 def test_every_file_is_in_each_of_four_backups_as_it_was(debian):
     """One whole backup and three incremental ones, with files made, changed, grown, renamed and removed in between."""
     still = {folder: digests_in_guest(debian, folder) for folder in folders() if folder != "/root"}

@@ -67,8 +67,8 @@ class Reader:
 
     def here(self, command):
         """The same with this host's names and places."""
-        root, repository = self.machine.root, self.machine.root / "srv/backup"
-        here = command.replace("sftp:backup@far:/srv/host-a", str(repository)).replace("/srv/", f"{root}/srv/")
+        root = self.machine.root
+        here = command.replace("sftp:backup@far:/srv/host-a", "/srv/backup").replace("/srv/", f"{root}/srv/")
         here = here.replace("/root/second", f"{root}/srv/second").replace("web-001", ONE).replace("web-002", TWO)
         here = here.replace("'systemctl is-active nginx'", "'test -d /proc'")
         if "1f3a9c22" in here:

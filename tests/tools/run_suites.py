@@ -33,13 +33,15 @@ LAST_WORDS = 20
 SANITIZER_SLOWNESS = 6
 SANITIZED = ("unit", "lifecycle")
 """Kinds of suites that run in the sanitizer build: meson's suite names and pytest folders."""
+SANITIZED_ALONE = ("tests/lifecycle",)
+"""Suites that a run of both builds plays in the sanitizer build only, unless BLOCKHOST_WHOLE is set."""
 THOROUGHLY = (*SANITIZED, "cli")
 """Kinds that do where there is time for it (tests/soak.sh --sanitized)."""
 SANITIZER_ENVIRONMENT = {
     "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1",
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
 }
-WAITING = ("libvirt", "system", "package", "image", "mint")
+WAITING = ("libvirt", "system", "image", "mint")
 """Kinds of suites that mostly wait: for guests, for libvirt, for a chain. Those that use the host's libvirt are all among
 them, so that never two of them do so at once."""
 NICENESS = 5
@@ -359,6 +361,8 @@ def main():
         suites += suites_of(options.build, sanitized=False)
     if options.sanitized:
         suites += suites_of(options.sanitized, sanitized=True, kinds=THOROUGHLY if options.thorough else SANITIZED)
+    if options.build and options.sanitized and not os.environ.get("BLOCKHOST_WHOLE"):
+        suites = [suite for suite in suites if suite.name not in SANITIZED_ALONE]
     suites.sort(key=lambda suite: suite.kind in SLOW_LAST)
     if options.only:
         suites = [s for s in suites if any(s.kind == only or s.name.startswith(only) for only in options.only)]
