@@ -13,6 +13,7 @@
 #include "base/error.hpp"
 #include "base/files/files.hpp"
 #include "base/text/json.hpp"
+#include "imgtree/copy.hpp"
 #include "imgtree/fill.hpp"
 #include "imgtree/tree.hpp"
 
@@ -160,9 +161,19 @@ class Child {
     bool reaped_ = false;
 };
 
+/// What PROGRAM is shown does not change any more, so that it needs nobody to answer.
+int store_copy(Tree& tree, const Plan& plan, const std::string& input, char** words, pid_t parent) {
+    copy_out(tree, plan.copy_to);
+    show_at(plan.copy_to, plan.mount_point);
+    Child child(words, plan.mount_point, input, -1);
+    drop_privileges(plan, parent);
+    return child.wait();
+}
+
 int store(const Plan& plan, const std::string& input, char** words, pid_t parent) {
     Tree tree(plan, connect_all(plan, NbdDisk::Use::read));
     leave_the_hosts_mounts();
+    if (!plan.copy_to.empty()) return store_copy(tree, plan, input, words, parent);
     Mount mount(tree, plan.mount_point);
     Child child(words, plan.mount_point, input, -1);
     drop_privileges(plan, parent);

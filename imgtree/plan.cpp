@@ -64,6 +64,7 @@ Plan parse_plan(std::string_view text) {
     for (const bj::value& each : list(fields, "disks")) plan.disks.push_back(disk_in(each));
     plan.caller = static_cast<int>(fields.maybe_integer("caller", 0, INT32_MAX).value_or(0));
     plan.mount_point = fields.maybe_text("mount_point").value_or("");
+    plan.copy_to = fields.maybe_text("copy_to").value_or("");
     plan.uid = static_cast<std::uint32_t>(fields.maybe_integer("uid", 0, UINT32_MAX).value_or(0));
     plan.gid = static_cast<std::uint32_t>(fields.maybe_integer("gid", 0, UINT32_MAX).value_or(0));
     plan.at = fields.maybe_integer("at", 0, any).value_or(0);

@@ -33,6 +33,7 @@ struct Plan {
     int caller = 0; ///< the process that started this one, and with which it ends; 0: not told
     // To store:
     std::string mount_point = {};
+    std::string copy_to = {};       ///< a folder for a copy of all, which is shown there then; empty: a mount
     std::uint32_t uid = 0, gid = 0; ///< who may read the tree, and whom the helper becomes
     std::int64_t at = 0;            ///< of the files beside the disks, as TimedRun's
     std::vector<SmallFile> files = {};

@@ -2,6 +2,7 @@
 #include "backup/imgtree.hpp"
 
 #include "base/error.hpp"
+#include "base/files/files.hpp"
 #include "base/module.hpp"
 #include "base/text/json.hpp"
 #include "base/text/text.hpp"
@@ -9,7 +10,10 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 namespace blockhost::backup {
@@ -107,6 +111,14 @@ std::vector<DiskLook> look(const std::vector<FrozenDisk>& disks, const std::func
     return all;
 }
 
+bool can_mount_views() {
+    constexpr unsigned misc = 10, fuse = 229; // Linux, admin-guide/devices.txt
+    struct stat found {};
+    const Fd device(::open("/dev/fuse", O_RDWR | O_CLOEXEC));
+    return device && fstat(device.get(), &found) == 0 && S_ISCHR(found.st_mode) &&
+           found.st_rdev == makedev(misc, fuse);
+}
+
 namespace {
 
 ProcessSpec with_plan(std::string_view verb, const View& view, ProcessSpec inside) {
@@ -126,6 +138,7 @@ ProcessSpec with_plan(std::string_view verb, const View& view, ProcessSpec insid
     const bj::object plan{{"disks", std::move(disks)},
                           {"caller", getpid()},
                           {"mount_point", view.mount_point.string()},
+                          {"copy_to", view.copy_to.string()},
                           {"uid", view.user ? view.user->uid : 0},
                           {"gid", view.user ? view.user->gid : 0},
                           {"at", view.at},

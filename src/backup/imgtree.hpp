@@ -43,9 +43,14 @@ struct View {
     std::vector<FrozenDisk> disks;
     std::vector<std::pair<std::string, std::string>> files; ///< names and contents of files beside the disks
     std::int64_t at = 0;                                    ///< these files' time, as TimedRun's
-    std::filesystem::path mount_point; ///< the same for each backup; a folder that is there
-    std::optional<Account> user;       ///< who may read it; nothing: root
+    std::filesystem::path mount_point;  ///< the same for each backup; a folder that is there
+    std::optional<Account> user;        ///< who may read it; nothing: root
+    std::filesystem::path copy_to = {}; ///< an empty folder on a file system with room for all; empty: none
 };
+
+/// Whether this host can show a folder of the helper's making (/dev/fuse). Where it cannot, all of a disk's
+/// data has to be copied into one first.
+bool can_mount_views();
 
 /// How `inside` is run in the view's folder: its input, output and exit status stay its own.
 ProcessSpec within_view(const View& view, ProcessSpec inside);

@@ -2,6 +2,7 @@
 #include "backup/repository.hpp"
 
 #include "base/files/access.hpp"
+#include "base/files/files.hpp"
 #include "base/text/text.hpp"
 
 #include <fmt/format.h>
@@ -99,6 +100,30 @@ void require_no_other_hosts(const Restic& restic, const InstanceId& instance) {
 std::filesystem::path make_mount_point(const Paths& paths) {
     cache_folder(paths);
     return Folder::open_or_make(paths.cache, 0711).make_sub("backup-view", 0700).path();
+}
+
+namespace {
+
+constexpr const char* copies = "backup-copy";
+
+} // namespace
+
+std::filesystem::path make_copy_folder(const Paths& paths, const VmName& vm, std::uint64_t bytes) {
+    cache_folder(paths);
+    const Folder all = Folder::open_or_make(paths.cache, 0711).make_sub(copies, 0711);
+    const auto free = files::room_on(all.fd(), all.path().string()).free;
+    if (free < bytes)
+        throw Error(Code::no_room,
+                    fmt::format("{} of data have to be copied, and {} has room for {}",
+                                text::human_bytes(bytes), all.path().string(), text::human_bytes(free)),
+                    "make room there, or give this host /dev/fuse");
+    return all.make_sub(vm.str(), 0700).path();
+}
+
+void remove_copy_folder(const Paths& paths, const VmName& vm) {
+    const auto cache = Folder::open(paths.cache);
+    const auto all = cache ? cache->sub(copies) : std::nullopt;
+    if (all) all->remove_tree(vm.str());
 }
 
 Restic open_repository(const Paths& paths, const std::function<void()>& check) {

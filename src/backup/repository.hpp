@@ -21,6 +21,12 @@ Restic open_repository_at(const Paths& paths, const Settings& settings, const st
 /// its own.
 std::filesystem::path make_mount_point(const Paths& paths);
 
+/// An empty folder of a VM's own for a copy of what would be shown there, as View::copy_to. Throws
+/// Error{no_room} unless its file system has room for so much.
+std::filesystem::path make_copy_folder(const Paths& paths, const VmName& vm, std::uint64_t bytes);
+/// May be repeated.
+void remove_copy_folder(const Paths& paths, const VmName& vm);
+
 /// Throws Error{foreign} when the repository at the address is another than the one that was set up, as after
 /// another disk was mounted in its place.
 void require_same_repository(const Restic& restic, const Settings& settings);

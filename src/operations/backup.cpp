@@ -5,6 +5,7 @@
 
 #include "backup/catalogue.hpp"
 #include "backup/completeness.hpp"
+#include "backup/extract.hpp"
 #include "backup/imgtree.hpp"
 #include "backup/last_run.hpp"
 #include "backup/manifest.hpp"
@@ -15,6 +16,7 @@
 #include "base/text/text.hpp"
 #include "hypervisor/files/disk_layers.hpp"
 #include "hypervisor/files/qcow2.hpp"
+#include "operations/copy_folder.hpp"
 #include "operations/live_disk.hpp"
 #include "operations/recover.hpp"
 #include "safety/planted_files.hpp"
@@ -283,11 +285,13 @@ void forget_incomplete(BackupOperation& op) {
 }
 
 void store(BackupOperation& op) {
+    const CopyFolder copy(op.world, op.name(), backup::data_bytes(op.manifest->disks.front()));
     backup::View view{.disks = {op.disk},
                       .files = files_of(op),
                       .at = op.at,
                       .mount_point = backup::make_mount_point(op.world.paths),
-                      .user = op.restic.access().user};
+                      .user = op.restic.access().user,
+                      .copy_to = copy.path()};
     const backup::BackupCall call{.host = op.world.instance.str(),
                                   .tags = backup::tags_of(op.name(), op.uuid, op.id),
                                   .parent = op.last ? op.last->snapshot : "",
@@ -301,9 +305,12 @@ void store(BackupOperation& op) {
     const ProcessResult result = run(backup::within_view(view, std::move(inside)));
     backup::Stored stored;
     try {
-        if (const std::string trouble = backup::helper_words(result); !trouble.empty())
+        const std::string trouble = backup::helper_words(result);
+        if (!copy.path().empty() && trouble.find("No space left on device") != trouble.npos)
+            throw Error(Code::no_room, trouble, "make room there, or give this host /dev/fuse");
+        if (!trouble.empty())
             throw Error(Code::io, fmt::format("the disk of {} cannot be read: {}", op.name().str(), trouble),
-                        "see that nobody else has it open, and that this host has /dev/fuse");
+                        "see that nobody else has it open");
         stored = op.restic.stored(result, summary);
         if (!op.live && stamp_of(op.world, op.file) != op.stamp)
             throw Error(Code::wrong_state,

@@ -117,6 +117,28 @@ def test_a_disk_that_nobody_wrote_is_not_read_again_and_one_that_was_is(vm):
     assert restored(vm, third["id"]) == image(vm)
 
 
+def without_fuse(machine, *words):
+    """The call on a host that has something else in place of /dev/fuse."""
+    script = 'mount --bind /dev/null /dev/fuse && exec "$@"'
+    return ["unshare", "-m", "--propagation", "private", "sh", "-c", script, "sh", *machine.command(*words)]
+
+
+def test_without_dev_fuse_all_is_copied_first_and_the_backup_is_like_any_other(vm):
+    copies = vm.root / "var/cache/blockhost/backup-copy"
+    write(vm, 31, 40 << 20, 1 << 20)
+    process = subprocess.Popen(without_fuse(vm, "backup", NAME), env=vm.env, cwd=vm.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    wait_until("the copy is made", 60, lambda: list(copies.glob(f"{NAME}/vda/*/*")) or process.poll() is not None)
+    process.kill()
+    process.communicate()
+    wait_until("no helper is left", 20, lambda: not helpers(vm))
+    made = sh(*without_fuse(vm, "backup", NAME, "--json"), env=vm.env, cwd=vm.root)
+    assert "this host has no /dev/fuse: all that the disk holds is copied first" in made.stderr
+    assert restored(vm, json.loads(made.stdout)["id"]) == image(vm)
+    assert list(copies.iterdir()) == [] and str(vm.root) not in pathlib.Path("/proc/mounts").read_text()
+    again = vm.run("backup", NAME, "--json")
+    assert again.returncode == 0 and restored(vm, json.loads(again.stdout)["id"]) == image(vm), again.stderr
+
+
 def test_several_are_backed_up_one_after_another_and_one_that_fails_stops_no_other(vm):
     run = vm.run("backup", "no-such", NAME, NAME)
     assert run.returncode == 1
