@@ -83,7 +83,7 @@ class Reader:
 
     def second_key(self):
         keys = json.loads(self.machine.run("backup", "key", "list", "--json").stdout)
-        return next(key["id"] for key in keys if not key["current"])
+        return next(key["id"] for key in keys if not key["own"])
 
     def types(self, command):
         environment = self.machine.env | {"PATH": f"{self.home}/bin:{os.environ['PATH']}"}
