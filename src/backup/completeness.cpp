@@ -20,17 +20,10 @@ Tally wanted(const ManifestDisk& disk) {
     return tally;
 }
 
-} // namespace
+/// By disk.
+using Tallies = std::map<std::string, Tally>;
 
-std::string missing_in(const Restic& restic, const std::string& snapshot, const Manifest& manifest) {
-    std::map<std::string, Tally> seen;
-    restic.list(snapshot, [&](const Node& node) {
-        const std::size_t end = node.path.find('/', 1);
-        if (!node.is_file || end == node.path.npos) return;
-        Tally& tally = seen[node.path.substr(1, end - 1)];
-        ++tally.chunks;
-        tally.bytes += node.bytes;
-    });
+std::string lacking(Tallies& seen, const Manifest& manifest) {
     for (const ManifestDisk& disk : manifest.disks) {
         const Tally there = seen[disk.name], all = wanted(disk);
         if (there.chunks != all.chunks)
@@ -41,9 +34,23 @@ std::string missing_in(const Restic& restic, const std::string& snapshot, const 
     return "";
 }
 
+} // namespace
+
+Comparison compare(const Restic& restic, const std::string& snapshot, const Manifest& manifest) {
+    Tallies seen;
+    Snapshot listed = restic.list(snapshot, [&](const Node& node) {
+        const std::size_t end = node.path.find('/', 1);
+        if (!node.is_file || end == node.path.npos) return;
+        Tally& tally = seen[node.path.substr(1, end - 1)];
+        ++tally.chunks;
+        tally.bytes += node.bytes;
+    });
+    return {std::move(listed), lacking(seen, manifest)};
+}
+
 std::string missing_in(const Restic& restic, const Backup& backup) {
     try {
-        return missing_in(restic, backup.id, manifest_of(restic, backup));
+        return compare(restic, backup.id, manifest_of(restic, backup)).missing;
     } catch (const Error& error) {
         if (error.code() != Code::invalid && error.code() != Code::not_found) throw;
         return error.message();

@@ -6,9 +6,14 @@
 
 namespace blockhost::backup {
 
-/// What the snapshot lacks of its manifest: each chunk of each disk, and its size. Empty: nothing, and it
-/// has nothing else in the disks' folders.
-std::string missing_in(const Restic& restic, const std::string& snapshot, const Manifest& manifest);
+struct Comparison {
+    Snapshot snapshot; ///< as the repository has it
+    /// What it lacks of its manifest: each chunk of each disk, and its size. Empty: nothing, and it has
+    /// nothing else in the disks' folders.
+    std::string missing;
+};
+/// `snapshot` may be the first digits of its id.
+Comparison compare(const Restic& restic, const std::string& snapshot, const Manifest& manifest);
 
 /// Likewise for a backup whose manifest is read first; one that cannot be believed is lacking, too. Throws
 /// what says nothing of the backup: an unreachable repository, an interruption.

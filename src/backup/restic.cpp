@@ -268,15 +268,21 @@ std::vector<Snapshot> Restic::snapshots() const {
     return parse_snapshots(result.out);
 }
 
-void Restic::list(const std::string& snapshot, const std::function<void(Node)>& each) const {
+Snapshot Restic::list(const std::string& snapshot, const std::function<void(Node)>& each) const {
     ProcessSpec wanted = spec({"--quiet", "--json", "ls", snapshot});
     wanted.deadline = longest_run;
     wanted.output_cap = 1u << 16;
-    wanted.on_line = [&each](std::string_view line) {
+    std::optional<Snapshot> listed;
+    wanted.on_line = [&](std::string_view line) {
         if (!line.starts_with('{')) return; // what restic says on stderr
-        if (auto node = parse_node(line)) each(std::move(*node));
+        if (auto node = parse_node(line))
+            each(std::move(*node));
+        else
+            listed = snapshot_of(parsed(line));
     };
     locked_call(wanted, "restic cannot list a snapshot");
+    if (!listed) throw strange("a list of files of no snapshot");
+    return *listed;
 }
 
 std::string Restic::file(const std::string& snapshot, const std::string& path, std::size_t most) const {

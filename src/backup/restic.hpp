@@ -98,8 +98,9 @@ class Restic {
     /// The repository's own id, 64 hex digits.
     std::string repository_id() const;
     std::vector<Snapshot> snapshots() const;
-    /// Everything in the snapshot, in restic's order.
-    void list(const std::string& snapshot, const std::function<void(Node)>& each) const;
+    /// Everything in the snapshot, in restic's order; the snapshot itself, of which `snapshot` may be the
+    /// first digits.
+    Snapshot list(const std::string& snapshot, const std::function<void(Node)>& each) const;
     /// A file of the snapshot. Error{not_found} when the snapshot has none of that path; Error{invalid} when
     /// it is larger than `most` bytes.
     std::string file(const std::string& snapshot, const std::string& path, std::size_t most) const;

@@ -328,18 +328,20 @@ void store(BackupOperation& op) {
 
 /// What the repository says it has is compared with the manifest: each chunk, and its size.
 void require_complete(BackupOperation& op) {
-    const std::string missing = backup::missing_in(op.restic, op.snapshot, *op.manifest);
-    if (missing.empty()) return;
+    const backup::Comparison found = backup::compare(op.restic, op.snapshot, *op.manifest);
+    if (found.snapshot.tag("op") != op.id.str())
+        throw Error(Code::io, "the repository lists another backup than the one that it took",
+                    "see 'blockhost-libvirt backup list', and try again");
+    if (found.missing.empty()) {
+        op.snapshot = found.snapshot.id;
+        return;
+    }
     forget_incomplete(op);
-    throw Error(Code::io, fmt::format("the repository does not have all of the backup: {}", missing),
+    throw Error(Code::io, fmt::format("the repository does not have all of the backup: {}", found.missing),
                 "try again; if it stays, see 'blockhost-libvirt backup check'");
 }
 
 void commit(BackupOperation& op) {
-    op.snapshot = made_by(op);
-    if (op.snapshot.empty())
-        throw Error(Code::io, "the repository does not list the backup that it took",
-                    "see 'blockhost-libvirt backup list', and try again");
     require_complete(op);
     CheckpointView checkpoint = op.live ? op.live->checkpoint() : last_checkpoint(op);
     backup::write_last_run(op.world.paths, op.name(),
