@@ -3,6 +3,7 @@
 /// The way back: empty disks are filled from a tar archive of what tree.hpp shows. The archive is outside
 /// text.
 
+#include "base/files/tar.hpp"
 #include "imgtree/nbd_disk.hpp"
 
 namespace blockhost::imgtree {
@@ -27,7 +28,7 @@ class Filling {
         std::uint64_t chunk;
     };
     std::optional<Place> place(std::string_view path) const;
-    void take(int archive, const Place& place, std::uint64_t bytes);
+    void take(TarReader& archive, const Place& place, std::uint64_t bytes);
     /// Puts it where zeros are.
     void put(std::size_t disk, std::string_view piece, std::uint64_t at);
     /// Puts it where an overlay shows something: only what differs takes room.

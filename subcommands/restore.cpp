@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-/// restore: makes a VM anew from a backup.
+/// restore: makes a VM anew from a backup. restore_files.cpp has what it does with --file.
 
 #include "operations/restore/restore.hpp"
 #include "base/text/json.hpp"
 #include "operations/restore/in_place.hpp"
 #include "subcommands/backup_verbs.hpp"
 #include "subcommands/platform_verbs.hpp"
+#include "subcommands/restore_files.hpp"
 #include "subcommands/verbs.hpp"
 
 #include <boost/json/object.hpp>
@@ -143,6 +144,11 @@ int restore_disk_in_place(cli::Call& call, World& world, const backup::Restic& r
 int run(cli::Call& call) {
     const auto& operands = call.arguments.operands();
     const bool all = call.arguments.has("all");
+    if (call.arguments.has("file") || call.arguments.has("to")) {
+        const image::FilesRequest files = require_files_request(call.arguments);
+        require_real_backups(call);
+        return restore_files(call, open_wanted(call), files);
+    }
     const operations::RestoreRequest request = request_of(call.arguments);
     if (operands.empty() != all || (all && request.as))
         throw Error(Code::usage, "restore takes a backup, or --all without --as",
@@ -199,7 +205,14 @@ constexpr std::string_view details =
     "Whatever fails, is signalled or killed on the way is undone, at the latest by the next create or "
     "restore of that "
     "name. A "
-    "guest that does not get ready in time is warned of, and stays.";
+    "guest that does not get ready in time is warned of, and stays.\n\n"
+    "--file PATH restores a file, a folder with all that is in it, or a symbolic link alone, below the "
+    "folder "
+    "--to; it may be given several times. The VM is not touched, and need not be there; libvirt is not "
+    "needed. The guest's file systems are mounted by libguestfs in a virtual machine of its own, and never "
+    "by "
+    "this host. What is restored belongs to the owner of that folder, without setuid, setgid and sticky; "
+    "devices, pipes and sockets are left out. It takes half a minute and more.";
 
 } // namespace
 
@@ -238,6 +251,15 @@ cli::Row restore_row() {
                      .value = "USER",
                      .default_text = backup::usual_user,
                      .help = "with --from: the user that restic runs as"},
+                    {.name = "file",
+                     .kind = Kind::text,
+                     .value = "PATH",
+                     .help = "restore what has that absolute path in the guest, and no VM; may be given "
+                             "several times"},
+                    {.name = "to",
+                     .kind = Kind::text,
+                     .value = "FOLDER",
+                     .help = "with --file: the folder that is made, or is empty, for what is restored"},
                     {.name = "off", .help = "do not start it; boot leaves it off, too"},
                     {.name = "ready-timeout",
                      .kind = Kind::integer,
@@ -248,8 +270,8 @@ cli::Row restore_row() {
                      .help = "how long its guest is waited for"},
                     {.name = "force-clock",
                      .help = "go on with a clock that lies behind what was written here"},
-                    {.name = "json", .help = "print a JSON object for each VM"}},
-        .output = {.text = "one line for each VM",
+                    {.name = "json", .help = "print a JSON object for each VM; with --file, one"}},
+        .output = {.text = "one line for each VM; with --file, one on how much was restored",
                    .json_keys = {"name", "backup", "taken_at", "uuid", "ip", "ipv6", "addresses_as_before",
                                  "on_template", "guest", "undoable_until"},
                    .unheard = "everything is undone, and the same backup can be restored again"},
@@ -260,6 +282,8 @@ cli::Row restore_row() {
                       "all that it had"},
                      {"web-001@latest --as web-001-copy", "beside it, to look at how it was"},
                      {"web-001@latest --in-place", "its disk as it was, after something went wrong"},
+                     {"web-001@latest --file /etc/nginx --file /srv/www/index.html --to /root/restored",
+                      "a folder and a file alone"},
                      {"1f3a9c22 --expiry-days 30 --off", "a VM that had expired, to be looked at"}},
         .needs = cli::Needs::hypervisor,
         .effect = cli::Effect::changes,

@@ -81,13 +81,16 @@ enum class Effect { reads, changes, destroys };
 class Arguments {
   public:
     bool has(std::string_view option) const { return values_.contains(std::string(option)); }
+    /// Of an option that is given several times, the last value.
     std::optional<std::string> text(std::string_view option) const;
+    /// All values of an option, in their order.
+    std::vector<std::string> texts(std::string_view option) const;
     std::optional<std::int64_t> integer(std::string_view option) const;
     const std::vector<std::string>& operands() const { return operands_; }
 
   private:
     friend class Parser;
-    std::map<std::string, std::string> values_;
+    std::map<std::string, std::vector<std::string>> values_; ///< one value or more
     std::vector<std::string> operands_;
 };
 

@@ -43,7 +43,12 @@ std::span<const Option> common_options() {
 std::optional<std::string> Arguments::text(std::string_view option) const {
     auto found = values_.find(std::string(option));
     if (found == values_.end()) return std::nullopt;
-    return found->second;
+    return found->second.back();
+}
+
+std::vector<std::string> Arguments::texts(std::string_view option) const {
+    auto found = values_.find(std::string(option));
+    return found == values_.end() ? std::vector<std::string>() : found->second;
 }
 
 std::optional<std::int64_t> Arguments::integer(std::string_view option) const {
@@ -241,8 +246,8 @@ void Parser::take(std::span<const std::string> words) {
         if (found.string_key.empty()) {
             arguments_.operands_.push_back(std::move(found.value[0]));
         } else {
-            arguments_.values_[found.string_key] =
-                found.value.empty() ? implicit_value(found.string_key) : std::move(found.value[0]);
+            arguments_.values_[found.string_key].push_back(
+                found.value.empty() ? implicit_value(found.string_key) : std::move(found.value[0]));
         }
     }
 }

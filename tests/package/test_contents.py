@@ -42,6 +42,7 @@ FILES = f"""
 /usr/libexec/blockhost-libvirt/blockhost-imgtree
 /usr/sbin/blockhost-start-veto
 /usr/share/bash-completion/completions/blockhost-libvirt
+/usr/share/blockhost-libvirt/copy-out.pl
 /usr/share/blockhost-libvirt/customise-template.sh
 /usr/share/blockhost-libvirt/fallback-user-data.yaml
 /usr/share/blockhost-libvirt/make-folders.py

@@ -45,6 +45,8 @@ BY_PATH = {
     "image/bootstrap.cpp": "the bench, in root's cache",
     "image/build.cpp": "the bench, in root's cache",
     "image/customise.cpp": "a script of the package",
+    "image/files/restore_files.cpp": "a folder of its own in root's cache, and the folder that the caller named",
+    "image/files/appliance.cpp": "whose group may use KVM",
     "image/fetch.cpp": "an image that root named, and root's cache",
     "image/programs.cpp": "programs, and the kernels in /boot",
     "image/prune.cpp": "which file an image is; it is not opened",

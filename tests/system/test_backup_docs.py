@@ -112,6 +112,8 @@ def test_each_command_works(reader):
     for command in commands():
         if command.endswith("sftp:backup@far:/srv/host-a") and "setup" in command:
             continue  # the other choice of the two
+        if " --file " in command:
+            continue  # tests/backup/test_files.py runs it: libguestfs takes its time
         reader.before(command)
         run = reader.types(reader.here(command))
         assert run.returncode == 0, (command, run.stderr + run.stdout)

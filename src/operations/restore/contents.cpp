@@ -27,10 +27,14 @@ void require_one_disk(const backup::Backup& backup, const backup::Manifest& mani
 
 } // namespace
 
+backup::Manifest read_manifest(const backup::Restic& restic, const backup::Backup& backup) {
+    backup::Manifest manifest = backup::manifest_of(restic, backup);
+    require_one_disk(backup, manifest);
+    return manifest;
+}
+
 Contents read_contents(const backup::Restic& restic, const backup::Backup& backup) {
-    Contents contents{backup::manifest_of(restic, backup), backup::record_of(restic, backup)};
-    require_one_disk(backup, contents.manifest);
-    return contents;
+    return {read_manifest(restic, backup), backup::record_of(restic, backup)};
 }
 
 } // namespace blockhost::operations

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-/// What a restore and a drill read of a backup before anything is made.
+/// What restores and a drill read of a backup before anything is made.
 
 #include "backup/extract.hpp"
 
@@ -15,6 +15,8 @@ struct Contents {
 
 /// Throws Error{invalid} for what cannot be read, and for a backup of more or larger disks than a VM of ours
 /// has.
+backup::Manifest read_manifest(const backup::Restic& restic, const backup::Backup& backup);
+/// The same with the record.
 Contents read_contents(const backup::Restic& restic, const backup::Backup& backup);
 
 } // namespace blockhost::operations

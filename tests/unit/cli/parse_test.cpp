@@ -99,6 +99,12 @@ TEST_CASE("of a repeated option the last counts, and only its value is looked at
     CHECK(created({"--memory", "abc", "--memory", "512"}).integer("memory") == 512);
 }
 
+TEST_CASE("an option that is given several times has all of its values, in their order") {
+    const Arguments given = created({"--memory", "512", "--memory=1024", "--memory", "512"});
+    CHECK(given.texts("memory") == Words{"512", "1024", "512"});
+    CHECK(given.texts("disk").empty());
+}
+
 TEST_CASE("a unique prefix names an option") {
     CHECK(created({"--mem", "512"}).integer("memory") == 512);
     CHECK(created({"--mem=512"}).integer("memory") == 512);
