@@ -92,7 +92,11 @@ constexpr std::string_view details =
     "backup needs. maintain does what is due: both of these, and checks. status tells how the backups of the "
     "VMs stand, "
     "and what was done for the repository. With a clock that cannot be trusted nothing is forgotten.\n\n"
-    "key list, add and remove are for the repository's keys: each is opened by a password of its own.\n\n"
+    "key list, add and remove are for the repository's keys: each is opened by a password of its own. key "
+    "wrap "
+    "writes address and password into a new file, encrypted under a recovery code that is printed this once: "
+    "the file may lie anywhere, and without the code nobody can open it, ever. key unwrap opens it, on any "
+    "host, and asks for the code on standard input or in --code-file.\n\n"
     "The store is restic(1), which runs as a user of its own (blockhost-backup) and at low priority.";
 
 } // namespace
@@ -112,7 +116,7 @@ cli::Row backup_row() {
              {.name = "WHICH",
               .help =
                   "more VMs to back up; for list: a VM; for show and extract: a backup; for key: list, add, "
-                  "or remove and a key",
+                  "or remove and a key; wrap or unwrap and a file",
               .count = cli::Operand::Count::several,
               .meaning = cli::Operand::Meaning::existing_vm}},
         .options =
@@ -148,7 +152,12 @@ cli::Row backup_row() {
              {.name = "to",
               .kind = cli::Option::Kind::text,
               .value = "FOLDER",
-              .help = "for extract: the folder that is made"},
+              .help = "for extract: the folder that is made; for key unwrap: the file that is made for the "
+                      "password, which is printed otherwise"},
+             {.name = "code-file",
+              .kind = cli::Option::Kind::file,
+              .value = "FILE",
+              .help = "for key unwrap: the recovery code, which is read from standard input otherwise"},
              {.name = "json",
               .help =
                   "for list, forget, key list: print a JSON list; for status: a JSON object; for VMs: a JSON "
@@ -170,7 +179,10 @@ cli::Row backup_row() {
                       "whether the repository is whole, and a part of the data"},
                      {"forget --dry-run", "what would go by the policies, and why the rest stays"},
                      {"status --json", "for a monitor: ages, durations, sizes, what failed"},
-                     {"key list", "the passwords by which the repository can be opened"}},
+                     {"key list", "the passwords by which the repository can be opened"},
+                     {"key wrap /root/web-host.wrapped",
+                      "address and password for a hub, under a code to write down"},
+                     {"key unwrap web-host.wrapped --to password", "on a new host: asks for that code"}},
         .needs = cli::Needs::config,
         .effect = cli::Effect::changes,
         .exit_1 =

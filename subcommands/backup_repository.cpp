@@ -108,11 +108,19 @@ void add_key(const cli::Call& call, const bk::Restic& restic) {
 int backup_key(cli::Call& call) {
     const auto& operands = call.arguments.operands();
     const std::string what = operands.size() > 1 ? operands[1] : "";
-    const std::size_t words = what == "remove" ? 3 : 2;
-    if ((what != "list" && what != "add" && what != "remove") || operands.size() != words)
-        throw Error(Code::usage, "backup key takes list, add, or remove and a key's id",
-                    "'blockhost-libvirt backup key list' shows their ids");
+    const bool is_plain = what == "list" || what == "add";
+    const bool is_of_one = what == "remove" || what == "wrap" || what == "unwrap";
+    if ((!is_plain && !is_of_one) || operands.size() != (is_plain ? 2u : 3u))
+        throw Error(Code::usage,
+                    "backup key takes list, add, or remove and a key's id, or wrap or unwrap and a file",
+                    "'blockhost-libvirt backup key list' shows the ids");
+    if (what == "unwrap") {
+        unwrap_key(call, operands[2]);
+        call.printer.flush_answer();
+        return 0;
+    }
     const bk::Restic restic = open_own_repository(call);
+    if (what == "wrap") wrap_key(call, restic, operands[2]);
     if (what == "list") print_keys(call, restic.keys());
     if (what == "add") add_key(call, restic);
     if (what == "remove") {

@@ -22,6 +22,13 @@ backup::Restic open_own_repository(const cli::Call& call);
 /// What is in the file that --password-file names; nothing without that option. Throws Error{invalid}.
 std::optional<std::string> given_password(const cli::Call& call);
 
+/// Wraps the password of the host's own repository, prints the code, and leaves the wrapped text in the file
+/// `to`, which is made. Throws Error{exists} when there is something of that name; what cannot be printed
+/// leaves no file.
+void wrap_key(const cli::Call& call, const backup::Restic& restic, const std::string& to);
+/// Prints what the file `from` holds, by the code from --code-file or standard input. Needs no repository.
+void unwrap_key(const cli::Call& call, const std::string& from);
+
 int backup_setup(cli::Call& call);
 int backup_key(cli::Call& call);
 int backup_check(cli::Call& call);

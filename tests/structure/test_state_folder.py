@@ -78,6 +78,7 @@ BY_PATH = {
     "store/lock_holder.cpp": "the kernel's files",
     "subcommands/plan.cpp": "a file that is given on the command line",
     "subcommands/approve.cpp": "a file that is given on the command line",
+    "subcommands/backup_escrow.cpp": "files that are given on the command line",
     "subcommands/backup_repository.cpp": "a file that is given on the command line",
     "subcommands/create.cpp": "files that are given on the command line",
     "subcommands/drill.cpp": "a file that is given on the command line",

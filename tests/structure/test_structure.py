@@ -152,6 +152,10 @@ def test_only_one_file_knows_the_library_that_signs_and_only_the_chain_knows_the
     assert users == {"chain"}
 
 
+def test_only_the_wrapping_of_passwords_uses_libsodium():
+    assert [str(p.relative_to(TREE)) for p in sources() if "<sodium" in p.read_text()] == ["src/backup/escrow.cpp"]
+
+
 def test_the_process_runner_is_used_on_the_host_and_image_floors_behind_the_fence_and_for_signatures_and_backups_only():
     """tests/structure/test_privileged.py says what the fence is."""
     allowed, fence = {"base", "host", "image", "backup"}, TREE / "src/platform/proxmox/privileged"
