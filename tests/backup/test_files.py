@@ -57,8 +57,17 @@ def stored(host, repository, place):
     raw, disk = place.folder / "guest.raw", place.folder / "guest.qcow2"
     subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", place.folder / "guest", raw, "48M"], check=True)
     subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw, disk], check=True)
-    stored.put(disk)
-    return stored
+    # The template that it stood on is there, with other content.
+    stored.template = host.folder / "root/var/lib/blockhost/templates/v1.qcow2"
+    stored.template.parent.mkdir(exist_ok=True)
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", stored.template, "48M"], check=True)
+    place.write(stored.template, "write -P 255 0 16M")
+    stored.put(disk, stored.manifest(place.times(disk)) | {"base": "v1"})
+    stored.begun = []
+    yield stored
+    for process in stored.begun:
+        process.kill()
+        process.communicate()
 
 
 def restore(host, *words):
@@ -144,20 +153,44 @@ def test_what_a_hostile_guest_made_comes_as_harmless_files_below_the_folder_alon
     assert UUID not in run.stderr
 
 
-@needs_guestfs
-def test_a_path_that_is_missing_and_a_signal_leave_nothing(stored):
-    host, out = stored.host, stored.host.folder / "out"
+def begun(stored, out):
+    """A run whose virtual machine is being made, and what sees the disk then."""
     words = [BINARY, "restore", "web-001@latest", "--file", "/etc", "--to", out]
-    process = subprocess.Popen(words, env=host.env, cwd=host.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(words, env=stored.host.env, cwd=stored.host.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    stored.begun.append(process)
     end = time.monotonic() + 120
     while not (inside := statuses_of_readers()):
         assert process.poll() is None and time.monotonic() < end, process.communicate()
         time.sleep(0.05)
+    return process, inside
+
+
+@needs_guestfs
+def test_signals_a_kill_and_a_path_that_is_missing_leave_nothing(stored):
+    host, out = stored.host, stored.host.folder / "out"
+    disk = host.folder / "root/var/cache/blockhost/files/disk.qcow2"
+    process, inside = begun(stored, out)
     assert all(f"\nUid:\t{NOBODY}\t{NOBODY}\t{NOBODY}\t{NOBODY}\n" in status and "\nNoNewPrivs:\t1\n" in status and
                "\nCapBnd:\t0000000000000000\n" in status for status in inside), inside
+    info = subprocess.run(["qemu-img", "info", "-U", "--output=json", disk], check=True, capture_output=True, text=True).stdout
+    assert json.loads(info)["backing-filename"] == str(stored.template)
+    refused(host, restore(host, "--file", "/etc", "--to", host.folder / "other"), "files of another backup are being restored", status=10)
+    assert not (host.folder / "other").exists()
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
     assert process.returncode not in (0, -signal.SIGTERM)
     assert not out.exists() and left_in_cache(host) == ["lock"] and processes_with(str(host.folder)) == []
-    refused(host, restore(host, "--file", "/etc", "--file", "/srv/none", "--to", out), "the backup has no /srv/none", status=5)
-    assert not out.exists() and left_in_cache(host) == ["lock"] and processes_with(str(host.folder)) == []
+
+    process, _ = begun(stored, out)
+    process.kill()
+    process.communicate(timeout=60)
+    end = time.monotonic() + 30
+    while processes_with(str(host.folder)) or statuses_of_readers():
+        assert time.monotonic() < end, "what a killed run started goes on"
+        time.sleep(0.05)
+    assert [path.name for path in out.iterdir()] == [".blockhost-restore.part"] and disk.exists()
+
+    again = restore(host, "--file", "/etc", "--file", "/srv/none", "--to", out, "--from", stored.repository, "--user", "nobody",
+                    "--password-file", host.etc / "backup.password")
+    refused(host, again, "the backup has no /srv/none", status=5)
+    assert list(out.iterdir()) == [] and left_in_cache(host) == ["lock"] and processes_with(str(host.folder)) == []
