@@ -104,7 +104,8 @@ Folder make_scratch(const Folder& bench) {
     return scratch;
 }
 
-/// Nothing that the program is given, and nobody whom it could become: only who may use KVM.
+/// Another user, with no privilege, and only KVM's group. The kernel forgets with the change of the user that
+/// the program ends with its parent.
 std::vector<std::string> as_nobody() {
     const auto user = account_named(user_name);
     struct stat kvm {};
@@ -118,6 +119,7 @@ std::vector<std::string> as_nobody() {
             fmt::format("--reuid={}", user->uid),
             fmt::format("--regid={}", user->gid),
             has_kvm ? fmt::format("--groups={}", kvm.st_gid) : "--clear-groups",
+            "--pdeathsig=KILL",
             "--no-new-privs",
             "--inh-caps=-all",
             "--bounding-set=-all",
