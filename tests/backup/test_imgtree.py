@@ -8,6 +8,7 @@ import pathlib
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import time
 
@@ -76,14 +77,20 @@ def test_after_the_mount_it_has_no_privilege_and_nothing_can_be_written(place):
     assert run.stderr.count("Read-only file system") >= 2
 
 
+def is_listening(path):
+    """A socket is there before its server listens on it."""
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0
+
+
 def test_a_read_that_fails_is_an_error_and_nothing_is_read_any_more(place):
-    socket = place.folder / "socket"
-    server = subprocess.Popen(["nbdkit", "--foreground", "--unix", socket, "eval", "get_size=echo 2M",
+    path = place.folder / "socket"
+    server = subprocess.Popen(["nbdkit", "--foreground", "--unix", path, "eval", "get_size=echo 2M",
                                "pread=if [ $4 -ge 1048576 ]; then echo EIO a bad sector >&2; exit 1; fi; head -c $3 /dev/zero"])
     try:
-        while not socket.exists():
+        while not is_listening(path):
             time.sleep(0.02)
-        source = {"name": "vda", "socket": str(socket), "chunk_bytes": CHUNK}
+        source = {"name": "vda", "socket": str(path), "chunk_bytes": CHUNK}
         looks, = place.look(source)
         assert looks["looks"] == [[0, 8, True, True]]
         source |= {"bytes": 2 << 20, "times": [[0, 8, 1]]}
@@ -97,11 +104,11 @@ def test_a_read_that_fails_is_an_error_and_nothing_is_read_any_more(place):
 
 
 def test_a_server_that_dies_fails_every_read(place):
-    socket = place.folder / "socket"
-    server = subprocess.Popen(["nbdkit", "--foreground", "--unix", socket, "memory", "2M"])
-    while not socket.exists():
+    path = place.folder / "socket"
+    server = subprocess.Popen(["nbdkit", "--foreground", "--unix", path, "memory", "2M"])
+    while not is_listening(path):
         time.sleep(0.02)
-    source = {"name": "vda", "socket": str(socket), "chunk_bytes": CHUNK, "bytes": 2 << 20, "times": [[0, 8, 1]]}
+    source = {"name": "vda", "socket": str(path), "chunk_bytes": CHUNK, "bytes": 2 << 20, "times": [[0, 8, 1]]}
     process = place.start(place.plan(source), *AS_NOBODY, "/bin/sh", "-c", "echo ready; sleep 1000 & wait; :", text="")
     assert process.stdout.readline() == "ready\n"
     server.kill()
