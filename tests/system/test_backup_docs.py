@@ -69,6 +69,7 @@ class Reader:
         """The same with this host's names and places."""
         root = self.machine.root
         here = command.replace("sftp:backup@far:/srv/host-a", "/srv/backup").replace("/srv/", f"{root}/srv/")
+        here = here.replace("/root/host-a.wrapped", "host-a.wrapped")
         here = here.replace("/root/second", f"{root}/srv/second").replace("web-001", ONE).replace("web-002", TWO)
         here = here.replace("'systemctl is-active nginx'", "'test -d /proc'")
         if "1f3a9c22" in here:
@@ -90,8 +91,11 @@ class Reader:
         if command.startswith("restic"):
             environment |= {"RESTIC_REPOSITORY": str(self.machine.root / "srv/backup"), "RESTIC_PASSWORD": self.sheet().strip(),
                             "RESTIC_CACHE_DIR": str(self.home / "cache")}
-        return sh("bash", "-c", command, env=environment, cwd=self.home, input=self.sheet() if "/dev/stdin" in command else "",
-                  check=False)
+        typed = self.sheet() if "/dev/stdin" in command else self.code if "key unwrap" in command else ""
+        run = sh("bash", "-c", command, env=environment, cwd=self.home, input=typed, check=False)
+        if "key wrap" in command:
+            self.code = re.search(r"^code +(\S+)$", run.stdout, re.M)[1]
+        return run
 
 
 @pytest.fixture(scope="module")
