@@ -15,7 +15,8 @@ namespace blockhost::subcommands {
 
 namespace {
 
-constexpr std::array about_a_vm{"as", "in-place", "for", "all", "off", "expiry-days", "ready-timeout", "force-clock"};
+constexpr std::array about_a_vm{"as",  "in-place",    "for",           "all",
+                                "off", "expiry-days", "ready-timeout", "force-clock"};
 
 std::string json_of(const image::Unpacked& done, const backup::Backup& from, const std::string& to) {
     return json::python_line(boost::json::object{{"name", from.vm.str()},
