@@ -88,9 +88,9 @@ class Reader:
 
     def types(self, command):
         environment = self.machine.env | {"PATH": f"{self.home}/bin:{os.environ['PATH']}"}
-        if command.startswith("restic"):
-            environment |= {"RESTIC_REPOSITORY": str(self.machine.root / "srv/backup"), "RESTIC_PASSWORD": self.sheet().strip(),
-                            "RESTIC_CACHE_DIR": str(self.home / "cache")}
+        if command.startswith("restic"):  # the keeper's, who is the repository's user
+            environment |= {"RESTIC_REPOSITORY": str(self.machine.root / "srv/backup"), "RESTIC_PASSWORD": self.sheet().strip()}
+            command = "setpriv --reuid=nobody --regid=nogroup --clear-groups restic --no-cache" + command.removeprefix("restic")
         typed = self.sheet() if "/dev/stdin" in command else self.code if "key unwrap" in command else ""
         run = sh("bash", "-c", command, env=environment, cwd=self.home, input=typed, check=False)
         if "key wrap" in command:
