@@ -47,19 +47,19 @@ class Reader:
 
     def before(self, command):
         """What the text around a command says that there is."""
-        run = self.machine.run
+        verb = self.machine.run
         if command.startswith("blockhost-libvirt restore") and "--in-place" not in command and "--as" not in command:
             for name in [ONE, TWO] if "--all" in command else [ONE]:
-                assert run("destroy", name).returncode in (0, 5), name
+                assert verb("destroy", name).returncode in (0, 5), name
         if "--in-place" in command or command.startswith("blockhost-libvirt snapshot undo"):
-            run("start", ONE)
+            verb("start", ONE)
         if command.startswith("blockhost-libvirt snapshot keep"):
-            listed = json.loads(run("snapshot", "list", "--json").stdout)
+            listed = json.loads(verb("snapshot", "list", "--json").stdout)
             if not listed:
-                assert run("snapshot", "take", ONE).returncode == 0
+                assert verb("snapshot", "take", ONE).returncode == 0
         if "--digests" in command:
-            wait_until("the agent answers", 120, lambda: run("guest-exec", ONE, "true").returncode == 0)
-            (self.home / "files.sha256").write_text(run("guest-exec", ONE, "sha256sum /bin/busybox").stdout)
+            wait_until("the agent answers", 120, lambda: verb("guest-exec", ONE, "true").returncode == 0)
+            (self.home / "files.sha256").write_text(verb("guest-exec", ONE, "sha256sum /bin/busybox").stdout)
         if "key add" in command:
             second = self.machine.root / "srv/second"
             second.write_text("a password of the admin's own\n")
