@@ -282,12 +282,20 @@ struct Executor::Now {
 
     Turn await() {
         try {
-            return settle(await_end(platform, *handle, end_ends(),
-                                    [this](std::chrono::milliseconds span) { pause(span); }));
+            return settle(await_end(
+                platform, *handle, end_ends(), [this](std::chrono::milliseconds span) { pause(span); },
+                [this](const ActionState& state) { tell(state.detail); }));
         } catch (const Error& error) {
             if (is_of_journal(error)) throw;
             return ask_again(error);
         }
+    }
+
+    /// How it gets on, where the platform tells that.
+    void tell(const std::string& detail) {
+        if (detail.empty() || detail == operation.detail) return;
+        operation.detail = detail;
+        write([&](Journal& journal) { journal.tell(id(), detail); });
     }
 
     void pause(std::chrono::milliseconds span) {

@@ -98,13 +98,14 @@ void begin_new(Platform& platform, Permit& permit, const std::function<void(cons
     }
 }
 
-ActionState await_end(Platform& platform, const Handle& handle, const Deadline& deadline,
-                      const Pause& pause) {
+ActionState await_end(Platform& platform, const Handle& handle, const Deadline& deadline, const Pause& pause,
+                      const std::function<void(const ActionState&)>& seen) {
     const auto end = look_until(deadline, pause, [&]() -> std::optional<ActionState> {
         ActionState state = platform.look(handle);
-        if (state.phase == ActionState::Phase::running || state.phase == ActionState::Phase::waiting)
-            return std::nullopt;
-        return state;
+        if (state.phase != ActionState::Phase::running && state.phase != ActionState::Phase::waiting)
+            return state;
+        if (seen) seen(state);
+        return std::nullopt;
     });
     if (!end) throw Error(Code::no_answer, "the action is still under way", "it goes on: look again later");
     return *end;

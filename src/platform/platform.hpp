@@ -5,6 +5,7 @@
 
 #include "base/error.hpp"
 #include "base/time.hpp"
+#include "platform/backups.hpp"
 #include "platform/outage.hpp"
 #include "platform/permit.hpp"
 
@@ -137,6 +138,10 @@ class Platform {
         return std::nullopt;
     }
 
+    /// For looks at the backups that the platform keeps; it lives as long as this object. Null: it keeps
+    /// none, those of its guests are this program's own (src/backup/).
+    virtual BackupKeeper* backup_keeper() { return nullptr; }
+
     /// Looks at what `trace` has to know of the time before the action. Changes nothing.
     virtual Note note(const Target& target, const Action& action) = 0;
 
@@ -175,9 +180,10 @@ void begin_new(Platform& platform, Permit& permit, const std::function<void(cons
                const std::function<void(const Handle&)>& accepted);
 
 /// Looks until the action ended. Throws Error{no_answer} at the deadline: it goes on. `pause` waits, and
-/// throws when the caller was interrupted.
+/// throws when the caller was interrupted. `seen` is called with each look that showed no end.
 ActionState await_end(Platform& platform, const Handle& handle, const Deadline& deadline,
-                      const std::function<void(std::chrono::milliseconds)>& pause);
+                      const std::function<void(std::chrono::milliseconds)>& pause,
+                      const std::function<void(const ActionState&)>& seen = {});
 
 /// Finds an action again whose answer got lost, and waits for its end. `found` is called with the handle as
 /// soon as there is one. Where nothing tells of the action until `deadline`, its phase is unknown: it may not

@@ -240,8 +240,8 @@ class Story:
         for number in (each for each in numbers if each not in logs):
             exchange = self.exchange(number)
             ended = exchange.data["status"] == "stopped" and exchange.data["exitstatus"]
-            needs_log = ended not in ("OK", "unexpected status", "received interrupt") and (
-                ended or exchange.data["type"] == "vzdump")
+            needs_log = exchange.data["type"] == "vzdump" or ended not in (
+                False, "OK", "unexpected status", "received interrupt")
             states.append(self.do("look", number, *(logs if needs_log else ()), handle=handle))
             assert states[-1]["phase"] == "running" or ended, number
         self.told(*(number for number in logs if number not in self.used))

@@ -39,7 +39,7 @@ def vm_create(s):
     s.refused({0: ("invalid", "vmid: property is missing"), 1: ("invalid", "vmid:", "valid VM ID"), 2: ("invalid", "vmid:"),
                3: ("invalid", "cores: value must have a minimum value of 1", "memory: invalid format", "name:", "onboot:"),
                4: ("invalid", "memry: property is not defined"), 5: ("invalid", "net0.mac:", "scsi0.fromat:"),
-               6: ("other", "storage 'nosuch' does not exist"), 15: ("exists", "VM 121 already exists"),
+               6: ("no_storage", "storage 'nosuch' does not exist"), 15: ("exists", "VM 121 already exists"),
                16: ("exists", "VM 121 already exists"), 22: ("forbidden", "Datastore.AllocateSpace on /storage/local"),
                23: ("forbidden", "needs VM.Config.HWType on /vms/123"), 24: ("root_only", "no API token may", "args")})
     s.told(7, 14)
@@ -266,10 +266,10 @@ def backup_ct(s):
     s.told(4)
     missing = s.task(5, 6, 7, 8)
     assert ended(missing) == "failed"
-    assert missing["error"]["message"] == "the task was refused: unable to find VM '9999'"
+    assert (missing["error"]["code"], missing["error"]["message"]) == ("not_found", "the task: there is no such guest on this node")
     # the recorded notes are a template with variables, which the client never sends
     upid = s.do("back-up", 13, differs={"compress", "remove", "notes-template"}, guest=210, is_protected=True)
-    assert ended(s.looks(f"{upid} 210", 14, 15, 16)) == "done"
+    assert ended(s.looks(f"{upid} 210", 14, 15, 16), "mode stop, off") == "done", "it says how the guest was held"
     first = {"id": "local:backup/vzdump-lxc-210-2026_11_28-16_04_10.tar.zst", "made": 1795881850, "size": 1069994,
              "guest": 210, "notes": "ct210 on pve1, id 210", "is_protected": True, "verified": None}
     assert s.backups(22) == [first]
@@ -426,8 +426,8 @@ def nodes_and_storage(s):
     s.told(*range(0, 2), *range(3, 13), 15, 16, 18, 19, 20, 21, 24, 26, 27, 31, 32, 33)
     assert s.do("next-id", 30) == 100
     s.refused({13: ("invalid", "storage: No such storage"), 14: ("invalid", "cannot be shorter than 2"),
-               17: ("other", "storage 'nosuch' does not exist"), 22: ("invalid", "'nonsense'"),
-               23: ("other", "storage 'nosuch' does not exist"), 25: ("other", "no format"),
+               17: ("no_storage", "storage 'nosuch' does not exist"), 22: ("invalid", "'nonsense'"),
+               23: ("no_storage", "storage 'nosuch' does not exist"), 25: ("other", "no format"),
                28: ("forbidden", "needs Sys.Syslog on /nodes/pve1"), 29: ("forbidden", "needs Sys.Modify on /")})
 
 

@@ -100,6 +100,9 @@ Error error_of(const Refusal& refusal, std::string_view what) {
     case RefusalKind::exists:
         return Error(Code::exists, call + said);
     case RefusalKind::busy:
+        if (refusal.words.find("vzdump.lock") != std::string::npos)
+            return Error(Code::busy, call + ": another backup ran on this node all the time" + said,
+                         "try again when it has ended");
         return Error(Code::busy, call + ": something else works on that guest" + said, "try again later");
     case RefusalKind::locked:
         return Error(
@@ -116,6 +119,12 @@ Error error_of(const Refusal& refusal, std::string_view what) {
     case RefusalKind::no_reaction:
         return Error(Code::guest, call + ": the guest did not react to the shutdown" + said,
                      "a guest without a system or with a dead one never does: stop it by force");
+    case RefusalKind::no_room:
+        return Error(Code::no_room, call + ": the storage is full" + said,
+                     "make room there, or name another storage");
+    case RefusalKind::no_storage:
+        return Error(Code::io, call + ": the storage is not there" + said,
+                     "see that it is mounted and switched on, or name another one");
     case RefusalKind::not_executed:
         return Error(Code::no_answer,
                      call + " was not carried out: the node's daemon pvedaemon does not run" + said,

@@ -2,6 +2,7 @@
 #include "platform/proxmox/node.hpp"
 
 #include "base/text/text.hpp"
+#include "platform/proxmox/answer.hpp"
 
 #include <algorithm>
 #include <array>
@@ -12,28 +13,7 @@ namespace {
 
 namespace bj = boost::json;
 
-constexpr std::int64_t mib = 1 << 20, lowest_id = 100, highest_id = 999'999'999;
-
-Error senseless(const std::string& path, std::string_view what) {
-    return Error(Code::hypervisor, path + ": the node's answer makes no sense: " + std::string(what),
-                 "is this version of Proxmox VE supported?");
-}
-
-const bj::object& object_of(const bj::value& value, const std::string& path) {
-    if (!value.is_object()) throw senseless(path, "it is no object");
-    return value.get_object();
-}
-
-const bj::array& list_of(const bj::value& value, const std::string& path) {
-    if (!value.is_array()) throw senseless(path, "it is no list");
-    return value.get_array();
-}
-
-/// One that is no row is not skipped: what is missing in a list would look like what is gone.
-const bj::object& row_of(const bj::value& row, const std::string& path) {
-    if (!row.is_object()) throw senseless(path, "a row is no object");
-    return row.get_object();
-}
+constexpr std::int64_t mib = 1 << 20;
 
 std::optional<std::int64_t> in_mib(const bj::object& row, std::string_view key) {
     const auto bytes = number(row, key);
@@ -90,21 +70,6 @@ std::string notes_template(std::string_view notes) {
     return escaped;
 }
 
-BackupVolume backup_in(const bj::object& row, const std::string& path) {
-    BackupVolume backup;
-    backup.id = scalar(row, "volid").value_or("");
-    if (backup.id.empty()) throw senseless(path, "a row names no volume");
-    backup.made = number(row, "ctime").value_or(0);
-    backup.size = std::max<std::int64_t>(number(row, "size").value_or(0), 0);
-    backup.guest = static_cast<int>(std::clamp<std::int64_t>(number(row, "vmid").value_or(0), 0, highest_id));
-    backup.notes = scalar(row, "notes").value_or("");
-    backup.is_protected = flag(row, "protected");
-    if (const bj::value* verification = row.if_contains("verification");
-        verification && verification->is_object())
-        backup.verified = scalar(verification->get_object(), "state").value_or("") == "ok";
-    return backup;
-}
-
 } // namespace
 
 int guest_number(const GuestId& id) {
@@ -114,32 +79,9 @@ int guest_number(const GuestId& id) {
     return static_cast<int>(*number);
 }
 
-Kind kind_of_backup(const std::string& volume) {
-    if (volume.find("vzdump-lxc-") != volume.npos || volume.find("/ct/") != volume.npos)
-        return Kind::container;
-    if (volume.find("vzdump-qemu-") != volume.npos || volume.find("/vm/") != volume.npos) return Kind::vm;
-    throw Error(Code::invalid, text::printable(volume) + " is no backup of a guest",
-                "name a volume of the backups' list");
-}
-
-std::optional<int> guest_of_backup(std::string_view volume) {
-    for (const std::string_view mark : {"/vzdump-lxc-", "/vzdump-qemu-", "/ct/", "/vm/"}) {
-        const std::size_t at = volume.find(mark);
-        if (at == volume.npos) continue;
-        const std::string_view rest = volume.substr(at + mark.size());
-        const auto number = text::parse_int(rest.substr(0, rest.find(mark.back())));
-        if (number && *number >= lowest_id && *number <= highest_id) return static_cast<int>(*number);
-    }
-    return std::nullopt;
-}
-
 std::optional<int> template_in(std::string_view source) {
     if (source.empty() || source.find_first_not_of("0123456789") != source.npos) return std::nullopt;
     return guest_number(std::string(source));
-}
-
-std::string storage_of(const std::string& volume) {
-    return volume.substr(0, volume.find(':'));
 }
 
 bool permits(const Permissions& permissions, std::string_view path, std::string_view any) {
@@ -292,17 +234,6 @@ Upid Node::roll_back(const Permit& permit, const GuestRef& guest, const std::str
 
 Upid Node::delete_snapshot(const Permit& permit, const GuestRef& guest, const std::string& snapshot) {
     return task(permit, "DELETE", path(guest, "/snapshot/" + percent_encoded(snapshot)));
-}
-
-std::vector<BackupVolume> backups_in(const bj::value& told, const std::string& from) {
-    std::vector<BackupVolume> found;
-    for (const bj::value& row : list_of(told, from)) found.push_back(backup_in(row_of(row, from), from));
-    return found;
-}
-
-std::vector<BackupVolume> Node::backups(const std::string& storage) {
-    const std::string from = path("/storage/" + percent_encoded(storage) + "/content");
-    return backups_in(client_.get(from, {{"content", "backup"}}), from);
 }
 
 Upid Node::back_up(const Permit& permit, const GuestRef& guest, const BackupOrder& order) {

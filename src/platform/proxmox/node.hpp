@@ -34,12 +34,14 @@ struct Snapshot {
 
 /// A backup in a storage's list.
 struct BackupVolume {
-    std::string id; ///< "local:backup/vzdump-lxc-210-….tar.zst"
-    std::int64_t made = 0, size = 0;
-    int guest = 0;
-    std::string notes;
+    std::string id;                  ///< "local:backup/vzdump-lxc-210-….tar.zst"
+    std::int64_t made = 0, size = 0; ///< Unix time, 0: it is not told; bytes
+    int guest = 0;                   ///< 0: it is no guest's
+    std::string notes;               ///< their first line
     bool is_protected = false;
     std::optional<bool> verified; ///< only of a Backup Server that looked; absent is not failed
+    std::string format = {};      ///< "tar.zst", "vma.zst", "pbs-vm"
+    bool is_encrypted = false;
     bool operator==(const BackupVolume&) const = default;
 };
 
@@ -52,6 +54,15 @@ std::optional<int> guest_of_backup(std::string_view volume);
 std::optional<int> template_in(std::string_view source);
 /// "local" of "local:backup/…".
 std::string storage_of(const std::string& volume);
+
+/// A storage as a node sees it.
+struct StorageRow {
+    std::string name, kind; ///< "usb-1", "dir"
+    bool takes_backups = false;
+    bool is_enabled = true, is_active = true; ///< whether it is wanted; whether it is there
+    std::optional<std::int64_t> size, free;   ///< bytes
+    bool operator==(const StorageRow&) const = default;
+};
 
 struct BackupOrder {
     std::string storage, notes;
@@ -82,6 +93,10 @@ std::vector<Guest> guests_in(const boost::json::value& told, Kind kind, const st
 /// Without "current", which is the guest itself.
 std::vector<Snapshot> snapshots_in(const boost::json::value& told, const std::string& from);
 std::vector<BackupVolume> backups_in(const boost::json::value& told, const std::string& from);
+std::vector<StorageRow> storages_in(const boost::json::value& told, const std::string& from);
+/// The lines "KEY: VALUE" of an archive's configuration as a guest's configuration is told, without its
+/// snapshots.
+boost::json::object archived_config_in(const boost::json::value& told, const std::string& from);
 Permissions permissions_in(const boost::json::value& told, const std::string& from);
 /// Of the certificates on the node's disk, in PEM, the one that its front end shows: pveproxy-ssl.pem where
 /// there is one, else pve-ssl.pem (pve-manager, src/PVE/Service/pveproxy.pm).
@@ -121,7 +136,11 @@ class Node {
     Upid roll_back(const Permit& permit, const GuestRef& guest, const std::string& snapshot);
     Upid delete_snapshot(const Permit& permit, const GuestRef& guest, const std::string& snapshot);
 
+    /// Those that the token may see.
+    std::vector<StorageRow> storages();
     std::vector<BackupVolume> backups(const std::string& storage);
+    /// The configuration that a backup holds.
+    boost::json::object archived_config(const std::string& volume);
     /// Nothing is pruned by it. Error{invalid} for notes with {{…}}.
     Upid back_up(const Permit& permit, const GuestRef& guest, const BackupOrder& order);
     /// To an id that nothing has: there is no restore over a guest. MAC addresses are made anew.

@@ -154,36 +154,6 @@ std::optional<Error> refusal_of(const std::string& backup, const GuestConfig& co
     return std::nullopt;
 }
 
-ActionState action_state_of(TaskState task) {
-    ActionState state;
-    state.warnings = std::move(task.warnings);
-    switch (task.phase) {
-    case TaskState::Phase::running:
-        state.phase = task.queued ? ActionState::Phase::waiting : ActionState::Phase::running;
-        if (task.queued) state.detail = "another backup runs on this node";
-        break;
-    case TaskState::Phase::good:
-        state.phase = ActionState::Phase::done;
-        break;
-    case TaskState::Phase::failed:
-        state.phase = ActionState::Phase::failed;
-        state.error = error_of(task.refusal, "the task");
-        state.detail = text::join(task.log, " | ");
-        break;
-    case TaskState::Phase::interrupted:
-        state.phase = ActionState::Phase::failed;
-        state.error = Error(Code::interrupted, "the task was stopped on the node");
-        break;
-    case TaskState::Phase::lost:
-    case TaskState::Phase::vanished:
-        state.phase = ActionState::Phase::unknown;
-        state.detail = task.phase == TaskState::Phase::lost ? "its worker was killed, or the node went down"
-                                                            : "the node does not know the task any more";
-        break;
-    }
-    return state;
-}
-
 bool loses_data(const Action& action) {
     const ActionKind kind = kind_of(action);
     return kind == ActionKind::destroy || kind == ActionKind::rollback ||
@@ -237,7 +207,7 @@ Handle handle_of(const std::optional<Upid>& upid, int guest) {
 
 Proxmox::Proxmox(Settings settings, std::function<void()> check)
     : settings_(std::move(settings)), check_(std::move(check)), client_(settings_.access, check_),
-      node_(client_, settings_.node) {}
+      node_(client_, settings_.node), keeper_(client_, node_, settings_.backup_storage) {}
 
 Host Proxmox::host() {
     Host host;

@@ -3,6 +3,7 @@
 /// A node of Proxmox VE as a platform.
 
 #include "platform/platform.hpp"
+#include "platform/proxmox/keeper.hpp"
 #include "platform/proxmox/node.hpp"
 #include "platform/proxmox/privileged/fence.hpp"
 
@@ -12,7 +13,7 @@ namespace blockhost::platform::proxmox {
 struct Settings {
     Access access;
     std::string node;           ///< its name in the cluster
-    std::string backup_storage; ///< where backups go; empty: there are none
+    std::string backup_storage; ///< where backups go unless another one is named; empty: none is configured
     std::string disk_storage;   ///< where restored guests' disks go
     /// How long a change waits for whoever works on its guest, before it is refused as busy or locked.
     std::chrono::milliseconds lock_patience{60'000};
@@ -23,7 +24,7 @@ struct Settings {
 /// out at once.
 Handle handle_of(const std::optional<Upid>& upid, int guest);
 
-struct Before; ///< what a note holds
+struct Before;
 
 /// A create's source is the volume of a golden backup, or the number of a VM that is a template.
 class Proxmox final : public Platform {
@@ -42,6 +43,7 @@ class Proxmox final : public Platform {
     Note note(const Target& wanted, const Action& action) override;
     Trace trace(const Target& wanted, const Action& action, const Note& note) override;
     std::optional<bool> is_mounted(const Target& storage, const std::string& point) override;
+    BackupKeeper* backup_keeper() override { return &keeper_; }
     ActionState look(const Handle& handle) override;
     void interrupt(const Handle& handle) override;
 
@@ -87,6 +89,7 @@ class Proxmox final : public Platform {
     std::function<void()> check_;
     Client client_;
     Node node_;
+    Keeper keeper_;
 };
 
 } // namespace blockhost::platform::proxmox

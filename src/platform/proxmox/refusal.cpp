@@ -77,7 +77,19 @@ constexpr Phrase phrases[] = {
     {"container is running", RefusalKind::wrong_state},
     {"can't overwrite running", RefusalKind::wrong_state},
     {" is not running", RefusalKind::wrong_state},
+    {"unable to find VM '", RefusalKind::no_guest}, // of a backup
+    {"No space left on device", RefusalKind::no_room},
+    {"Disk quota exceeded", RefusalKind::no_room},
 };
+
+/// "storage 'usb-1' is not online", "unable to activate storage 'usb-1' - …" (pve-storage, src/PVE/Storage.pm
+/// and src/PVE/Storage/DirPlugin.pm).
+bool is_about_a_lost_storage(std::string_view words) {
+    if (has(words, "unable to activate storage '")) return true;
+    return has(words, "storage '") &&
+           (has(words, "' does not exist") || has(words, "' is not online") || has(words, "' is disabled") ||
+            has(words, "' is not available on node"));
+}
 
 /// "Only root may use this option." of a parameter.
 bool is_root_only(std::string_view what) {
@@ -102,6 +114,7 @@ void classify(Refusal& refusal) {
             refusal.kind = phrase.kind;
             return;
         }
+    if (is_about_a_lost_storage(words)) refusal.kind = RefusalKind::no_storage;
 }
 
 /// A line for people: the reason, or what the body says where the reason is cut off or absent.

@@ -35,6 +35,8 @@ enum class RefusalKind {
     wrong_state,     ///< running, stopped or protected, and the call wants the other
     no_agent,        ///< the guest agent is not configured, or does not answer
     no_reaction,     ///< the guest was asked to shut down, and did not in time
+    no_room,         ///< a storage is full
+    no_storage,      ///< a storage is not there: unknown, switched off, or not reached
     not_executed,    ///< the daemon behind the front end is dead (595)
     unknown,         ///< the answer got lost: the call may have been, or may yet be, carried out
     unreadable,      ///< not the answer of a Proxmox node

@@ -51,29 +51,19 @@ bool has_warnings(const TaskState& state) {
     return state.phase == Phase::good && !state.warnings.empty();
 }
 
-/// "job errors" is all that a backup's end tells; why a guest was not saved is in its log alone.
-std::optional<Refusal> refusal_of_job(const std::vector<std::string>& lines) {
-    constexpr std::string_view start = "ERROR: Backup of VM ", before = " failed - ";
-    for (const std::string& line : lines)
-        if (const std::size_t at = line.find(before); line.starts_with(start) && at != line.npos)
-            return refusal_in(line.substr(at + before.size()));
-    return std::nullopt;
-}
+constexpr std::string_view backup = "vzdump";
 
 void read_log(TaskState& state, Client& client, const Upid& upid) {
-    if (has_warnings(state) || state.phase == Phase::failed) add_log(state, log_of(client, upid));
+    const bool is_backup = upid.type == backup;
+    if (!is_backup && !has_warnings(state) && state.phase != Phase::failed) return;
+    auto lines = log_of(client, upid);
+    if (is_backup) state.dump = read_dump_log(lines);
+    if (state.dump) state.queued = state.phase == Phase::running && state.dump->is_queued;
+    add_log(state, std::move(lines));
 }
 
 bool is_number(std::string_view text) {
     return !text.empty() && text.find_first_not_of("0123456789") == text.npos;
-}
-
-bool is_queued(Client& client, const Upid& upid) {
-    if (upid.type != "vzdump") return false;
-    constexpr std::size_t few = 10; // it is the first that such a task has to tell
-    const auto lines = first_lines(client, upid, few);
-    return !lines.empty() && lines.size() < few &&
-           lines.back().find("trying to get global lock") != std::string::npos;
 }
 
 /// "no such task": the only 400 that a well-formed handle gets.
@@ -120,8 +110,9 @@ void add_log(TaskState& state, std::vector<std::string> lines) {
                       [](const std::string& line) { return !is_warning(line) || line.starts_with("TASK "); });
         if (!lines.empty()) state.warnings = std::move(lines);
     } else if (state.phase == Phase::failed) {
+        // That is all that a backup's end tells.
         if (state.refusal.words == "job errors")
-            state.refusal = refusal_of_job(lines).value_or(state.refusal);
+            state.refusal = refusal_of_dump(lines).value_or(state.refusal);
         if (lines.size() > most_lines) lines.erase(lines.begin(), lines.end() - std::ptrdiff_t{most_lines});
         state.log = std::move(lines);
     }
@@ -148,7 +139,7 @@ TaskState look(Client& client, const Upid& upid) {
                     "is this version of Proxmox VE supported?");
     if (status == "running") {
         TaskState state;
-        state.queued = is_queued(client, upid);
+        if (upid.type == backup) read_log(state, client, upid);
         return state;
     }
     TaskState state = end_of(json::string_or(told, "exitstatus", ""));
@@ -162,6 +153,43 @@ void interrupt(Client& client, const Upid& upid) {
     } catch (const Refused& refused) {
         if (!is_vanished(refused.refusal())) throw;
     }
+}
+
+ActionState action_state_of(TaskState task) {
+    ActionState state;
+    state.warnings = std::move(task.warnings);
+    switch (task.phase) {
+    case TaskState::Phase::running:
+        state.phase = task.queued ? ActionState::Phase::waiting : ActionState::Phase::running;
+        if (task.queued)
+            state.detail = "another backup runs on this node";
+        else if (task.dump)
+            state.detail = words_for(task.dump->course);
+        break;
+    case TaskState::Phase::good:
+        state.phase = ActionState::Phase::done;
+        if (!task.dump) break;
+        state.detail = summary_of(task.dump->course);
+        if (const auto& course = task.dump->course; !course.fallback.empty())
+            state.warnings.push_back("it was taken in mode " + course.mode + ": " + course.fallback);
+        break;
+    case TaskState::Phase::failed:
+        state.phase = ActionState::Phase::failed;
+        state.error = error_of(task.refusal, "the task");
+        state.detail = text::join(task.log, " | ");
+        break;
+    case TaskState::Phase::interrupted:
+        state.phase = ActionState::Phase::failed;
+        state.error = Error(Code::interrupted, "the task was stopped on the node");
+        break;
+    case TaskState::Phase::lost:
+    case TaskState::Phase::vanished:
+        state.phase = ActionState::Phase::unknown;
+        state.detail = task.phase == TaskState::Phase::lost ? "its worker was killed, or the node went down"
+                                                            : "the node does not know the task any more";
+        break;
+    }
+    return state;
 }
 
 } // namespace blockhost::platform::proxmox

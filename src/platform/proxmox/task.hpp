@@ -3,8 +3,10 @@
 /// Tasks of a node: a call that is accepted has only begun; what came of it is the task's exit status
 /// (pve-common, src/PVE/RESTEnvironment.pm).
 
+#include "platform/platform.hpp"
 #include "platform/proxmox/client.hpp"
 #include "platform/proxmox/upid.hpp"
+#include "platform/proxmox/vzdump_log.hpp"
 
 namespace blockhost::platform::proxmox {
 
@@ -22,6 +24,7 @@ struct TaskState {
     std::vector<std::string> warnings; ///< lines of the log, printable
     std::vector<std::string> log;      ///< of a failed one: its last lines, printable
     Refusal refusal = {};              ///< of a failed one
+    std::optional<DumpLog> dump = {};  ///< of a backup's: what its log tells
 };
 
 /// What an exit status says; `running` never. Warnings and log lines are not in it.
@@ -30,11 +33,15 @@ TaskState end_of(std::string_view exit_status);
 /// The lines of a log's answer, the last 500 at most, printable; none where it is no log.
 std::vector<std::string> log_in(const boost::json::value& told);
 
-/// Adds what the lines of its log tell to a task that ended: the warnings, or the last lines of a failed one.
+/// Adds what the lines of its log tell to a task that ended: the warnings, or the last lines of a failed one,
+/// and why it failed where its end alone does not tell.
 void add_log(TaskState& state, std::vector<std::string> lines);
 
 /// Looks once. Throws as Client::get.
 TaskState look(Client& client, const Upid& upid);
+
+/// The same of an action that is such a task.
+ActionState action_state_of(TaskState task);
 
 /// The first lines of its log, `most` at most, printable; none where it cannot be had. Throws
 /// Error{no_answer} when it may be had later.

@@ -3,6 +3,7 @@
 // by the guest itself.
 #include "base/text/json.hpp"
 #include "base/text/text.hpp"
+#include "platform/proxmox/before.hpp"
 #include "platform/proxmox/local.hpp"
 #include "platform/proxmox/proxmox.hpp"
 #include "platform/proxmox/task.hpp"
@@ -11,15 +12,6 @@
 #include <boost/json/array.hpp>
 
 namespace blockhost::platform::proxmox {
-
-/// What a note holds.
-struct Before {
-    std::int64_t newest_task = 0;   ///< when the newest of our tasks began; Unix time of the node
-    std::vector<std::string> tasks; ///< those that began in that second
-    std::int64_t newest_backup = 0; ///< of backups alone
-    std::string new_guest;          ///< the free id that was found for a new guest
-    bool had_snapshot = false;      ///< whether a snapshot of that name was there
-};
 
 namespace {
 
@@ -56,23 +48,6 @@ const std::vector<std::string_view>& task_types(ActionKind action, Kind kind) {
     return kind == Kind::vm ? row->of_vms : row->of_containers;
 }
 
-Note written(const Before& before) {
-    return json::python_line(bj::object{{"newest_task", before.newest_task},
-                                        {"tasks", bj::array(before.tasks.begin(), before.tasks.end())},
-                                        {"newest_backup", before.newest_backup},
-                                        {"new_guest", before.new_guest},
-                                        {"had_snapshot", before.had_snapshot}});
-}
-
-Before read_note(const Note& note) {
-    const bj::value told = json::parse(note, "an action's note");
-    if (!told.is_object()) throw Error(Code::internal, "an action's note is no object");
-    const bj::object& object = told.get_object();
-    return {number(object, "newest_task").value_or(0), json::strings_in(object, "tasks"),
-            number(object, "newest_backup").value_or(0), json::string_or(object, "new_guest", ""),
-            flag(object, "had_snapshot")};
-}
-
 bool is_new(const Upid& task, const Before& before) {
     if (task.started != before.newest_task) return task.started > before.newest_task;
     return std::ranges::find(before.tasks, task.text) == before.tasks.end();
@@ -92,6 +67,15 @@ bool has(const GuestConfig& config, const SetConfig& change) {
            (!change.tags || wanted.tags == config.tags);
 }
 
+/// When the newest with those notes was made; 0: there is none. Another hand's backup is none of ours: the
+/// notes tell.
+std::int64_t newest_with(const std::string& notes, const std::vector<BackupVolume>& all) {
+    std::int64_t newest = 0;
+    for (const BackupVolume& volume : all)
+        if (!notes.empty() && volume.notes == notes) newest = std::max(newest, volume.made);
+    return newest;
+}
+
 bool makes_guest(const Action& action) {
     return std::holds_alternative<Create>(action) || std::holds_alternative<Restore>(action);
 }
@@ -102,6 +86,24 @@ Target meant(const Target& wanted, const GuestId& new_guest) {
 }
 
 } // namespace
+
+Note written(const Before& before) {
+    return json::python_line(bj::object{{"newest_task", before.newest_task},
+                                        {"tasks", bj::array(before.tasks.begin(), before.tasks.end())},
+                                        {"newest_backup", before.newest_backup},
+                                        {"backups", bj::array(before.backups.begin(), before.backups.end())},
+                                        {"new_guest", before.new_guest},
+                                        {"had_snapshot", before.had_snapshot}});
+}
+
+Before read_note(const Note& note) {
+    const bj::value told = json::parse(note, "an action's note");
+    if (!told.is_object()) throw Error(Code::internal, "an action's note is no object");
+    const bj::object& object = told.get_object();
+    return {number(object, "newest_task").value_or(0),   json::strings_in(object, "tasks"),
+            number(object, "newest_backup").value_or(0), json::strings_in(object, "backups"),
+            json::string_or(object, "new_guest", ""),    flag(object, "had_snapshot")};
+}
 
 std::vector<Upid> Proxmox::tasks_of(const Target& target, const Action& action) {
     std::string subject = target.guest;
@@ -140,13 +142,7 @@ bool Proxmox::is_about(const Upid& task, const GuestId& guest) {
 }
 
 std::int64_t Proxmox::newest_backup(const Target& target, const Backup& backup) {
-    // Another hand's backup is none of ours: the notes tell. A list has their first line.
-    const std::string first_line = backup.notes.substr(0, backup.notes.find('\n'));
-    std::int64_t newest = 0;
-    for (const BackupVolume& volume : node_.backups(backup.repository))
-        if (std::to_string(volume.guest) == target.guest && !first_line.empty() && volume.notes == first_line)
-            newest = std::max(newest, volume.made);
-    return newest;
+    return newest_with(listed_notes(backup.notes), keeper_.of(target.guest, backup.repository));
 }
 
 bool Proxmox::has_snapshot(const Guest& guest, const std::string& name) {
@@ -164,8 +160,11 @@ Note Proxmox::note(const Target& wanted, const Action& action) {
         if (before.newest_task == 0) before.newest_task = task.started;
         if (task.started == before.newest_task) before.tasks.push_back(task.text);
     }
-    if (const auto* backup = std::get_if<Backup>(&action))
-        before.newest_backup = newest_backup(target, *backup);
+    if (const auto* backup = std::get_if<Backup>(&action)) {
+        const auto all = keeper_.of(target.guest, backup->repository);
+        before.newest_backup = newest_with(listed_notes(backup->notes), all);
+        for (const BackupVolume& each : all) before.backups.push_back(each.id);
+    }
     if (const auto* take = std::get_if<TakeSnapshot>(&action))
         if (const auto guest = this->guest(target.guest))
             before.had_snapshot = has_snapshot(*guest, take->snapshot);

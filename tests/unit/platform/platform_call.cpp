@@ -156,9 +156,9 @@ bj::object shown(const Error& error) {
 
 bj::object shown(const proxmox::Refusal& refusal) {
     constexpr std::string_view kinds[] = {
-        "unauthenticated", "forbidden",   "root_only",    "invalid", "unknown_call", "no_guest",
-        "no_node",         "exists",      "busy",         "locked",  "changed",      "wrong_state",
-        "no_agent",        "no_reaction", "not_executed", "unknown", "unreadable",   "other"};
+        "unauthenticated", "forbidden",  "root_only",    "invalid", "unknown_call", "no_guest", "no_node",
+        "exists",          "busy",       "locked",       "changed", "wrong_state",  "no_agent", "no_reaction",
+        "no_room",         "no_storage", "not_executed", "unknown", "unreadable",   "other"};
     bj::object parameters;
     for (const auto& [name, what] : refusal.parameters) parameters[name] = what;
     return {{"kind", kinds[static_cast<std::size_t>(refusal.kind)]},
@@ -253,6 +253,62 @@ std::optional<bj::value> call(proxmox::Client& client, const std::string& wish, 
     else
         return std::nullopt;
     return rows;
+}
+
+bj::object shown(const StoredBackup& backup) {
+    return {{"id", backup.id},
+            {"guest", backup.guest},
+            {"kind", to_string(backup.kind)},
+            {"made", backup.made},
+            {"size", backup.size},
+            {"place", backup.place},
+            {"format", backup.format},
+            {"notes", backup.notes},
+            {"is_protected", backup.is_protected},
+            {"is_encrypted", backup.is_encrypted},
+            {"verified", backup.verified ? bj::value(*backup.verified) : bj::value(nullptr)}};
+}
+
+/// What a platform tells of its backups; nothing for other wishes.
+std::optional<bj::value> ask_keeper(Platform& platform, const std::string& wish, const bj::object& command) {
+    if (wish == "keeps-backups") return bj::value(platform.backup_keeper() != nullptr);
+    if (!wish.starts_with("kept-")) return std::nullopt;
+    BackupKeeper& keeper = *platform.backup_keeper();
+    if (wish == "kept-backups") {
+        const StoredBackups all = keeper.backups();
+        bj::array seen;
+        for (const StoredBackup& each : all.seen) seen.push_back(shown(each));
+        return bj::object{{"seen", seen}, {"doubts", bj::array(all.doubts.begin(), all.doubts.end())}};
+    }
+    if (wish == "kept-places") {
+        bj::array places;
+        for (const BackupPlace& each : keeper.places())
+            places.push_back(
+                bj::object{{"name", each.name}, {"kind", each.kind}, {"is_online", each.is_online}});
+        return places;
+    }
+    if (wish == "kept-made-by") {
+        const Action action = action_of(command.at("action").as_object());
+        const auto made = keeper.made_by({text(command, "guest"), text(command, "incarnation")},
+                                         std::get<Backup>(action), text(command, "note"));
+        return made ? bj::value(shown(*made)) : bj::value(nullptr);
+    }
+    if (wish == "kept-course") {
+        const auto course = keeper.course(text(command, "handle"));
+        if (!course) return nullptr;
+        return bj::object{{"mode", course->mode},
+                          {"fallback", course->fallback},
+                          {"consistency", to_string(course->consistency)},
+                          {"may_run_on", course->guest_may_run_on},
+                          {"held_s", course->held_s},
+                          {"percent", course->percent.value_or(-1)}};
+    }
+    if (wish == "kept-config") {
+        for (const StoredBackup& each : keeper.backups().seen)
+            if (each.id == text(command, "backup")) return shown(std::optional(keeper.config_in(each)));
+        return nullptr;
+    }
+    return std::nullopt;
 }
 
 bj::value carry_out(const Opened& opened, const bj::object& command) {
@@ -356,6 +412,7 @@ bj::value carry_out(const Opened& opened, const bj::object& command) {
         platform.interrupt(text(command, "handle"));
         return nullptr;
     }
+    if (auto answer = ask_keeper(platform, wish, command)) return std::move(*answer);
     if (auto answer = call(client_of(opened), wish, command)) return std::move(*answer);
     throw Error(Code::usage, "no such command: " + wish);
 }
