@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// backup: backs up a VM; where backups go, which there are, and whether they are whole.
 
+#include "subcommands/backup_guests.hpp"
 #include "subcommands/backup_verbs.hpp"
 #include "subcommands/verbs.hpp"
 
@@ -41,7 +42,13 @@ constexpr std::array<Part, 10> parts{{
 
 int run(cli::Call& call) {
     const auto& operands = call.arguments.operands();
+    if (is_on_node(call)) return backup_on_node(call);
     require_real_backups(call);
+    for (const std::string_view option : {"storage", "protected"})
+        if (call.arguments.has(option))
+            throw Error(Code::usage,
+                        fmt::format("--{} is for a host whose guests live on a Proxmox VE node", option),
+                        "here backups go to the repository");
     for (const Part& part : parts) {
         if (operands.empty() || part.word != operands.front()) continue;
         if (operands.size() > part.most + 1)
@@ -97,7 +104,13 @@ constexpr std::string_view details =
     "writes address and password into a new file, encrypted under a recovery code that is printed this once: "
     "the file may lie anywhere, and without the code nobody can open it, ever. key unwrap opens it, on any "
     "host, and asks for the code on standard input or in --code-file.\n\n"
-    "The store is restic(1), which runs as a user of its own (blockhost-backup) and at low priority.";
+    "The store is restic(1), which runs as a user of its own (blockhost-backup) and at low priority.\n\n"
+    "On a host whose platform is a node of Proxmox VE, the node keeps the backups: NAME is a guest's number "
+    "or "
+    "name, backups go to a storage of the node, list and show tell what its storages have, and forget takes "
+    "away "
+    "what no policy wants. The line \"the guest may run on\" comes as soon as the backup holds the guest no "
+    "longer. What has to do with a repository is refused there.";
 
 } // namespace
 
@@ -140,6 +153,11 @@ cli::Row backup_row() {
               .value = "USER",
               .default_text = bk::usual_user,
               .help = "for setup: the user that restic runs as"},
+             {.name = "storage",
+              .kind = cli::Option::Kind::text,
+              .value = "STORAGE",
+              .help = "on a Proxmox VE node: where the backup goes, in place of the configured storage"},
+             {.name = "protected", .help = "on a Proxmox VE node: nobody deletes the backup by accident"},
              {.name = "read-data-subset",
               .kind = cli::Option::Kind::integer,
               .value = "PERCENT",

@@ -4,11 +4,10 @@
 #include "base/text/json.hpp"
 #include "base/text/text.hpp"
 #include "cli/printer.hpp"
+#include "subcommands/columns.hpp"
 #include "subcommands/platform_verbs.hpp"
 #include "subcommands/verbs.hpp"
 
-#include <algorithm>
-#include <array>
 #include <boost/json/array.hpp>
 
 namespace blockhost::subcommands {
@@ -49,9 +48,7 @@ bj::object shown(const Guest& guest) {
             {"unreadable", guest.unreadable}};
 }
 
-using Row = std::array<std::string, 7>;
-
-Row row_of(const Guest& guest) {
+std::vector<std::string> row_of(const Guest& guest) {
     const auto number = [](const auto& value) { return value ? std::to_string(*value) : std::string("-"); };
     const GuestConfig none, &config = guest.config ? *guest.config : none;
     return {guest.id,
@@ -64,17 +61,9 @@ Row row_of(const Guest& guest) {
 }
 
 void print_table(cli::Printer& printer, const std::vector<Guest>& guests) {
-    std::vector<Row> rows{{"ID", "KIND", "POWER", "CPUS", "MIB", "NAME", "NOTE"}};
+    std::vector<std::vector<std::string>> rows{{"ID", "KIND", "POWER", "CPUS", "MIB", "NAME", "NOTE"}};
     for (const Guest& guest : guests) rows.push_back(row_of(guest));
-    std::array<std::size_t, std::tuple_size_v<Row>> widths{};
-    for (const Row& row : rows)
-        for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-    for (const Row& row : rows) {
-        std::string line;
-        for (std::size_t i = 0; i < row.size(); ++i)
-            line += row[i] + std::string(widths[i] + 2 - row[i].size(), ' ');
-        printer.answer(line.substr(0, line.find_last_not_of(' ') + 1));
-    }
+    print_columns(printer, rows);
 }
 
 int run(cli::Call& call) {

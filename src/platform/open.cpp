@@ -107,4 +107,9 @@ std::unique_ptr<Platform> open_platform(const Paths& paths, Reality reality, std
     return std::make_unique<Libvirt>(paths, reality);
 }
 
+bool is_proxmox(const Paths& paths, Reality reality) {
+    const AgentJson agent = reality == Reality::real ? read_agent_json(paths) : AgentJson();
+    return agent.document && Section(agent.file, *agent.document).text("kind", true) == "proxmox";
+}
+
 } // namespace blockhost::platform

@@ -20,4 +20,7 @@ namespace blockhost::platform {
 /// Throws Error{config}, naming file and member, for anything else.
 std::unique_ptr<Platform> open_platform(const Paths& paths, Reality reality, std::function<void()> check);
 
+/// Whether that file names a node of Proxmox VE. Opens nothing. Throws as open_platform.
+bool is_proxmox(const Paths& paths, Reality reality);
+
 } // namespace blockhost::platform

@@ -138,6 +138,10 @@ class Platform {
         return std::nullopt;
     }
 
+    /// Whether the guest's agent answers now; nothing: the guest has none set up, or this platform does not
+    /// ask. Changes nothing. Throws when it may not be asked.
+    virtual std::optional<bool> agent_answers(const Guest&) { return std::nullopt; }
+
     /// For looks at the backups that the platform keeps; it lives as long as this object. Null: it keeps
     /// none, those of its guests are this program's own (src/backup/).
     virtual BackupKeeper* backup_keeper() { return nullptr; }

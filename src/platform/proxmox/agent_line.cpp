@@ -67,4 +67,17 @@ guest::AgentCall agent_line(Client& client, const Permit& permit, std::string no
     };
 }
 
+std::optional<bool> Node::agent_answers(const GuestRef& vm) {
+    try {
+        client_.get(path(vm, "/agent/info"));
+        return true;
+    } catch (const Refused& refused) {
+        const RefusalKind kind = refused.refusal().kind;
+        if (kind != RefusalKind::no_agent && kind != RefusalKind::wrong_state) throw;
+        if (refused.refusal().words.find("No QEMU guest agent configured") != std::string::npos)
+            return std::nullopt;
+        return false;
+    }
+}
+
 } // namespace blockhost::platform::proxmox

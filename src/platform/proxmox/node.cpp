@@ -248,7 +248,8 @@ Upid Node::back_up(const Permit& permit, const GuestRef& guest, const BackupOrde
 
 Upid Node::restore(const Permit& permit, const GuestRef& guest, const std::string& backup,
                    const std::string& storage, const Parameters& instead) {
-    Parameters parameters{{"vmid", std::to_string(guest.id)}, {"storage", storage}, {"unique", "1"}};
+    Parameters parameters{{"vmid", std::to_string(guest.id)}, {"unique", "1"}};
+    if (!storage.empty()) parameters.emplace_back("storage", storage); // else each disk goes where it was
     parameters.insert(parameters.end(), instead.begin(), instead.end());
     if (guest.kind == Kind::vm) {
         parameters.emplace_back("archive", backup);

@@ -157,6 +157,9 @@ class Node {
 
     Upid destroy(const Permit& permit, const GuestRef& guest);
 
+    /// Whether the guest agent of a VM answers; nothing: it is not set up to have one.
+    std::optional<bool> agent_answers(const GuestRef& vm);
+
     /// This token's own tasks of one type, newest first, at most 50; running ones are among them.
     std::vector<Upid> own_tasks(std::string_view type);
 

@@ -278,6 +278,11 @@ std::optional<Error> Proxmox::refusal(const Action& action, Kind kind) const {
     return local::refusal(action, kind);
 }
 
+std::optional<bool> Proxmox::agent_answers(const Guest& guest) {
+    if (guest.kind != Kind::vm) return std::nullopt;
+    return node_.agent_answers({guest.kind, guest_number(guest.id)});
+}
+
 std::optional<bool> Proxmox::is_mounted(const Target& storage, const std::string& point) {
     return local::is_mounted(settings_.local, storage, point);
 }

@@ -43,6 +43,7 @@ class Proxmox final : public Platform {
     Note note(const Target& wanted, const Action& action) override;
     Trace trace(const Target& wanted, const Action& action, const Note& note) override;
     std::optional<bool> is_mounted(const Target& storage, const std::string& point) override;
+    std::optional<bool> agent_answers(const Guest& guest) override;
     BackupKeeper* backup_keeper() override { return &keeper_; }
     ActionState look(const Handle& handle) override;
     void interrupt(const Handle& handle) override;

@@ -3,6 +3,7 @@
 
 #include "base/text/json.hpp"
 #include "base/text/text.hpp"
+#include "platform/backup_words.hpp"
 
 #include <algorithm>
 

@@ -4,7 +4,6 @@
 #include "base/text/text.hpp"
 
 #include <algorithm>
-#include <fmt/format.h>
 
 namespace blockhost::platform::proxmox {
 
@@ -96,30 +95,6 @@ DumpLog read_dump_log(const std::vector<std::string>& lines) {
     };
     log.is_queued = std::ranges::any_of(lines, waits) && std::ranges::none_of(lines, begun);
     return log;
-}
-
-std::string words_for(const BackupCourse& course) {
-    if (course.mode.empty()) return "the node prepares it";
-    std::string words;
-    if (course.guest_may_run_on)
-        words = "the guest may run on";
-    else if (course.mode == "snapshot")
-        words = "the guest is about to be held for a moment";
-    else
-        words = "the guest cannot run yet";
-    words += fmt::format(" ({} mode)", course.mode);
-    if (course.percent && *course.percent >= 10)
-        words += fmt::format("; {} % read", *course.percent / 10 * 10);
-    return words;
-}
-
-std::string summary_of(const BackupCourse& course) {
-    if (course.mode.empty()) return "";
-    std::string words = "mode " + course.mode;
-    if (course.consistency != Consistency::unknown)
-        words += ", " + std::string(to_string(course.consistency));
-    if (!course.held_s.empty()) words += ", held for " + course.held_s + " s";
-    return words;
 }
 
 std::optional<Refusal> refusal_of_dump(const std::vector<std::string>& lines) {

@@ -18,11 +18,6 @@ struct DumpLog {
 /// begun. What a line says that is not known is passed over.
 DumpLog read_dump_log(const std::vector<std::string>& lines);
 
-/// Where it is, in one clause; behind a semicolon how much is read, in tens of percents.
-std::string words_for(const BackupCourse& course);
-/// How it was taken, in one clause: "mode snapshot, frozen, held for <1 s". Empty where nothing tells.
-std::string summary_of(const BackupCourse& course);
-
 /// Why a guest was not saved; nothing: the lines do not tell. That the place ran full stands in other lines
 /// than the failure.
 std::optional<Refusal> refusal_of_dump(const std::vector<std::string>& lines);

@@ -97,6 +97,10 @@ class Job:
         if storage is None:
             missing = f"storage '{self.storage}' does not exist"
             raise failed(f"could not get storage information for '{self.storage}': {missing}")
+        try:
+            storage.check_reached()
+        except ApiError as error:
+            raise failed(f"could not get storage information for '{self.storage}': {error.text.strip()}") from error
         if lock.holder is not None:
             task.log("INFO: trying to get global lock - waiting...")
         yield from lock.take(world.clock, task, 180 * 60,
@@ -155,12 +159,17 @@ class Job:
             self.list_disks(task, guest)
             ending = ".tar" if guest.kind == "lxc" else ".vma"
             ending += ENDINGS[str(self.given.get("compress", "0"))]
+            if guest.kind == "lxc":
+                self.hold_container(task, guest, mode)
             name = f"backup/vzdump-{guest.kind}-{guest.vmid}-{stamp(began, '%Y_%m_%d-%H_%M_%S')}{ending}"
             volume = Volume(f"{storage.name}:{name}", "backup", ending[1:], guest.data * 53 // 100, int(began),
                             guest.vmid)
             volume.archive = Archive(guest.kind, archived, guest.data, guest.reacts, guest.agent)
             task.log(f"INFO: creating vzdump archive '{storage.path_of(volume)}'")
+            if guest.kind == "qemu":
+                self.begin_reading(task, guest, mode)
             yield task.seconds
+            self.check_room(task, storage, guest)
             task.log(f"INFO: Total bytes written: {guest.data} ({amount(guest.data)}, 200MiB/s)")
             task.log(f"INFO: archive file size: {volume.size >> 20}MB")
             storage.volumes[volume.volid] = volume
@@ -168,6 +177,36 @@ class Job:
         finally:
             if task.status is None:  # who was killed leaves the flag behind
                 guest.config.pop("lock", None)
+
+    def hold_container(self, task, guest, mode):
+        """A running one is held before its archive is begun."""
+        if not guest.running or mode == "stop":
+            return
+        if mode == "suspend":
+            task.log("INFO: suspending guest\nINFO: resuming guest\nINFO: guest is online again after <1 seconds")
+        else:
+            task.log("INFO: suspend vm to make snapshot\nINFO: create storage snapshot 'vzdump'\nINFO: resume vm\n"
+                     "INFO: guest is online again after <1 seconds")
+
+    def begin_reading(self, task, guest, mode):
+        """QEMU copies what is about to be written first, from here on."""
+        if not guest.running:
+            task.log("INFO: starting kvm to execute backup task")
+        elif guest.config.get("agent", "0").startswith("1"):
+            task.log("INFO: issuing guest-agent 'fs-freeze' command\nINFO: issuing guest-agent 'fs-thaw' command"
+                     if guest.agent is not None else
+                     "INFO: skipping guest-agent 'fs-freeze', agent configured but not running?")
+        task.log(f"INFO: started backup task '{new_uuid()}'")
+        if guest.running:
+            task.log("INFO: resuming VM again")
+        task.log(f"INFO:  42% ({amount(guest.data * 42 // 100)} of {amount(guest.data)}) in 3s, read: 200.0 MiB/s")
+
+    def check_room(self, task, storage, guest):
+        if storage.avail > 0:
+            return
+        task.log("INFO: zstd: error 70 : Write error : cannot write block : No space left on device")
+        raise failed("vma_queue_write: write error - Broken pipe" if guest.kind == "qemu" else
+                     "command 'set -o pipefail && tar cpf - | zstd' failed: exit code 2")
 
     def list_disks(self, task, guest):
         for key in sorted(guest.disk_keys(), reverse=True):

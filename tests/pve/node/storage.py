@@ -75,6 +75,9 @@ def usage(storage):
         return {"storage": storage.name, "type": storage.kind, "content": content_text(storage), "enabled": 0,
                 "active": 0,
                 "shared": storage.shared, "total": 0, "used": 0, "avail": 0}
+    if not storage.reached:
+        return {"storage": storage.name, "type": storage.kind, "content": content_text(storage), "enabled": 1,
+                "active": 0, "shared": storage.shared, "total": 0, "used": 0, "avail": 0}
     return {"type": storage.kind, "content": content_text(storage), "enabled": 1, "active": 1, "shared": storage.shared,
             "total": storage.total, "used": storage.used, "avail": storage.avail}
 
@@ -89,7 +92,7 @@ def storages(request, node, content=None, enabled=0, storage=None, **_):
             continue
         if not enabled or each.enabled:
             row = usage(each) | {"storage": each.name}
-            found.append(row | ({"used_fraction": each.used / each.total} if each.enabled else {}))
+            found.append(row | ({"used_fraction": each.used / each.total} if each.enabled and each.reached else {}))
     return found
 
 
@@ -111,6 +114,7 @@ def content_row(volume):
         row["subtype"] = volume.archive.kind
         row |= {"notes": volume.notes.split("\n")[0]} if volume.notes else {}
         row |= {"protected": 1} if volume.protected else {}
+        row |= {"verification": {"state": volume.verification, "upid": ""}} if volume.verification else {}
     return row
 
 
@@ -124,6 +128,7 @@ def readable(request, volume):
 
 @call("GET", "/nodes/{node}/storage/{storage}/content")
 def content(request, node, storage, content=None, vmid=None):
+    request.world.storage(storage).check_reached()
     found = request.world.storage(storage).volumes.values()
     return [content_row(volume) for volume in sorted(found, key=lambda volume: volume.volid)
             if vmid in (None, volume.vmid) and content in (None, volume.content) and readable(request, volume)]

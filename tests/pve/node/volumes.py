@@ -25,6 +25,7 @@ class Volume:
     parent: str = None
     notes: str = ""
     protected: bool = False
+    verification: str = None  # of a Backup Server's: ok, failed; nothing: it did not look
     archive: object = None   # of a backup: what is in it; of a template: how much
     broken: bool = False     # of a backup: a restore finds that out half-way
 
@@ -53,8 +54,14 @@ class Storage:
         self.name, self.path, self.content, self.kind = name, path, set(content), kind
         self.nodes, self.shared, self.enabled, self.snapshots = nodes, shared, 1, False
         self.prune = "keep-all=1"
+        self.reached = True
         self.total, self.avail, self.used = 270553174016, 77650735104, 25094545408
         self.volumes = {}
+
+    def check_reached(self):
+        if not self.reached:
+            raise failed(f"unable to activate storage '{self.name}' - directory '{self.path}' does not exist or is "
+                         "unreachable")
 
     def path_of(self, volume):
         kind, _, rest = volume.name.partition("/")

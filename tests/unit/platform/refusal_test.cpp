@@ -86,7 +86,13 @@ TEST_CASE("the kinds of status 500 are told apart") {
     CHECK(seen(500, "can't remove VM 140 - protection mode enabled").kind == wrong_state);
     CHECK(seen(500, "QEMU guest agent is not running").kind == no_agent);
     CHECK(seen(500, "No QEMU guest agent configured").kind == no_agent);
-    CHECK(seen(500, "storage 'nosuch' does not exist").kind == other);
+    CHECK(seen(500, "storage 'nosuch' does not exist").kind == no_storage);
+    CHECK(seen(500, "storage 'usb-1' is not online").kind == no_storage);
+    CHECK(seen(500, "storage 'usb-1' is disabled").kind == no_storage);
+    CHECK(seen(500, "unable to activate storage 'usb-1' - directory '/mnt/usb-1' does not exist").kind ==
+          no_storage);
+    CHECK(seen(500, "write failed: No space left on device").kind == no_room);
+    CHECK(seen(500, "unable to find VM '100'").kind == no_guest);
 }
 
 TEST_CASE("a lock flag is named") {

@@ -45,7 +45,7 @@ TEST_CASE("a backup's row that makes no sense makes the list one") {
          {R"({"volid":"local:backup/a","size":-1})", R"({"volid":"local:backup/a","size":"x"})",
           R"({"volid":"local:backup/a","ctime":[]})", R"({"volid":"local:backup/a","ctime":-5})",
           R"({"volid":"local:backup/a","vmid":1000000000})", R"({"volid":"local:backup/a","vmid":"../1"})",
-          R"({"volid":"local:backup/a b"})", R"({"volid":"local:backup/a\nb"})", R"({"volid":7e400})"}) {
+          R"({"volid":"local:backup/a b"})", R"({"volid":"local:backup/a\nb"})", R"({"volid":""})"}) {
         CAPTURE(row);
         CHECK_THROWS(backups_in(parse(std::string("[") + row + "]"), from));
     }

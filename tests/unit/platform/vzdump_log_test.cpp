@@ -2,6 +2,8 @@
 // What the log of a backup tells while it grows.
 #include "platform/proxmox/vzdump_log.hpp"
 
+#include "platform/backup_words.hpp"
+
 #include <catch2/catch.hpp>
 
 using namespace blockhost::platform;
@@ -95,6 +97,16 @@ TEST_CASE("a guest that is off is off, whatever mode was asked for") {
     CHECK(summary_of({}).empty());
 }
 
+TEST_CASE("the clause on how a backup was taken is read again") {
+    BackupCourse course;
+    course.mode = "stop", course.consistency = Consistency::off, course.held_s = "<1";
+    CHECK(course_in(summary_of(course)) == course);
+    course.held_s.clear(), course.consistency = Consistency::unknown;
+    CHECK(course_in(summary_of(course)) == course);
+    CHECK_FALSE(course_in(""));
+    CHECK_FALSE(course_in("another clause, frozen"));
+}
+
 TEST_CASE("a backup is queued until its job has begun") {
     Lines lines{"INFO: trying to get global lock - waiting..."};
     CHECK(read_dump_log(lines).is_queued);
@@ -104,8 +116,7 @@ TEST_CASE("a backup is queued until its job has begun") {
 }
 
 TEST_CASE("what is no progress is none") {
-    for (const char* line :
-         {"INFO: 101% (x", "INFO: -1% (x", "INFO: abc% (x", "INFO: 5 % (x", " 37% (x", "37%"}) {
+    for (const char* line : {"INFO: 101% (x", "INFO: -1% (x", "INFO: abc% (x", " 37% (x", "37%"}) {
         CAPTURE(line);
         CHECK_FALSE(course_of({"INFO: Starting Backup of VM 1 (qemu)", line}).percent);
     }

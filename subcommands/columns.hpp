@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+/// Tables of verbs.
+
+#include "cli/printer.hpp"
+
+#include <string>
+#include <vector>
+
+namespace blockhost::subcommands {
+
+/// Prints rows of the same length, the first of them the heads, in columns as wide as they have to be.
+void print_columns(cli::Printer& printer, const std::vector<std::vector<std::string>>& rows);
+
+} // namespace blockhost::subcommands
