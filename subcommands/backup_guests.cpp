@@ -3,6 +3,7 @@
 
 #include "subcommands/backup_guests.hpp"
 
+#include "base/interrupt.hpp"
 #include "base/text/json.hpp"
 #include "base/text/text.hpp"
 #include "cli/printer.hpp"
@@ -50,14 +51,11 @@ struct Part {
     std::size_t most; ///< operands behind it
     int (*run)(cli::Call&);
 };
-constexpr std::array<Part, 2> parts{{
+constexpr std::array<Part, 3> parts{{
     {"list", 1, list_backups_on_node},
     {"show", 1, show_backup_on_node},
+    {"forget", 0, forget_backups_on_node},
 }};
-
-/// Options that are about a repository.
-constexpr std::array<std::string_view, 7> repository_options{
-    "repository", "password-file", "user", "read-data-subset", "to", "due", "policy"};
 
 std::string name_of(const Guest& guest) {
     return guest.name.empty() ? guest.id : guest.id + " (" + text::printable(guest.name) + ")";
@@ -128,7 +126,7 @@ void back_up(cli::Call& call, agent::Engine& engine, const std::string& word, co
     call.printer.about_vm(guest.id);
     Watch watch(call, guest);
     const auto taken = agent::take_backup(engine, {guest, place, call.arguments.has("protected")},
-                                          "uid " + std::to_string(getuid()) + ", backup", is_asked_to_end,
+                                          talk_of(call, "backup").requester, is_asked_to_end,
                                           [&](const Operation& operation) { watch.hear(operation); });
     end_if_asked_to(call.printer, {taken.operation});
     for (const std::string& warning : taken.operation.warnings) call.printer.warn(text::printable(warning));
@@ -198,6 +196,19 @@ int back_up_guests(cli::Call& call) {
 
 } // namespace
 
+void refuse_options(const cli::Call& call, std::initializer_list<std::string_view> options) {
+    for (const std::string_view option : options)
+        if (call.arguments.has(option))
+            throw Error(Code::usage,
+                        fmt::format("--{} is not for a host whose guests live on a Proxmox VE node", option),
+                        "leave it out");
+}
+
+agent::StepTalk talk_of(const cli::Call& call, std::string_view verb) {
+    return {[&call](std::string_view what) { call.printer.stage(what); }, [] { Interruption().check(); },
+            fmt::format("uid {}, {}", getuid(), verb)};
+}
+
 bool is_on_node(const cli::Call& call) {
     return platform::is_proxmox(call.paths, call.mock ? Reality::simulated : Reality::real);
 }
@@ -210,15 +221,13 @@ int backup_on_node(cli::Call& call) {
             throw Error(Code::config,
                         fmt::format("backup {} is not for a Proxmox VE node: {}", first, each.why),
                         std::string(each.instead));
-    for (const std::string_view option : repository_options)
-        if (call.arguments.has(option))
-            throw Error(Code::usage,
-                        fmt::format("--{} is not for a host whose guests live on a Proxmox VE node", option),
-                        "leave it out");
+    refuse_options(call, {"repository", "password-file", "user", "read-data-subset", "to", "due", "policy"});
     for (const Part& part : parts) {
         if (first != part.word) continue;
         if (operands.size() > part.most + 1)
-            throw Error(Code::usage, fmt::format("backup {} takes one word behind it", part.word),
+            throw Error(Code::usage,
+                        fmt::format("backup {} takes {} behind it", part.word,
+                                    part.most == 0 ? "nothing" : "one word"),
                         "leave out the rest");
         return part.run(call);
     }

@@ -2,7 +2,7 @@
 #pragma once
 /// The verbs about backups on a host whose guests live on a node of Proxmox VE, which keeps their backups.
 
-#include "agent/guest_backups.hpp"
+#include "agent/guest_restore.hpp"
 #include "cli/command.hpp"
 
 namespace blockhost::subcommands {
@@ -15,6 +15,11 @@ int backup_on_node(cli::Call& call);
 // The parts of it.
 int list_backups_on_node(cli::Call& call);
 int show_backup_on_node(cli::Call& call);
+int forget_backups_on_node(cli::Call& call);
+
+// The verbs restore and drill there.
+int restore_on_node(cli::Call& call);
+int drill_on_node(cli::Call& call);
 
 /// What one look at the node tells of its backups.
 struct NodeBackups {
@@ -25,5 +30,10 @@ struct NodeBackups {
 };
 /// Each doubt is warned of. Root's alone. Throws as Platform::guests.
 NodeBackups look_at_backups(cli::Call& call);
+
+/// The options that there is nothing for on a node: throws Error{usage} where one of them is given.
+void refuse_options(const cli::Call& call, std::initializer_list<std::string_view> options);
+/// How the steps of a verb are told.
+agent::StepTalk talk_of(const cli::Call& call, std::string_view verb);
 
 } // namespace blockhost::subcommands

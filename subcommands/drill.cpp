@@ -4,6 +4,7 @@
 #include "operations/restore/drill.hpp"
 #include "base/files/given_file.hpp"
 #include "base/text/json.hpp"
+#include "subcommands/backup_guests.hpp"
 #include "subcommands/backup_verbs.hpp"
 #include "subcommands/verbs.hpp"
 
@@ -77,6 +78,7 @@ std::string text_of(const Backup& from, const LastDrill& told) {
 }
 
 int run(cli::Call& call) {
+    if (is_on_node(call)) return drill_on_node(call);
     require_real_backups(call);
     const operations::DrillRequest request = request_of(call.arguments);
     const backup::Restic restic = open_own_repository(call);
@@ -109,7 +111,12 @@ constexpr std::string_view details =
     "The verdict is remembered in /var/lib/blockhost/backup/drills. A drill that fails ends with the status "
     "of a "
     "guest that "
-    "does not answer.";
+    "does not answer.\n\n"
+    "On a host whose platform is a node of Proxmox VE, the backup is restored to a scratch guest of the "
+    "node, "
+    "under a new number and without a link to any network, started, waited for, and destroyed. It has come "
+    "up "
+    "when its agent answers; one that has no agent, when it still runs after half a minute.";
 
 } // namespace
 

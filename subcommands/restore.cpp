@@ -4,6 +4,7 @@
 #include "operations/restore/restore.hpp"
 #include "base/text/json.hpp"
 #include "operations/restore/in_place.hpp"
+#include "subcommands/backup_guests.hpp"
 #include "subcommands/backup_verbs.hpp"
 #include "subcommands/platform_verbs.hpp"
 #include "subcommands/restore_files.hpp"
@@ -143,6 +144,12 @@ int restore_disk_in_place(cli::Call& call, World& world, const backup::Restic& r
 
 int run(cli::Call& call) {
     const auto& operands = call.arguments.operands();
+    if (is_on_node(call)) return restore_on_node(call);
+    for (const std::string_view option : {"swap", "destroy-old"})
+        if (call.arguments.has(option))
+            throw Error(Code::usage,
+                        fmt::format("--{} is for a host whose guests live on a Proxmox VE node", option),
+                        "here the VM is made anew under its own name, once it is gone");
     const bool all = call.arguments.has("all");
     if (call.arguments.has("file") || call.arguments.has("to")) {
         const image::FilesRequest files = require_files_request(call.arguments);
@@ -212,7 +219,17 @@ constexpr std::string_view details =
     "needed. The guest's file systems are mounted by libguestfs in a virtual machine of its own, and never "
     "by "
     "this host. What is restored belongs to the owner of that folder, without setuid, setgid and sticky; "
-    "devices, pipes and sockets are left out. It takes half a minute and more.";
+    "devices, pipes and sockets are left out. It takes half a minute and more.\n\n"
+    "On a host whose platform is a node of Proxmox VE, a backup is always restored to a new guest, under a "
+    "number that nothing has: --as gives it that number, or that name. It is off, has hardware addresses of "
+    "its "
+    "own, and does not start by itself. With --swap it takes the place of the guest whose backup it is: it "
+    "gets "
+    "that one's network devices, that one is switched off and no longer starts by itself, and the new one "
+    "runs "
+    "if that one did. The old guest is kept, with the tag blockhost-replaced; with --destroy-old it is "
+    "destroyed "
+    "in the end, as this host's rules on signatures have it. What fails on the way is put back.";
 
 } // namespace
 
@@ -260,6 +277,9 @@ cli::Row restore_row() {
                      .kind = Kind::text,
                      .value = "FOLDER",
                      .help = "with --file: the folder that is made, or is empty, for what is restored"},
+                    {.name = "swap",
+                     .help = "on a Proxmox VE node: take the place of the guest whose backup it is"},
+                    {.name = "destroy-old", .help = "with --swap: destroy the guest that was replaced"},
                     {.name = "off", .help = "do not start it; boot leaves it off, too"},
                     {.name = "ready-timeout",
                      .kind = Kind::integer,

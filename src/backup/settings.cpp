@@ -39,11 +39,15 @@ bool has_password(std::string_view address) {
     return user.find(':') != user.npos;
 }
 
+void require_version(json::Fields& fields) {
+    if (fields.integer("version", 0, 1'000'000) != version)
+        throw fields.refusal("version", fmt::format("is not {}", version));
+}
+
 Settings settings_in(const std::string& text, const std::string& name) {
     const boost::json::value document = json::parse_strictly(text, name);
     json::Fields fields(document, name);
-    if (fields.integer("version", 0, 1'000'000) != version)
-        throw fields.refusal("version", fmt::format("is not {}", version));
+    require_version(fields);
     Settings settings{fields.text("repository"), fields.text("repository_id"), fields.text("user"),
                       policies_in(fields)};
     fields.finish();
@@ -83,6 +87,22 @@ std::optional<Settings> read_settings(const Paths& paths) {
     try {
         const auto text = files::read(file, 64u << 10);
         return text ? std::optional(settings_in(*text, file.string())) : std::nullopt;
+    } catch (const Error& error) {
+        throw Error(Code::config, error.message(), error.hint());
+    }
+}
+
+Policies read_policies(const Paths& paths) {
+    const std::filesystem::path file = settings_file(paths);
+    try {
+        const auto text = files::read(file, 64u << 10);
+        if (!text) return {};
+        const boost::json::value document = json::parse_strictly(*text, file.string());
+        json::Fields fields(document, file.string());
+        require_version(fields);
+        Policies policies = policies_in(fields);
+        fields.finish();
+        return policies;
     } catch (const Error& error) {
         throw Error(Code::config, error.message(), error.hint());
     }

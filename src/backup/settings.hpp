@@ -31,6 +31,9 @@ void require_address(const std::string& repository);
 
 /// Nothing when no repository was set up. Throws Error{config} for a file that cannot be read or is wrong.
 std::optional<Settings> read_settings(const Paths& paths);
+/// What that file says of policies, on a host whose backups are in no repository: there it has "version" and
+/// the policies' members alone. The usual ones when there is no such file. Throws Error{config}.
+Policies read_policies(const Paths& paths);
 /// Throws Error{config} when no repository was set up.
 Settings require_settings(const Paths& paths);
 /// Replaces the file durably; what the policies say is the admin's to write, and is not in it.

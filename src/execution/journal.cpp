@@ -251,7 +251,8 @@ Submitted Journal::submit(const Request& request) {
     if (auto found = delivered(request)) return {std::move(*found), false};
     if (!request.after.empty()) {
         const Operation first = require(request.after);
-        if (first.target.guest != request.target.guest || first.target.guest.empty())
+        const auto& guest = first.target.guest.empty() ? first.made.guest : first.target.guest;
+        if (guest != request.target.guest || guest.empty())
             throw Error(Code::invalid, "an operation can follow one on the same guest only",
                         "submit it when operation " + first.id + " has ended");
     }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 /// A Proxmox node's answers, by the input's first character: r a whole one, head and body; else a body alone:
 /// v a VM's configuration, c a container's, g the list of VMs, l that of containers, s snapshots, b backups,
-/// d the certificates on its disk, p permissions and, behind ---, a path; t a task's log and, behind ---, its
-/// exit status.
+/// k storages, a an archive's configuration, d the certificates on its disk, p permissions and, behind ---, a
+/// path; t a task's log and, behind ---, its exit status.
 
 #include "base/text/text.hpp"
 #include "http/response.hpp"
+#include "platform/backup_words.hpp"
 #include "platform/proxmox/node.hpp"
 #include "platform/proxmox/task.hpp"
 #include "tests/fuzz/fuzz.hpp"
@@ -182,6 +183,28 @@ void backups(const std::string& body) {
                 "no backup is left out");
 }
 
+void storages(const std::string& body) {
+    const auto found =
+        made_of(body, [](const bj::value& told) { return storages_in(told, "/nodes/pve1/storage"); });
+    if (!found) return;
+    for (const StorageRow& storage : *found) {
+        fuzz::check(!storage.name.empty(), "a storage can be named");
+        fuzz::check(storage.size.value_or(0) >= 0 && storage.free.value_or(0) >= 0, "a storage has a size");
+    }
+    fuzz::check(found->size() == count_in(body, [](const bj::value&) { return true; }),
+                "no storage is left out");
+}
+
+void archived(const std::string& body) {
+    const auto found = made_of(body, [](const bj::value& told) {
+        return archived_config_in(told, "/nodes/pve1/vzdump/extractconfig");
+    });
+    if (!found) return;
+    fuzz::check(!found->empty(), "an archive has a configuration");
+    for (const auto& [key, value] : *found)
+        fuzz::check(!key.empty() && key.find('\n') == key.npos && value.is_string(), "line by line");
+}
+
 void certificates(const std::string& body) {
     const auto pem = made_of(body, [](const bj::value& told) {
         return front_certificate_in(told, "/nodes/pve1/certificates/info");
@@ -212,6 +235,10 @@ void log(std::string_view input) {
                      return log_in(told);
                  }).value_or(std::vector<std::string>());
     fuzz::check(lines.size() <= 500, "a log has an end");
+    const BackupCourse course = read_dump_log(lines).course;
+    fuzz::check(!course.percent || (*course.percent >= 0 && *course.percent <= 100), "a share is one");
+    fuzz::check(is_line(words_for(course)) && is_line(summary_of(course)), "a backup's course is a line");
+    if (const auto refused = refusal_of_dump(lines)) check_refusal(*refused);
     TaskState state = end_of(parts.size() > 1 ? parts[1] : "job errors");
     const bool has_warnings = !state.warnings.empty();
     add_log(state, std::move(lines));
@@ -241,6 +268,10 @@ void pve_answers(std::string_view input) {
         return snapshots(body);
     case 'b':
         return backups(body);
+    case 'k':
+        return storages(body);
+    case 'a':
+        return archived(body);
     case 'd':
         return certificates(body);
     case 'p':

@@ -279,3 +279,19 @@ def test_an_interruption_of_what_has_ended_changes_nothing(world):
 @needs("backup", repository="local")
 def test_a_backup_is_restored_to_a_new_id_alone(world):
     assert world.platform.carry_out(world.id, "backup", repository="local", notes="before")["phase"] == "done"
+
+
+@needs("backup", repository="local")
+def test_a_platform_that_keeps_backups_lists_the_one_that_was_made(world):
+    if not world.platform.do("keeps-backups"):
+        return
+    wanted = world.platform.wanted(world.id, "backup", repository="local", notes="mine", is_protected=True)
+    note = world.platform.do("note", **wanted)
+    assert world.platform.do("kept-made-by", **wanted, note=note) is None
+    handle = world.platform.do("begin", **wanted, note=note)
+    assert world.platform.do("await", handle=handle)["phase"] == "done"
+    made = world.platform.do("kept-made-by", **wanted, note=note)
+    told = world.platform.do("kept-backups")
+    assert told == {"seen": [made], "doubts": []}
+    assert (made["guest"], made["kind"], made["place"], made["notes"], made["is_protected"]) == (str(world.id), "vm", "local", "mine", True)
+    assert world.platform.do("kept-config", backup=made["id"])["memory_mib"] == config(world)["memory_mib"]

@@ -215,4 +215,27 @@ Incarnation incarnation_of(const boost::json::object& told, Kind kind) {
     return (kind == Kind::vm ? "smbios:" : "device:") + first + "/" + second;
 }
 
+bool is_network_device(std::string_view key) {
+    constexpr std::string_view net = "net";
+    return key.starts_with(net) && key.size() > net.size() &&
+           key.find_first_not_of("0123456789", net.size()) == key.npos;
+}
+
+std::string without_address(const std::string& device) {
+    const auto is_address = [](const std::string& part) {
+        constexpr std::size_t length = 17; // of BC:24:11:00:00:01
+        const std::string value = part.substr(part.find('=') + 1);
+        return value.size() == length && value.find_first_not_of("0123456789abcdefABCDEF:") == value.npos;
+    };
+    std::vector<std::string> parts;
+    for (const std::string& part : text::split(device, ',')) {
+        const std::string key = part.substr(0, part.find('='));
+        if (!is_address(part))
+            parts.push_back(part);
+        else if (key != "hwaddr" && key != "macaddr")
+            parts.push_back("model=" + key); // "virtio=MAC"
+    }
+    return text::join(parts, ",");
+}
+
 } // namespace blockhost::platform::proxmox

@@ -34,4 +34,9 @@ GuestConfig config_of(const boost::json::object& told, Kind kind);
 /// this one's address. Empty where part of it is not told: then nothing is done that could lose its data.
 Incarnation incarnation_of(const boost::json::object& told, Kind kind);
 
+/// "net0", "net12".
+bool is_network_device(std::string_view key);
+/// A network device as a configuration has it, without its MAC address: a node makes one.
+std::string without_address(const std::string& device);
+
 } // namespace blockhost::platform::proxmox

@@ -248,7 +248,9 @@ Upid Node::back_up(const Permit& permit, const GuestRef& guest, const BackupOrde
 
 Upid Node::restore(const Permit& permit, const GuestRef& guest, const std::string& backup,
                    const std::string& storage, const Parameters& instead) {
-    Parameters parameters{{"vmid", std::to_string(guest.id)}, {"unique", "1"}};
+    const auto is_device = [](const auto& each) { return is_network_device(each.first); };
+    Parameters parameters{{"vmid", std::to_string(guest.id)}};
+    if (std::ranges::none_of(instead, is_device)) parameters.emplace_back("unique", "1");
     if (!storage.empty()) parameters.emplace_back("storage", storage); // else each disk goes where it was
     parameters.insert(parameters.end(), instead.begin(), instead.end());
     if (guest.kind == Kind::vm) {

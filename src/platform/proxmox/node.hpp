@@ -143,8 +143,10 @@ class Node {
     boost::json::object archived_config(const std::string& volume);
     /// Nothing is pruned by it. Error{invalid} for notes with {{…}}.
     Upid back_up(const Permit& permit, const GuestRef& guest, const BackupOrder& order);
-    /// To an id that nothing has: there is no restore over a guest. MAC addresses are made anew.
-    /// `instead`: configuration keys whose values are not to be those of the backup.
+    /// To an id that nothing has: there is no restore over a guest. `instead`: configuration keys whose
+    /// values are not to be those of the backup. MAC addresses are made anew, unless it has network devices:
+    /// a node that makes addresses anew forgets a container's devices that were given (pve-container,
+    /// src/PVE/LXC/Create.pm, sanitize_and_merge_config).
     Upid restore(const Permit& permit, const GuestRef& guest, const std::string& backup,
                  const std::string& storage, const Parameters& instead = {});
     /// Copies a VM with its disks, to an id that nothing has. MAC addresses and uuids are made anew; the rest

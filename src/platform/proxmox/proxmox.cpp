@@ -7,6 +7,7 @@
 #include "platform/proxmox/property_string.hpp"
 #include "platform/proxmox/task.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 namespace blockhost::platform::proxmox {
@@ -449,6 +450,11 @@ Handle Proxmox::make(const Permit& permit, const GuestId& id, const std::string&
     instead.emplace_back("onboot", config.start_on_boot ? "1" : "0");
     if (config.is_protected) instead.emplace_back("protection", "1");
     for (const auto& [key, value] : config.details) instead.emplace_back(key, value);
+    // Who gives one device gives all of them, so that no other one comes with the address of the original.
+    if (std::ranges::any_of(config.details, [](const auto& each) { return is_network_device(each.first); }))
+        for (const auto& [key, value] : config_of(node_.archived_config(backup), kind).details)
+            if (is_network_device(key) && !config.details.contains(key))
+                instead.emplace_back(key, without_address(value));
     const GuestRef made{kind, guest_number(id)};
     return handle_of(node_.restore(permit, made, backup, settings_.disk_storage, instead), made.id);
 }

@@ -270,12 +270,18 @@ def new_disks(world, guest, archive, options, storage, task):
         elif key != "vmgenid":
             guest.config[key] = value
     for key, value in options.items():
+        guest.config.pop(key, None)
         guest.config[key] = settings.rewritten(world, guest, key, value)
     return old
 
 
-def renew_macs(guest):
+def renew_macs(guest, archived, options):
+    """A container's own devices come back with other addresses, whatever was given; a VM's that were given stay."""
     for key in [key for key in guest.config if re.fullmatch(r"net\d+", key)]:
+        if key in options and (guest.kind == "qemu" or key not in archived):
+            continue
+        if guest.kind == "lxc" and key in archived:
+            guest.config[key] = archived[key]
         guest.config[key] = re.sub(r"([0-9A-F]{2}:){5}[0-9A-F]{2}", new_mac(), guest.config[key])
 
 
@@ -311,7 +317,7 @@ def restoring(world, guest, volume, options, storage, unique, task, over):
     task.log(f"Total bytes read: {volume.archive.data} ({amount(volume.archive.data)}, 200MiB/s)")
     guest.reacts, guest.agent, guest.data = volume.archive.reacts, volume.archive.agent, volume.archive.data
     if unique:
-        renew_macs(guest)
+        renew_macs(guest, volume.archive.config, options)
     guest.config.pop("lock", None)
 
 

@@ -265,7 +265,7 @@ def clone(request, node, vmid, newid, full=None, storage=None, name=None, descri
                 task.log(f"create full clone of drive {key} ({volume.volid})")
                 copy = allocate(world, made, storage or volume.storage, volume.size / (1 << 30), volume.format, task)
                 made.config[key] = value.replace(volume.volid, copy.volid)
-            backup.renew_macs(made)
+            backup.renew_macs(made, {}, {})
             made.config["smbios1"] = f"uuid={new_uuid()}"
             if "vmgenid" in made.config:
                 made.config["vmgenid"] = new_uuid()

@@ -113,3 +113,17 @@ TEST_CASE("flags are read as nodes read them") {
     for (auto key : {"e", "f", "g", "h"}) CHECK_FALSE(flag(told, key));
     CHECK(flag(told, "h", true));
 }
+
+TEST_CASE("a network device without its address keeps all else") {
+    CHECK(without_address("bridge=vmbr0,virtio=BC:24:11:00:00:01") == "bridge=vmbr0,model=virtio");
+    CHECK(without_address("virtio=BC:24:11:00:00:01,bridge=vmbr0,firewall=1") ==
+          "model=virtio,bridge=vmbr0,firewall=1");
+    CHECK(without_address("model=e1000,macaddr=bc:24:11:00:00:01") == "model=e1000");
+    CHECK(without_address("bridge=vmbr0,hwaddr=BC:24:11:56:5C:22,name=eth0,type=veth") ==
+          "bridge=vmbr0,name=eth0,type=veth");
+    CHECK(without_address("virtio,bridge=vmbr0") == "virtio,bridge=vmbr0");
+    CHECK(is_network_device("net0"));
+    CHECK(is_network_device("net31"));
+    for (const char* other : {"net", "nets", "netx", "net0x", "nameserver", "xnet0", ""})
+        CHECK_FALSE(is_network_device(other));
+}
