@@ -184,7 +184,8 @@ cli::Row backup_row() {
                        "of each VM one line on its backup, of list a table, of show, extract and check what "
                        "is asked for, of "
                        "setup the recovery sheet",
-                   .json_keys = {"id", "name", "uuid", "taken_at", "operation", "instance"},
+                   .json_keys = {"id", "name", "uuid", "taken_at", "operation", "instance", "age_s",
+                                 "size_bytes", "place", "verdict"},
                    .json_call = "list --json",
                    .unheard =
                        "the repository is set up, and its password is in /etc/blockhost/backup.password"},

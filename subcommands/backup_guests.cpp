@@ -221,7 +221,8 @@ int backup_on_node(cli::Call& call) {
             throw Error(Code::config,
                         fmt::format("backup {} is not for a Proxmox VE node: {}", first, each.why),
                         std::string(each.instead));
-    refuse_options(call, {"repository", "password-file", "user", "read-data-subset", "to", "due", "policy"});
+    refuse_options(call, {"repository", "password-file", "user", "read-data-subset", "to", "due", "policy",
+                          "code-file"});
     for (const Part& part : parts) {
         if (first != part.word) continue;
         if (operands.size() > part.most + 1)

@@ -2,7 +2,7 @@
 #pragma once
 /// The verbs about backups on a host whose guests live on a node of Proxmox VE, which keeps their backups.
 
-#include "agent/guest_restore.hpp"
+#include "agent/backups/guest_restore.hpp"
 #include "cli/command.hpp"
 
 namespace blockhost::subcommands {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// backup forget on a node of Proxmox VE: what no policy wants goes, each through the gate.
 
-#include "agent/guest_retention.hpp"
+#include "agent/backups/guest_retention.hpp"
 #include "backup/settings.hpp"
 #include "base/text/json.hpp"
 #include "base/text/text.hpp"

@@ -28,15 +28,6 @@ std::string taken_at(const KnownBackup& backup) {
     return backup.stored.made == 0 ? "" : format_instant(Instant(std::chrono::seconds(backup.stored.made)));
 }
 
-/// "5 min", "3 h", "12 d".
-std::string age_words(std::int64_t seconds) {
-    constexpr std::int64_t minute = 60, hour = 60 * minute, day = 24 * hour;
-    if (seconds < 0) return "-";
-    if (seconds < 2 * hour) return fmt::format("{} min", seconds / minute);
-    if (seconds < 2 * day) return fmt::format("{} h", seconds / hour);
-    return fmt::format("{} d", seconds / day);
-}
-
 bj::value or_null(std::string_view text) {
     return text.empty() ? bj::value(nullptr) : bj::value(text);
 }

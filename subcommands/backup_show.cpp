@@ -2,9 +2,12 @@
 /// backup list, show and extract: which backups there are, and what is in one.
 
 #include "backup/extract.hpp"
+#include "backup/last_drill.hpp"
+#include "backup/ledger.hpp"
 #include "base/text/json.hpp"
 #include "base/text/text.hpp"
 #include "subcommands/backup_verbs.hpp"
+#include "subcommands/columns.hpp"
 #include "subcommands/verbs.hpp"
 
 #include <boost/json/array.hpp>
@@ -17,25 +20,71 @@ namespace {
 
 namespace bk = blockhost::backup;
 
-void print_json(cli::Printer& printer, const std::vector<bk::Backup>& all) {
+/// What this host remembers of the repository's backups, beside the repository's own list.
+struct Remembered {
+    const cli::Call& call;
+    std::string place;
+    std::optional<bk::Ledger> ledger;
+
+    explicit Remembered(const cli::Call& the_call) : call(the_call) {
+        const bk::Settings settings = bk::require_settings(call.paths);
+        place = settings.repository;
+        ledger = bk::Ledger::existing(call.paths, settings.repository_id);
+    }
+
+    /// Of the disks' data; nothing where that is not remembered.
+    std::optional<std::uint64_t> bytes(const bk::Backup& backup) {
+        const auto made = ledger ? ledger->of(backup.vm, backup.id) : std::nullopt;
+        return made ? std::optional(made->data_bytes) : std::nullopt;
+    }
+    /// "ok" for one that a drill proved or that was found whole; "failed" for one that a drill did not bring
+    /// up; empty: nobody looked.
+    std::string_view verdict(const bk::Backup& backup) {
+        try {
+            const auto drill = bk::read_last_drill(call.paths, backup.vm);
+            if (drill && drill->snapshot == backup.id) return drill->passed ? "ok" : "failed";
+        } catch (const Error& error) {
+            call.printer.warn(error.message());
+        }
+        return ledger && ledger->is_whole(backup.id) ? "ok" : "";
+    }
+};
+
+std::int64_t age_s(const bk::Backup& backup) {
+    return std::chrono::duration_cast<std::chrono::seconds>(now() - backup.taken_at).count();
+}
+
+void print_json(cli::Printer& printer, const std::vector<bk::Backup>& all, Remembered& remembered) {
     boost::json::array list;
-    for (const bk::Backup& each : all)
-        list.push_back(boost::json::object{{"id", each.id},
-                                           {"name", each.vm.str()},
-                                           {"uuid", each.uuid.str()},
-                                           {"taken_at", format_instant(each.taken_at)},
-                                           {"operation", each.operation.str()},
-                                           {"instance", each.instance.str()}});
+    for (const bk::Backup& each : all) {
+        const auto bytes = remembered.bytes(each);
+        const std::string_view verdict = remembered.verdict(each);
+        list.push_back(boost::json::object{
+            {"id", each.id},
+            {"name", each.vm.str()},
+            {"uuid", each.uuid.str()},
+            {"taken_at", format_instant(each.taken_at)},
+            {"operation", each.operation.str()},
+            {"instance", each.instance.str()},
+            {"age_s", age_s(each)},
+            {"size_bytes", bytes ? boost::json::value(*bytes) : boost::json::value(nullptr)},
+            {"place", remembered.place},
+            {"verdict", verdict.empty() ? boost::json::value(nullptr) : boost::json::value(verdict)}});
+    }
     printer.answer(json::python_line(list));
 }
 
-void print_table(cli::Printer& printer, const std::vector<bk::Backup>& all) {
-    constexpr std::string_view row = "{:<8}  {:<25}  {}";
-    printer.answer(fmt::format(row, "BACKUP", "TAKEN", "VM"));
-    for (const bk::Backup& each : all)
-        printer.answer(fmt::format(row, each.short_id(),
-                                   format_instant(std::chrono::floor<std::chrono::seconds>(each.taken_at)),
-                                   each.vm.str()));
+void print_table(cli::Printer& printer, const std::vector<bk::Backup>& all, Remembered& remembered) {
+    std::vector<std::vector<std::string>> rows{{"BACKUP", "TAKEN", "AGE", "SIZE", "VERDICT", "VM"}};
+    for (const bk::Backup& each : all) {
+        const auto bytes = remembered.bytes(each);
+        const std::string_view verdict = remembered.verdict(each);
+        rows.push_back({each.short_id(),
+                        format_instant(std::chrono::floor<std::chrono::seconds>(each.taken_at)),
+                        age_words(age_s(each)), bytes ? text::human_bytes(*bytes) : "-",
+                        verdict.empty() ? "-" : std::string(verdict), each.vm.str()});
+    }
+    print_columns(printer, rows);
 }
 
 void print_one(cli::Printer& printer, const bk::Backup& backup, const bk::Manifest& manifest) {
@@ -64,8 +113,9 @@ int backup_list(cli::Call& call) {
     if (catalogue.others() != 0)
         call.printer.warn(fmt::format("{} snapshot(s) of the repository are no backups of this program's",
                                       catalogue.others()));
-    (call.arguments.has("json") ? print_json : print_table)(call.printer,
-                                                            vm ? catalogue.of(*vm) : catalogue.all());
+    Remembered remembered(call);
+    (call.arguments.has("json") ? print_json : print_table)(
+        call.printer, vm ? catalogue.of(*vm) : catalogue.all(), remembered);
     call.printer.flush_answer();
     return 0;
 }

@@ -2,6 +2,7 @@
 #include "subcommands/columns.hpp"
 
 #include <algorithm>
+#include <fmt/format.h>
 
 namespace blockhost::subcommands {
 
@@ -15,6 +16,14 @@ void print_columns(cli::Printer& printer, const std::vector<std::vector<std::str
             line += row[i] + std::string(widths[i] + 2 - row[i].size(), ' ');
         printer.answer(line.substr(0, line.find_last_not_of(' ') + 1));
     }
+}
+
+std::string age_words(std::int64_t seconds) {
+    constexpr std::int64_t minute = 60, hour = 60 * minute, day = 24 * hour;
+    if (seconds < 0) return "-";
+    if (seconds < 2 * hour) return fmt::format("{} min", seconds / minute);
+    if (seconds < 2 * day) return fmt::format("{} h", seconds / hour);
+    return fmt::format("{} d", seconds / day);
 }
 
 } // namespace blockhost::subcommands

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// drill on a node of Proxmox VE: a backup is tried as a scratch guest without a network.
 
-#include "agent/guest_drill.hpp"
+#include "agent/backups/guest_drill.hpp"
 #include "base/text/json.hpp"
 #include "base/text/text.hpp"
 #include "cli/printer.hpp"

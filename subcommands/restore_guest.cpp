@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// restore on a node of Proxmox VE: always to a new guest, which may take the place of another one.
 
-#include "agent/guest_restore.hpp"
+#include "agent/backups/guest_restore.hpp"
 #include "base/text/json.hpp"
 #include "base/text/text.hpp"
 #include "cli/printer.hpp"
@@ -92,8 +92,8 @@ int swap(cli::Call& call, agent::Engine& engine, const platform::StoredBackup& f
 } // namespace
 
 int restore_on_node(cli::Call& call) {
-    refuse_options(call,
-                   {"all", "expiry-days", "from", "password-file", "user", "ready-timeout", "force-clock"});
+    refuse_options(call, {"all", "expiry-days", "from", "password-file", "user", "ready-timeout",
+                          "force-clock", "file", "to"});
     const auto& operands = call.arguments.operands();
     const bool swaps = call.arguments.has("swap");
     if (operands.empty())

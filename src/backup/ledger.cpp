@@ -92,11 +92,12 @@ void Ledger::note(const Attempt& attempt) {
     all.commit();
 }
 
-std::optional<Attempt> Ledger::attempt_where(std::string_view condition, const VmName& vm) {
-    auto rows = database_.rows("SELECT began, ended, snapshot, data_bytes, stored_bytes, error FROM attempt "
-                               "WHERE repository = ?1 AND vm = ?2" +
-                                   std::string(condition) + " ORDER BY id DESC LIMIT 1",
-                               {repository_, vm.str()});
+namespace {
+
+constexpr std::string_view attempts_of_vm = "SELECT began, ended, snapshot, data_bytes, stored_bytes, error "
+                                            "FROM attempt WHERE repository = ?1 AND vm = ?2";
+
+std::optional<Attempt> next_attempt(store::Rows& rows, const VmName& vm) {
     if (!rows.next()) return std::nullopt;
     return Attempt{vm,
                    instant_of(rows.integer(0)),
@@ -105,6 +106,21 @@ std::optional<Attempt> Ledger::attempt_where(std::string_view condition, const V
                    static_cast<std::uint64_t>(rows.integer(3)),
                    static_cast<std::uint64_t>(rows.integer(4)),
                    rows.text(5)};
+}
+
+} // namespace
+
+std::optional<Attempt> Ledger::attempt_where(std::string_view condition, const VmName& vm) {
+    auto rows =
+        database_.rows(std::string(attempts_of_vm) + std::string(condition) + " ORDER BY id DESC LIMIT 1",
+                       {repository_, vm.str()});
+    return next_attempt(rows, vm);
+}
+
+std::optional<Attempt> Ledger::of(const VmName& vm, const std::string& snapshot) {
+    auto rows =
+        database_.rows(std::string(attempts_of_vm) + " AND snapshot = ?3", {repository_, vm.str(), snapshot});
+    return next_attempt(rows, vm);
 }
 
 std::optional<Attempt> Ledger::last(const VmName& vm) {

@@ -46,6 +46,8 @@ class Ledger {
     /// The VM's last attempt; its last that succeeded.
     std::optional<Attempt> last(const VmName& vm);
     std::optional<Attempt> last_good(const VmName& vm);
+    /// The one that made that backup, as long as it is remembered.
+    std::optional<Attempt> of(const VmName& vm, const std::string& snapshot);
     /// For every VM the time at which its last good one began.
     std::vector<std::pair<VmName, Instant>> all_last_good();
 

@@ -62,6 +62,8 @@ def test_backups_are_listed_by_their_tags_and_others_are_told(host, repository):
     restic(host, repository, "backup", "--host", "elsewhere", host.folder / "some")
     listed = host.run("backup", "list", "--json")
     assert [(each["name"], each["instance"]) for each in json.loads(listed.stdout)] == [("web-001", instance)]
+    [row] = json.loads(listed.stdout)
+    assert (row["place"], row["size_bytes"], row["verdict"]) == (str(repository), None, None) and row["age_s"] >= 0, "nobody looked"
     assert "1 snapshot(s) of the repository are no backups of this program's" in listed.stderr
     assert json.loads(host.run("backup", "list", "web-002", "--json").stdout) == []
     assert "web-001" in host.run("backup", "list", "web-001").stdout

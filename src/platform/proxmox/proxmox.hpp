@@ -3,7 +3,7 @@
 /// A node of Proxmox VE as a platform.
 
 #include "platform/platform.hpp"
-#include "platform/proxmox/keeper.hpp"
+#include "platform/proxmox/backups/keeper.hpp"
 #include "platform/proxmox/node.hpp"
 #include "platform/proxmox/privileged/fence.hpp"
 

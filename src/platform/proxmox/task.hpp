@@ -4,9 +4,9 @@
 /// (pve-common, src/PVE/RESTEnvironment.pm).
 
 #include "platform/platform.hpp"
+#include "platform/proxmox/backups/vzdump_log.hpp"
 #include "platform/proxmox/client.hpp"
 #include "platform/proxmox/upid.hpp"
-#include "platform/proxmox/vzdump_log.hpp"
 
 namespace blockhost::platform::proxmox {
 

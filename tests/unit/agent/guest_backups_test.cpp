@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Whose a guest's backup is, and which of them stay.
-#include "agent/guest_retention.hpp"
+#include "agent/backups/guest_retention.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -46,10 +46,14 @@ TEST_CASE("notes name the operation that made a backup, and nothing else does") 
     CHECK(notes_of(id, "web") == "web, blockhost " + id);
     CHECK(notes_of(id, "{{cluster}}") == "blockhost " + id);
     CHECK(operation_in("blockhost of mine, blockhost " + id) == id);
-    for (const std::string& other :
-         {std::string(), "blockhost ", "blockhost " + id + "a", "blockhost " + id.substr(1), "web " + id,
-          "blockhost " + std::string(32, 'g'), "blockhost " + id + " "})
-        CHECK(operation_in(other).empty());
+    const std::vector<std::string> others{"",
+                                          "blockhost ",
+                                          "blockhost " + id + "a",
+                                          "blockhost " + id.substr(1),
+                                          "web " + id,
+                                          "blockhost " + std::string(32, 'g'),
+                                          "blockhost " + id + " "};
+    for (const std::string& other : others) CHECK(operation_in(other).empty());
 }
 
 TEST_CASE("each guest counts for itself, and its newest whole backup stays whatever the policy says") {

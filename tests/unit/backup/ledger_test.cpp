@@ -34,6 +34,9 @@ TEST_CASE("an attempt is remembered, and the last good one besides later failure
     CHECK(ledger.last(vm) == bad);
     CHECK(ledger.last_good(vm) == good);
     CHECK(ledger.is_whole(good.snapshot));
+    CHECK(ledger.of(vm, good.snapshot) == good);
+    CHECK_FALSE(ledger.of(vm, std::string(64, 'b')));
+    CHECK_FALSE(ledger.of(VmName("web-002"), good.snapshot));
     CHECK_FALSE(ledger.last(VmName("web-002")));
     CHECK_FALSE(state.open("another").last(vm));
     CHECK_FALSE(state.open("another").is_whole(good.snapshot));

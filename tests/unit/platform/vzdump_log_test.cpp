@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What the log of a backup tells while it grows.
-#include "platform/proxmox/vzdump_log.hpp"
+#include "platform/proxmox/backups/vzdump_log.hpp"
 
 #include "platform/backup_words.hpp"
 

@@ -3,7 +3,7 @@
 /// Restoring a guest whose platform keeps its backups: always to a new guest, which may then take the place
 /// of the one that is there. Each step is an operation of its own: gate, journal, record.
 
-#include "agent/guest_backups.hpp"
+#include "agent/backups/guest_backups.hpp"
 
 namespace blockhost::agent {
 

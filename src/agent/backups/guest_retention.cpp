@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "agent/guest_retention.hpp"
+#include "agent/backups/guest_retention.hpp"
 
 #include "backup/retention.hpp"
 

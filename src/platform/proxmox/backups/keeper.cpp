@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "platform/proxmox/keeper.hpp"
+#include "platform/proxmox/backups/keeper.hpp"
 
 #include "base/text/text.hpp"
 #include "platform/proxmox/before.hpp"

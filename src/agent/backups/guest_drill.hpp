@@ -4,7 +4,7 @@
 /// waited for, and destroyed. Each step is an operation of the source "drill", so that this host's record
 /// says that the guest is scratch.
 
-#include "agent/guest_restore.hpp"
+#include "agent/backups/guest_restore.hpp"
 #include "backup/last_drill.hpp"
 
 namespace blockhost::agent {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "agent/guest_restore.hpp"
+#include "agent/backups/guest_restore.hpp"
 
 #include "base/text/text.hpp"
 #include "platform/proxmox/guest_config.hpp"

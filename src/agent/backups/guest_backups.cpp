@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "agent/guest_backups.hpp"
+#include "agent/backups/guest_backups.hpp"
 
 #include "base/text/text.hpp"
 #include "base/time.hpp"

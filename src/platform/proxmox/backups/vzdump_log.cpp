@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "platform/proxmox/vzdump_log.hpp"
+#include "platform/proxmox/backups/vzdump_log.hpp"
 
 #include "base/text/text.hpp"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "agent/guest_drill.hpp"
+#include "agent/backups/guest_drill.hpp"
 
 #include "base/patience.hpp"
 #include "base/text/text.hpp"

@@ -2,7 +2,7 @@
 #pragma once
 /// Which of the backups that a platform keeps stay, by this host's policies; and what becomes of the rest.
 
-#include "agent/guest_backups.hpp"
+#include "agent/backups/guest_backups.hpp"
 #include "backup/policies.hpp"
 
 namespace blockhost::agent {
