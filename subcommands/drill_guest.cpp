@@ -43,6 +43,7 @@ std::vector<KnownBackup> chosen(const cli::Call& call, const NodeBackups& looked
         throw Error(Code::not_found, "there is no backup to try",
                     "'blockhost-libvirt backup GUEST' makes one");
     std::vector<KnownBackup> wanted;
+    wanted.reserve(latest.size());
     for (auto& [guest, backup] : latest) wanted.push_back(std::move(backup));
     if (all || !one) return wanted;
     return {*std::ranges::min_element(wanted, {},

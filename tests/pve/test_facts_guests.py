@@ -238,7 +238,7 @@ def test_however_long_a_log_is_a_look_reads_so_much_of_it_and_no_more(standin, p
     assert len(asked) == 20 and all("limit=500" in target for target in asked)
 
 
-def test_a_look_at_a_backup_that_runs_reads_its_first_lines(standin, platform, vm):
+def test_a_look_at_a_backup_that_runs_reads_its_log_in_one_request(standin, platform, vm):
     standin.knobs.next_task_takes(100_000)
     handle = platform.begin(100, "backup", repository="local")
     task = standin.tasks.by_upid[upid_of(handle)]
@@ -246,7 +246,7 @@ def test_a_look_at_a_backup_that_runs_reads_its_first_lines(standin, platform, v
     task.lines += [f"INFO: {number}%" for number in range(100)] + ["INFO: trying to get global lock - waiting..."]
     assert platform.do("look", handle=handle)["phase"] == "running"
     [asked] = logs_asked(standin)
-    assert asked.endswith("limit=10")
+    assert asked.endswith("limit=500")
 
 
 def test_a_log_that_cannot_be_had_does_not_hide_the_end(standin, platform, vm):

@@ -9,7 +9,6 @@
 
 namespace blockhost::agent {
 
-using execution::Operation;
 using platform::Guest;
 using platform::GuestId;
 using platform::Guests;
@@ -120,6 +119,7 @@ const KnownBackup& find_backup(platform::Platform& platform, const Guests& guest
 std::string choose_place(platform::BackupKeeper& keeper, const std::optional<std::string>& named) {
     const auto places = keeper.places();
     std::vector<std::string> names;
+    names.reserve(places.size());
     for (const auto& each : places) names.push_back(text::printable(each.name));
     const std::string there = names.empty() ? "none is seen" : "there are " + text::join(names, ", ");
     const std::string usual = named.value_or(keeper.usual_place());

@@ -13,7 +13,6 @@ namespace blockhost::agent {
 
 using execution::Operation;
 using execution::State;
-using platform::Guest;
 using platform::Power;
 using platform::Target;
 
@@ -71,7 +70,7 @@ class Drill {
         if (std::string why = did("cannot be restored", [&] { make(); }); !why.empty()) return why;
         if (std::string why = did("does not start", [&] { start(); }); !why.empty()) return why;
         const auto began = Clock::now();
-        const std::string why = wait_for_guest();
+        std::string why = wait_for_guest();
         verdict_.boot_s = seconds_since(began);
         return why;
     }

@@ -25,7 +25,7 @@ std::optional<std::int64_t> amount(const bj::object& row, std::string_view key, 
 
 /// A name that can be shown, sent and found again as it is.
 std::string name_in(const bj::object& row, std::string_view key, const std::string& path) {
-    const std::string name = scalar(row, key).value_or("");
+    std::string name = scalar(row, key).value_or("");
     const auto is_plain = [](char c) { return c > ' ' && c != 0x7f; };
     if (name.empty() || name.size() > longest_name || !std::ranges::all_of(name, [&](char c) {
             return is_plain(c) || static_cast<unsigned char>(c) > 0x7f;
