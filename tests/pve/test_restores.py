@@ -3,11 +3,14 @@
 and that nothing is lost that no policy or signature gave free."""
 
 import json
+import signal
+import subprocess
+import time
 
 import pytest
 from node.access import AGENT_ROLE
 from node.volumes import Archive, Volume
-from test_verbs import Host
+from test_verbs import BINARY, Host
 
 DAY = 86400
 NET = "virtio=BC:24:11:00:00:01,bridge=vmbr0"
@@ -120,6 +123,21 @@ def test_what_fails_on_the_way_is_put_back(standin, host):
     assert "guest 100 was not replaced" in error and "it is as it was" in error, error
     assert standin.guests.by_id[100].running and config(standin, 100)["tags"] == "prod" and config(standin, 100)["onboot"] == "1"
     assert 101 not in standin.guests.by_id, "the new one was taken back"
+
+
+def test_a_signal_on_the_way_leaves_the_old_guest_as_it_was(standin, host):
+    volume = backed_up(host, 100)
+    standin.guests.by_id[100].reacts = None
+    run = subprocess.Popen([BINARY, "restore", volume, "--swap"], cwd=host.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                           env={"PATH": "/usr/bin:/bin", "BLOCKHOST_ROOT": str(host.folder / "root")})
+    while not any(target.endswith("/qemu/100/status/shutdown") for _, target in writes(standin)):
+        assert run.poll() is None
+        time.sleep(0.02)
+    run.send_signal(signal.SIGTERM)
+    out, err = run.communicate(timeout=120)
+    assert run.returncode != 0 and out == "" and "guest 100 was not replaced" in err and "it is as it was" in err, err
+    assert standin.guests.by_id[100].running and config(standin, 100)["tags"] == "prod" and 101 not in standin.guests.by_id
+    assert all(each["state"] in ("done", "cancelled") for each in host.told("operations"))
 
 
 def test_the_old_guest_is_destroyed_only_where_that_is_asked_for(standin, host):

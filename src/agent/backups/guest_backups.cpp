@@ -163,4 +163,16 @@ TakenBackup take_backup(Engine& engine, const BackupWish& wish, const std::strin
     return taken;
 }
 
+execution::Operation finish_or_cancel(Engine& engine, const execution::Id& id,
+                                      const std::function<void()>& check) {
+    try {
+        return engine.finish(id, check);
+    } catch (const Error& error) {
+        const auto operation = engine.journal().find(id);
+        if (error.code() == Code::interrupted && operation && operation->state == execution::State::queued)
+            engine.journal().cancel(id, "who asked for it was stopped before it was begun");
+        throw;
+    }
+}
+
 } // namespace blockhost::agent

@@ -61,4 +61,8 @@ struct TakenBackup {
 TakenBackup take_backup(Engine& engine, const BackupWish& wish, const std::string& requester,
                         const std::function<bool()>& stop, const execution::Runner::Told& told);
 
+/// As Engine::finish; what was not begun when `check` threw is not wanted any more, and is cancelled.
+execution::Operation finish_or_cancel(Engine& engine, const execution::Id& id,
+                                      const std::function<void()>& check);
+
 } // namespace blockhost::agent

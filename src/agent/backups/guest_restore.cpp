@@ -91,7 +91,7 @@ class Swap {
   public:
     Swap(Engine& engine, const SwapWish& wish, const StepTalk& talk)
         : engine_(engine), wish_(wish), talk_(talk), old_(require_guest(engine, wish.backup.guest)),
-          was_running_(old_.power == Power::running) {
+          was_running_(old_.power == Power::running), check_(talk.check) {
         if (!old_.config || old_.incarnation.empty())
             throw Error(Code::wrong_state,
                         "guest " + old_.id + " cannot be read, or cannot be told from a later one of its id",
@@ -144,7 +144,7 @@ class Swap {
                         .target = target,
                         .action = std::move(action),
                         .after = after},
-                       talk_.check);
+                       check_);
     }
 
     void change_old(bool starts_by_itself, const std::set<std::string>& tags) {
@@ -158,6 +158,7 @@ class Swap {
 
     /// The error to throw: the first one, and what could not be put back.
     Error put_back(const SwappedGuest& done, const Error& error) {
+        check_ = [] {}; // a signal ends the swap, and not what it owes the old guest
         std::vector<std::string> left;
         const auto mend = [&](const std::string& what, const std::function<void()>& act) {
             try {
@@ -168,7 +169,7 @@ class Swap {
         };
         talk_.stage("putting guest " + old_.id + " back");
         mend("the new guest " + done.made.guest.id + " stays", [&] {
-            if (const std::string why = take_back(engine_, done.made.operation, talk_.check); !why.empty())
+            if (const std::string why = take_back(engine_, done.made.operation, check_); !why.empty())
                 throw Error(Code::wrong_state, why);
         });
         mend("guest " + old_.id + " is not as it was", [&] {
@@ -199,6 +200,7 @@ class Swap {
     const StepTalk& talk_;
     const Guest old_; ///< as it was
     const bool was_running_;
+    std::function<void()> check_;
 };
 
 } // namespace
@@ -206,7 +208,7 @@ class Swap {
 Operation carry_out_step(Engine& engine, const execution::Request& request,
                          const std::function<void()>& check, MayWait may_wait) {
     const auto submitted = engine.journal().submit(request);
-    Operation ended = engine.finish(submitted.operation.id, check);
+    Operation ended = finish_or_cancel(engine, submitted.operation.id, check);
     if (ended.state == State::done) return ended;
     if (ended.state != State::waiting) throw end_of(ended);
     if (may_wait == MayWait::yes) return ended;

@@ -112,7 +112,7 @@ std::vector<ForgottenBackup> forget_backups(Engine& engine, const std::vector<Ba
                                      .target = {stored.guest, guest ? guest->incarnation : ""},
                                      .action = platform::DeleteBackup{stored.id},
                                      .key = "forget " + stored.id});
-        forgotten.push_back({fate, engine.finish(submitted.operation.id, check)});
+        forgotten.push_back({fate, finish_or_cancel(engine, submitted.operation.id, check)});
     }
     return forgotten;
 }
