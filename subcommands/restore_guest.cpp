@@ -92,8 +92,8 @@ int swap(cli::Call& call, agent::Engine& engine, const platform::StoredBackup& f
 } // namespace
 
 int restore_on_node(cli::Call& call) {
-    refuse_options(call, {"all", "expiry-days", "from", "password-file", "user", "ready-timeout",
-                          "force-clock", "file", "to"});
+    refuse_options(call, {"all", "in-place", "for", "expiry-days", "from", "password-file", "user",
+                          "ready-timeout", "force-clock", "file", "to"});
     const auto& operands = call.arguments.operands();
     const bool swaps = call.arguments.has("swap");
     if (operands.empty())

@@ -157,6 +157,7 @@ def test_the_old_guest_is_destroyed_only_where_that_is_asked_for(standin, host):
 @pytest.mark.parametrize("words, told", [
     ((), "restore takes a backup"), (("--all",), "--all is not for a host"),
     (("100@latest", "--from", "/srv/x"), "--from is not for a host"),
+    (("100@latest", "--in-place"), "--in-place is not for a host"), (("100@latest", "--file", "/etc/x"), "--file is not for a host"),
     (("100@latest", "--destroy-old"), "--destroy-old goes with --swap"),
     (("100@latest", "--swap", "--as", "5"), "exclude each other"),
     (("100@latest",), "there is no backup of guest 100")])
