@@ -12,7 +12,8 @@
 namespace blockhost {
 
 /// Throws, besides the hypervisor's errors: Error{not_found} there is no such VM; Error{wrong_state} it does
-/// not run, guest::Paused when it is paused; Error{guest} its agent is not connected, or does not answer; Error{interrupted} a signal came.
+/// not run, guest::Paused when it is paused; Error{guest} its agent is not connected, or does not answer;
+/// Error{interrupted} a signal came.
 class AgentLine {
   public:
     /// `hypervisor` must outlive this object. No call lasts beyond `end` by more than a second.

@@ -142,7 +142,7 @@ def test_a_suite_that_waits_and_one_that_computes_run_beside_one_another(tmp_pat
 
 def test_suites_that_use_the_hosts_libvirt_never_run_at_once(tmp_path):
     alone = f"mkdir {tmp_path}/in-use || exit 1; sleep 0.3; rmdir {tmp_path}/in-use"
-    suites = [suite_of(tmp_path, kind, kind, alone) for kind in ("libvirt", "system", "package")]
+    suites = [suite_of(tmp_path, kind, kind, alone) for kind in ("libvirt", "system", "image")]
     suites += [suite_of(tmp_path, "unit", "unit", "true")]
     assert set(outcomes(run_suites.run_lanes(run_suites.lanes_of(suites))).values()) == {"1 passed, 0 failed, 0 skipped"}
 
