@@ -5,11 +5,8 @@
 #include "operations/recover.hpp"
 #include "operations/snapshot/work.hpp"
 
-#include "base/patience.hpp"
 #include "base/text/json.hpp"
 #include "config/mounts.hpp"
-#include "safety/isolation.hpp"
-#include "safety/start.hpp"
 
 #include <array>
 #include <fmt/format.h>
@@ -18,9 +15,6 @@ namespace blockhost::operations {
 
 namespace {
 
-using namespace std::chrono_literals;
-
-constexpr auto patience_with_the_guest = 25s;
 constexpr const char* ran = "ran";
 
 struct UndoOperation {
