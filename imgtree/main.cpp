@@ -145,8 +145,11 @@ class Child {
                                     pid_t parent) {
         prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
         if (getppid() != parent) _exit(failed);
+        // The parent answers for the folder. It may die before this process has its user, and the signal of
+        // its death is then not for it to send: nothing else may keep the folder's connection open.
+        constexpr unsigned first_of_ours = 3;
         if (dup2(input, STDIN_FILENO) < 0 || (output >= 0 && dup2(output, STDOUT_FILENO) < 0) ||
-            chdir(folder.c_str()) != 0) {
+            close_range(first_of_ours, ~0u, 0) != 0 || chdir(folder.c_str()) != 0) {
             std::perror("blockhost-imgtree: cannot enter the folder");
             _exit(failed);
         }

@@ -12,7 +12,7 @@ libvirt   | catch libvirt                                               | tests/
 agent     | pytest json-schema login trace                              | product
 cli       | pytest libvirt shells trace disks login                     | product tests/unit/execution/execution-call
 adversary | pytest random login                                         | tests/unit/agent/agent-call
-backup    | pytest backup template                                      | product
+backup    | pytest backup template trace                                | product
 explore   | pytest random trace                                         | product
 fuzz      | pytest fuzz                                                 | product
 http      | pytest                                                      | product tests/unit/http/http-fetch

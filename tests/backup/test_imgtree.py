@@ -147,6 +147,24 @@ def test_whoever_is_killed_no_mount_and_no_process_is_left(place, victim):
     assert left_of(place) == []
 
 
+def test_killed_before_it_answers_for_its_folder_it_leaves_no_program_that_waits_for_it(place):
+    """The program is still root then, and its death signal would have to come from nobody, who may not send it."""
+    plan = place.plan(place.times(place.disk("write -P 7 0 1M")))
+    late = ["strace", "-o", "/dev/null", "-e", "trace=prctl", "-e", "inject=prctl:delay_enter=3000000:when=4"]  # it is nobody by then
+    words = [*late, IMGTREE, "store", *AS_NOBODY, "/bin/sh", "-c", f"exec tail -f {place.folder}/plan"]
+    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    process.stdin.write(plan)
+    process.stdin.close()
+    helpers = []
+    while len(helpers) < 2:  # it has begun the program, which enters the folder
+        time.sleep(0.05)
+        helpers = [pid for pid in processes_with(f"{IMGTREE}\0store") if pid in processes_with(str(place.folder)) and int(pid) != process.pid]
+    time.sleep(0.5)
+    os.kill(min(map(int, helpers)), signal.SIGKILL)
+    process.wait(timeout=20)
+    assert left_of(place) == []
+
+
 def test_a_helper_whose_caller_is_gone_does_nothing(place):
     disk = place.disk("write -P 7 0 1M")
     plan = json.dumps(json.loads(place.plan(place.times(disk))) | {"caller": 1})
