@@ -2,6 +2,7 @@
 /// backup status: how the backups of the VMs stand, and their repository. It asks no repository.
 
 #include "backup/housekeeping.hpp"
+#include "backup/last_drill.hpp"
 #include "base/text/json.hpp"
 #include "base/text/text.hpp"
 #include "subcommands/backup_verbs.hpp"
@@ -11,6 +12,7 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <fmt/format.h>
+#include <map>
 
 namespace blockhost::subcommands {
 
@@ -30,7 +32,39 @@ bj::value instant_or_null(const std::optional<Instant>& at) {
     return at ? bj::value(format_instant(*at)) : bj::value(nullptr);
 }
 
-bj::object document_of(const bk::Standing& one, Instant when) {
+/// By VM. One that cannot be read is warned of, and counts as none.
+using Drills = std::map<std::string, bk::LastDrill>;
+
+Drills drills_of(const cli::Call& call, const std::vector<bk::Standing>& vms) {
+    Drills drills;
+    for (const bk::Standing& each : vms) {
+        try {
+            if (auto last = bk::read_last_drill(call.paths, each.vm))
+                drills.emplace(each.vm.str(), std::move(*last));
+        } catch (const Error& error) {
+            call.printer.warn(error.message());
+        }
+    }
+    return drills;
+}
+
+bj::value document_of(const Drills& drills, const VmName& vm) {
+    const auto found = drills.find(vm.str());
+    if (found == drills.end()) return nullptr;
+    const bk::LastDrill& last = found->second;
+    return bj::object{{"at", format_instant(last.at)},
+                      {"backup", last.snapshot},
+                      {"passed", last.passed},
+                      {"reason", last.reason}};
+}
+
+std::string_view word_of(const Drills& drills, const VmName& vm) {
+    const auto found = drills.find(vm.str());
+    if (found == drills.end()) return "never";
+    return found->second.passed ? "ok" : "FAILED";
+}
+
+bj::object document_of(const bk::Standing& one, const Drills& drills, Instant when) {
     const auto& good = one.last_good;
     const auto of_good = [&](std::int64_t number) { return good ? bj::value(number) : bj::value(nullptr); };
     return {{"name", one.vm.str()},
@@ -43,6 +77,7 @@ bj::object document_of(const bk::Standing& one, Instant when) {
             {"stored_bytes", of_good(good ? static_cast<std::int64_t>(good->stored_bytes) : 0)},
             {"last_attempt_at", one.last ? instant_or_null(one.last->began) : bj::value(nullptr)},
             {"last_error", one.last ? bj::value(one.last->error) : bj::value(nullptr)},
+            {"drill", document_of(drills, one.vm)},
             {"due", one.is_due},
             {"overdue", one.is_overdue}};
 }
@@ -56,13 +91,13 @@ bj::object document_of(bk::Ledger* ledger, bk::Chore chore) {
 }
 
 void print_json(cli::Printer& printer, const bk::Settings& settings, bk::Ledger* ledger,
-                const std::vector<bk::Standing>& vms, Instant when) {
+                const std::vector<bk::Standing>& vms, const Drills& drills, Instant when) {
     bj::object repository{{"address", settings.repository},
                           {"id", settings.repository_id},
                           {"append_only", settings.policies.append_only}};
     for (const bk::Chore each : chores) repository[to_string(each)] = document_of(ledger, each);
     bj::array list;
-    for (const bk::Standing& each : vms) list.push_back(document_of(each, when));
+    for (const bk::Standing& each : vms) list.push_back(document_of(each, drills, when));
     printer.answer(json::python_line(bj::object{{"repository", repository}, {"vms", list}}));
 }
 
@@ -77,16 +112,16 @@ std::string shown(const std::optional<Instant>& at) {
 }
 
 void print_lines(cli::Printer& printer, const bk::Settings& settings, bk::Ledger* ledger,
-                 const std::vector<bk::Standing>& vms) {
-    constexpr std::string_view row = "{:<8}  {:<10}  {:<25}  {:>6}  {:>9}  {}";
-    printer.answer(fmt::format(row, "STANDING", "POLICY", "LAST", "TOOK", "STORED", "VM"));
+                 const std::vector<bk::Standing>& vms, const Drills& drills) {
+    constexpr std::string_view row = "{:<8}  {:<10}  {:<25}  {:>6}  {:>9}  {:<6}  {}";
+    printer.answer(fmt::format(row, "STANDING", "POLICY", "LAST", "TOOK", "STORED", "DRILL", "VM"));
     for (const bk::Standing& each : vms) {
         const auto& good = each.last_good;
         printer.answer(
-            fmt::format(row, word_of(each), each.policy,
-                        shown(good ? std::optional(good->began) : std::nullopt),
-                        good ? fmt::format("{} s", seconds_between(good->began, good->ended)) : "-",
-                        good ? text::human_bytes(good->stored_bytes) : "-", each.vm.str()),
+            fmt::format(
+                row, word_of(each), each.policy, shown(good ? std::optional(good->began) : std::nullopt),
+                good ? fmt::format("{} s", seconds_between(good->began, good->ended)) : "-",
+                good ? text::human_bytes(good->stored_bytes) : "-", word_of(drills, each.vm), each.vm.str()),
             each.is_overdue ? cli::Tone::bad : cli::Tone::plain);
         if (each.last && !each.last->error.empty())
             printer.answer("          " + text::printable(each.last->error), cli::Tone::bad);
@@ -110,10 +145,11 @@ int backup_status(cli::Call& call) {
     const Instant when = now();
     const auto vms =
         bk::stand_of(readable_records(call), settings.policies, ledger ? &*ledger : nullptr, when);
+    const Drills drills = drills_of(call, vms);
     if (call.arguments.has("json"))
-        print_json(call.printer, settings, ledger ? &*ledger : nullptr, vms, when);
+        print_json(call.printer, settings, ledger ? &*ledger : nullptr, vms, drills, when);
     else
-        print_lines(call.printer, settings, ledger ? &*ledger : nullptr, vms);
+        print_lines(call.printer, settings, ledger ? &*ledger : nullptr, vms, drills);
     call.printer.flush_answer();
     return 0;
 }

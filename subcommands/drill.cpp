@@ -48,6 +48,10 @@ std::vector<Backup> chosen(const cli::Call& call, const backup::Catalogue& catal
                     "'blockhost-libvirt backup list' shows the backups");
     if (!operands.empty()) return {catalogue.find(operands.front())};
     std::vector<Backup> latest = catalogue.latest_of_each();
+    if (latest.empty() && one) { // a timer's: its turn comes
+        call.printer.say("there is no backup to try yet");
+        return {};
+    }
     if (latest.empty())
         throw Error(Code::not_found, "there is no backup to try",
                     "'blockhost-libvirt backup NAME' makes one");

@@ -65,6 +65,8 @@ constexpr std::array units{
     Named{"blockhost-backup.service", "what it runs"},
     Named{"blockhost-backup-maintain.timer", "forgets, prunes and checks what is due: backup maintain"},
     Named{"blockhost-backup-maintain.service", "what it runs"},
+    Named{"blockhost-drill.timer", "tries the backup of one VM after another: drill --one-in-turn"},
+    Named{"blockhost-drill.service", "what it runs"},
     Named{"blockhost-heal.timer", "starts guests again that crashed: heal"},
     Named{"blockhost-heal.service", "what it runs"},
     Named{"blockhost-recover.timer", "finishes what was interrupted: recover --all"},

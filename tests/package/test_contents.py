@@ -26,6 +26,8 @@ FILES = f"""
 /usr/lib/systemd/system/blockhost-backup.service
 /usr/lib/systemd/system/blockhost-backup.timer
 /usr/lib/systemd/system/blockhost-boot.service
+/usr/lib/systemd/system/blockhost-drill.service
+/usr/lib/systemd/system/blockhost-drill.timer
 /usr/lib/systemd/system/blockhost-gc.service
 /usr/lib/systemd/system/blockhost-gc.timer
 /usr/lib/systemd/system/blockhost-guard.service

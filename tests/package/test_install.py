@@ -9,7 +9,7 @@ from root import PACKAGE, TREE, VERSION
 
 HOOK = "/etc/libvirt/hooks/qemu.d/blockhost"
 VETO = "/usr/sbin/blockhost-start-veto"
-TIMERS = ["blockhost-backup.timer", "blockhost-backup-maintain.timer", "blockhost-gc.timer", "blockhost-guard.timer",
+TIMERS = ["blockhost-backup.timer", "blockhost-backup-maintain.timer", "blockhost-drill.timer", "blockhost-gc.timer", "blockhost-guard.timer",
           "blockhost-heal.timer", "blockhost-recover.timer",
           "blockhost-throttle.timer"]
 ENABLED = {f"/etc/systemd/system/timers.target.wants/{timer}" for timer in TIMERS} | {

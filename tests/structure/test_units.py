@@ -13,10 +13,11 @@ import pytest
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BLOCKHOST_BUILD", TREE / "build"))
-BACKUPS = ["blockhost-backup.service", "blockhost-backup-maintain.service"]
+BACKUPS = ["blockhost-backup.service", "blockhost-backup-maintain.service", "blockhost-drill.service"]
 SERVICES = [*BACKUPS, "blockhost-boot.service", "blockhost-gc.service", "blockhost-guard.service", "blockhost-heal.service",
             "blockhost-recover.service", "blockhost-throttle.service"]
-TIMERS = ["blockhost-backup.timer", "blockhost-backup-maintain.timer", "blockhost-gc.timer", "blockhost-guard.timer", "blockhost-heal.timer", "blockhost-recover.timer",
+TIMERS = ["blockhost-backup.timer", "blockhost-backup-maintain.timer", "blockhost-drill.timer", "blockhost-gc.timer", "blockhost-guard.timer",
+          "blockhost-heal.timer", "blockhost-recover.timer",
           "blockhost-throttle.timer"]
 
 
@@ -58,7 +59,7 @@ def test_systemd_accepts_the_unit(installed, name):
 
 @pytest.mark.parametrize("name,tenths", [("blockhost-gc.service", 25), ("blockhost-throttle.service", 25),
                                          ("blockhost-boot.service", 40), ("blockhost-guard.service", 40), ("blockhost-heal.service", 40),
-                                         ("blockhost-backup-maintain.service", 45), ("blockhost-backup.service", 60)])
+                                         ("blockhost-backup-maintain.service", 45), ("blockhost-drill.service", 45), ("blockhost-backup.service", 60)])
 def test_the_service_is_sandboxed(installed, name, tenths):
     run = analyze("security", "--offline=true", f"--threshold={tenths}", installed / name)
     assert run.returncode == 0, run.stdout.splitlines()[-3:]
@@ -110,6 +111,8 @@ def test_the_timers_are_what_the_installer_and_the_limits_need():
                                                          "Persistent": "true"}
     for name in ("blockhost-backup.timer", "blockhost-backup-maintain.timer"):  # what was missed is made up for
         assert unit(name)["Timer"]["Persistent"] == "true" and unit(name)["Timer"]["OnCalendar"].startswith("*-*-* 0")
+    assert dict(unit("blockhost-drill.timer")["Timer"]) == {"OnCalendar": "Sun *-*-* 06:30:00", "RandomizedDelaySec": "1800",
+                                                            "Persistent": "true"}
     for name in BACKUPS:
         assert unit(name)["Unit"]["ConditionPathExists"] == "/etc/blockhost/backup.json"
     assert unit("blockhost-throttle.timer")["Timer"]["OnCalendar"] == "*-*-* *:*:00"

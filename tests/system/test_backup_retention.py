@@ -4,6 +4,7 @@
 import datetime
 import json
 import os
+import re
 import shutil
 import subprocess
 
@@ -143,6 +144,19 @@ def test_status_tells_how_it_stands_and_due_ones_alone_are_taken(vm):
     assert (one["name"], one["policy"], one["last_backup"]) == (NAME, "daily", made["id"])
     assert one["age_seconds"] >= 0 and one["duration_seconds"] >= 0 and one["stored_bytes"] == made["stored_bytes"]
     assert one["last_error"] == "" and one["due"] is False and one["overdue"] is False
+    assert one["drill"] is None and re.search(rf"never +{NAME}$", vm.run("backup", "status").stdout, re.M)
+    drills = vm.state / "backup/drills"
+    drills.mkdir(mode=0o700)
+    (drills / f"{NAME}.json").write_text(json.dumps({"format": 1, "snapshot": made["id"], "taken_at": "2026-11-01T00:00:00+00:00",
+                                                     "at": "2026-11-02T00:00:00+00:00", "passed": False, "reason": "it did not come up",
+                                                     "restore_s": 1, "boot_s": 2, "check_s": 3}))
+    one, = json.loads(vm.run("backup", "status", "--json").stdout)["vms"]
+    assert one["drill"] == {"at": "2026-11-02T00:00:00+00:00", "backup": made["id"], "passed": False, "reason": "it did not come up"}
+    assert re.search(rf"FAILED +{NAME}$", vm.run("backup", "status").stdout, re.M)
+    (drills / f"{NAME}.json").write_text("{")
+    torn = vm.run("backup", "status", "--json")
+    assert json.loads(torn.stdout)["vms"][0]["drill"] is None and "the last drill of" in torn.stderr
+    (drills / f"{NAME}.json").unlink()
     assert status["repository"]["check"]["last_error"] == ""
     assert vm.run("backup", "--all", "--due").stdout == "There is no VM to back up\n"
     assert vm.run("backup", "--all", "--policy", "weekly").stdout == "There is no VM to back up\n"
