@@ -60,7 +60,7 @@ def test_a_build_that_is_told_to_end_cleans_up_at_once(host, image, other_image,
     waiting.send_signal(number)
     err = ended(waiting, status)
     assert err.splitlines()[-1].startswith("[build-template] ERROR: interrupted by SIG")
-    assert processes_with(f"{image} image.qcow2") == []
+    assert no_qemu_img(image)
     assert host.published() == before and same_content(other_image, host.link)
     host.is_clean()
 

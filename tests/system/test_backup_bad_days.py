@@ -59,14 +59,6 @@ def test_a_backup_that_lacks_files_is_forgotten_and_the_next_is_whole(vm):  # no
     assert restored(vm, made["id"]) == image(vm)
 
 
-def test_without_dev_fuse_no_backup_is_taken_and_it_is_said(vm):  # noqa: F811
-    before = listed(vm)
-    (vm.root / "no-device").write_text("")
-    run = run_with(vm, "/dev/fuse", vm.root / "no-device", NAME)
-    assert run.returncode != 0 and "/dev/fuse" in run.stderr, run.stderr
-    assert listed(vm) == before and helpers(vm) == []
-
-
 def test_a_lock_of_a_process_that_lives_is_respected_and_that_of_a_dead_one_removed(vm):  # noqa: F811
     key = (vm.etc / "backup.password").read_bytes()
     (vm.root / "key").write_bytes(key)

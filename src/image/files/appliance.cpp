@@ -3,6 +3,7 @@
 
 #include "base/accounts.hpp"
 #include "base/error.hpp"
+#include "base/files/given_file.hpp"
 #include "base/module.hpp"
 #include "base/text/text.hpp"
 #include "host/capability.hpp"
@@ -130,11 +131,19 @@ std::vector<std::string> as_nobody() {
             "--"};
 }
 
+std::string script() {
+    constexpr std::size_t most = 64u << 10;
+    const auto text = files::read_given(data_file(script_name).string(), most);
+    if (!text)
+        throw Error(Code::program, std::string("the script ") + script_name + " is missing",
+                    "install the package blockhost-provisioner-libvirt anew");
+    return *text;
+}
+
 Job job_for(const Folder& scratch, const std::string& image, const std::vector<std::string>& paths) {
     std::vector<std::string> words{"-c", behind_socket, scratch.path().string(), image};
     for (std::string& word : as_nobody()) words.push_back(std::move(word));
-    words.insert(words.end(), {perl.path, data_file(script_name).string(), "/tmp/disk.sock",
-                               std::string("/tmp/") + contents_folder});
+    words.insert(words.end(), {perl.path, "-", "/tmp/disk.sock", std::string("/tmp/") + contents_folder});
     words.insert(words.end(), paths.begin(), paths.end());
     Job job{
         .tool = shell,
@@ -144,6 +153,7 @@ Job job_for(const Folder& scratch, const std::string& image, const std::vector<s
         // The virtual machine is made anew each time: what a tenant's did is not there for the next one's.
         .environment = {"LIBGUESTFS_BACKEND=direct", "TMPDIR=/tmp", "LIBGUESTFS_CACHEDIR=/tmp",
                         "XDG_RUNTIME_DIR=/tmp", "HOME=/tmp"},
+        .input = script(), // that user need not be able to read where it is
         .folder = "/"};
     if (!host::kvm_works()) job.environment.emplace_back("LIBGUESTFS_BACKEND_SETTINGS=force_tcg");
     return job;
