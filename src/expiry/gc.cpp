@@ -104,9 +104,14 @@ std::vector<GcView::Undoable> undoable(World& world) {
     for (const std::string& file : storage->names())
         if (const auto named = undo_name(file); named && named->operation.of(world.instance))
             found.push_back({named->vm.str(), named->until, is_half_kept(world, named->vm, file)});
-    for (const VmName& name : vms_with_replaced_disks(world))
-        if (const auto disk = replaced_disk(world, name))
-            found.push_back({name.str(), disk->until, /*half_kept=*/false});
+    for (const VmName& name : vms_with_replaced_disks(world)) {
+        try {
+            if (const auto disk = replaced_disk(world, name))
+                found.push_back({name.str(), disk->until, /*half_kept=*/false});
+        } catch (const Error& error) {
+            world.progress.warn(error.message()); // one bad note keeps nobody else's disk
+        }
+    }
     return found;
 }
 
