@@ -36,3 +36,8 @@ def some_of(cases, count, *what):
         return list(cases)
     taken = set(random.Random(repr((number(), *what))).sample(range(len(cases)), count))
     return [case for place, case in enumerate(cases) if place in taken]
+
+
+def is_due(share, *what):
+    """Whether this run plays that long test: its share of the commits do, and all with BLOCKHOST_WHOLE=1."""
+    return bool(os.environ.get("BLOCKHOST_WHOLE")) or takes(share, *what)

@@ -144,6 +144,7 @@ def test_every_file_is_in_each_of_four_backups_as_it_was(debian):
         sh("rm", "-rf", image.parent)
 
 
+@pytest.mark.skipif(not seeds.is_due(1 / 3, "drill of Debian"), reason="its minutes are another commit's (BLOCKHOST_WHOLE=1)")
 def test_a_drill_of_it_passes_and_fails_for_a_file_that_is_another(debian):
     """With the digests of chosen files, and a command."""
     known = digests_in_guest(debian, "/root")

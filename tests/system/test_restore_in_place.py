@@ -81,7 +81,7 @@ def test_gc_deletes_the_disk_of_before_when_its_time_is_over(vm):
 
 def test_whatever_step_it_is_killed_at_the_vm_has_one_disk_or_the_other_and_runs(vm):
     hits = 0
-    for step in seeds.some_of(STEPS, 3, "restore in place killed"):
+    for step in seeds.some_of(STEPS, 2, "restore in place killed"):
         assert numbers_while_off(vm) == [9, 7]
         hits += killed_at(vm, step, "restore", f"{NAME}@latest", "--in-place")
         ok(vm.run("recover", NAME))
@@ -92,7 +92,7 @@ def test_whatever_step_it_is_killed_at_the_vm_has_one_disk_or_the_other_and_runs
         if there:
             snapshot(vm, "undo")
         assert is_just_one_disk(vm), step
-    assert hits >= 2
+    assert hits >= 1
 
 
 def numbers_while_off(machine):

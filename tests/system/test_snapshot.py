@@ -146,7 +146,7 @@ STEPS = [("take", "make-overlay"), ("take", "switch-disk"), ("undo", "power-off"
          ("undo", "start-again"), ("keep", "note-keep"), ("keep", "commit"), ("keep", "restore-disk"), ("keep", "delete-overlay")]
 
 
-@pytest.mark.parametrize("state", ["running", "off"])
+@pytest.mark.parametrize("state", seeds.some_of(["running", "off"], 1, "snapshot killed"))
 def test_killed_at_each_step_the_snapshot_is_whole_or_not_there_and_no_write_is_lost(vm, state, record_property):
     hits, steps = 0, seeds.some_of(STEPS, 4, "snapshot killed", state)
     for what, step in steps:
