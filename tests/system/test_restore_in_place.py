@@ -116,7 +116,7 @@ def test_what_cannot_be_is_refused_and_changes_nothing(vm):
     refused("has an undo snapshot already", "--in-place")
     snapshot(vm, "keep")
     vm.virsh("managedsave", NAME)
-    refused("memory of snap-001 is saved", "--in-place")
+    refused(f"memory of {NAME} is saved", "--in-place")
     ok(vm.run("destroy", NAME))
     assert vm.create(NAME).returncode == 0
     refused("is of an earlier VM named", "--in-place")

@@ -2,6 +2,7 @@
 """Undo snapshots of real VMs, running and off: undone to the byte, kept without a write lost, whole or not there after a kill."""
 
 import json
+import os
 import re
 import time
 
@@ -9,7 +10,7 @@ import pytest
 import seeds
 from machine import sh, wait_until
 
-NAME = "snap-001"
+NAME = f"snap-{os.getpid()}"  # libvirt may have another machine's VMs
 MIB = 1 << 20
 
 
@@ -216,8 +217,8 @@ def test_what_cannot_be_is_refused_and_changes_nothing(vm):
     refused("has an undo snapshot already", "snapshot", "take", NAME)
     refused("grows only without one", "configure", NAME, "--disk", "2")
     vm.virsh("managedsave", NAME)
-    refused("memory of snap-001 is saved", "snapshot", "undo", NAME)
-    refused("memory of snap-001 is saved", "snapshot", "keep", NAME)
+    refused(f"memory of {NAME} is saved", "snapshot", "undo", NAME)
+    refused(f"memory of {NAME} is saved", "snapshot", "keep", NAME)
     ok(vm.run("start", NAME))
     vm.virsh("snapshot-create-as", NAME, "theirs", "--disk-only", "--no-metadata")
     refused("another program's layer", "snapshot", "undo", NAME)
