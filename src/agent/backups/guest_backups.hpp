@@ -19,7 +19,7 @@ struct KnownBackup {
     platform::BackupCourse course; ///< as far as the operation tells it
 };
 
-/// The operation that notes of ours name; empty for other notes.
+/// The id of the operation in a backup's notes; empty when the notes are not in this agent's format.
 std::string operation_in(std::string_view notes);
 /// Notes that no other backup has, for an operation's.
 std::string notes_of(const execution::Id& operation, const std::string& guest_name);

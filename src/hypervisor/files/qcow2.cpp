@@ -125,8 +125,8 @@ struct RawHead {
 
 std::optional<RawHead> read_raw_head(int file, const std::filesystem::path& image) {
     // "QFI\xfb", version (4), backing file's offset (8) and length (4), cluster bits (4), virtual size (8),
-    // encryption (4); from version 3 on at 72 the features that must be understood (8), at 88 those that
-    // whoever does not understand them clears (8), at 100 the length (4).
+    // encryption (4); from version 3 on the incompatible features at 72 (8), the autoclear features at 88
+    // (8), and the header's length at 100 (4).
     RawHead head;
     auto got = ::pread(file, head.bytes.data(), head.bytes.size(), 0);
     if (got < 0) throw errno_error("cannot read", image.string(), errno);

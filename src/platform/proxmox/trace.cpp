@@ -67,8 +67,8 @@ bool has(const GuestConfig& config, const SetConfig& change) {
            (!change.tags || wanted.tags == config.tags);
 }
 
-/// When the newest with those notes was made; 0: there is none. Another hand's backup is none of ours: the
-/// notes tell.
+/// The creation time of the newest backup with these notes, in seconds since 1970; 0 when there is none. A
+/// backup with other notes was not made by this operation.
 std::int64_t newest_with(const std::string& notes, const std::vector<BackupVolume>& all) {
     std::int64_t newest = 0;
     for (const BackupVolume& volume : all)

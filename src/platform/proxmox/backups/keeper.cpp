@@ -26,7 +26,7 @@ StoredBackup stored(const BackupVolume& volume) {
                         .verified = volume.verified};
     try {
         backup.kind = kind_of_backup(volume.id);
-    } catch (const Error&) { // a file that is named as none of ours: it is listed, and nobody's
+    } catch (const Error&) { // its name tells no guest: it is listed without one
         backup.guest.clear();
     }
     return backup;
