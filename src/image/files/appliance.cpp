@@ -32,8 +32,9 @@ constexpr auto patience = 900s;
 constexpr std::uint64_t most_memory = 4ull << 30;
 constexpr std::uint64_t kept_free = 64u << 20;
 
-/// A shell script. Root serves the image $1 read-only on a socket in the folder $0. The folder is then mounted
-/// as /tmp, and the remaining arguments are the program to run. The end of the PID namespace ends everything.
+/// A shell script. Root serves the image $1 read-only on a socket in the folder $0. The folder is then
+/// mounted as /tmp, and the remaining arguments are the program to run. The end of the PID namespace ends
+/// everything.
 constexpr const char* behind_socket = R"(umask 000
 qemu-nbd --fork --persistent --read-only --format=qcow2 --shared=8 --socket="$0/disk.sock" "$1" || exit
 umask 077
