@@ -16,7 +16,6 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <fmt/format.h>
-#include <map>
 
 namespace blockhost::subcommands {
 
@@ -162,40 +161,36 @@ void remember(World& world, Instant when) {
     }
 }
 
-/// Why no VM is destroyed; empty: nothing speaks against it.
-std::string trouble_with(const Paths& paths, std::optional<backup::Settings>& settings) {
+/// What backup.json asks before a destroy. Throws where that cannot be told: no VM is destroyed then.
+backup::Policies policies_before_a_destroy(const Paths& paths) {
     try {
-        settings = backup::read_settings(paths);
-        return "";
+        const auto settings = backup::read_settings(paths);
+        return settings ? settings->policies : backup::Policies{};
     } catch (const Error& error) {
-        return fmt::format("whether a last backup is wanted cannot be read: {}", error.what());
+        throw Error(error.code(),
+                    fmt::format("whether a last backup is wanted cannot be read: {}", error.message()),
+                    error.hint());
     }
 }
 
 /// Where backup.json wants a last backup, a destroy waits until one was taken since the suspension, up to a
-/// bound. Root's timer takes it; gc's user could not.
+/// bound. Root's timer takes it; gc's user could not. `world` must outlive the gate.
 GateOfGc behind_last_backup(const World& world, std::int64_t grace_days, GateOfGc gate) {
-    std::optional<backup::Settings> settings;
-    if (std::string why = trouble_with(world.paths, settings); !why.empty())
-        return [why](const VmName&, const std::function<void()>&) { return why; };
-    std::map<std::string, Instant> waiting;
-    for (const VmRecord& record : world.registry.read().records()) {
-        if (!settings || !is_overdue(record, grace_days, now())) continue;
-        const auto until =
-            put_off_until(settings->policies, *record.suspended_at,
-                          backup::told_last_backup(world, record.name), std::chrono::days(grace_days));
+    return [&world, grace_days, gate](const VmName& name, const std::function<void()>& act) -> std::string {
+        const backup::Policies policies = policies_before_a_destroy(world.paths);
+        const auto record = world.registry.read().find(name);
+        const auto until = record && is_overdue(*record, grace_days, now())
+                               ? put_off_until(policies, *record->suspended_at,
+                                               backup::told_last_backup(world, name),
+                                               std::chrono::days(grace_days))
+                               : std::nullopt;
         if (until && *until > now())
-            waiting[record.name.str()] = *until;
-        else if (until)
-            world.progress.warn(fmt::format("{} gets no last backup: none was taken since its suspension",
-                                            record.name.str()));
-    }
-    return [waiting, gate](const VmName& name, const std::function<void()>& act) {
-        const auto found = waiting.find(name.str());
-        if (found == waiting.end()) return gate(name, act);
-        return fmt::format("it waits for its last backup until {}; 'blockhost-libvirt backup {}' takes it",
-                           format_instant(std::chrono::floor<std::chrono::seconds>(found->second)),
-                           name.str());
+            return fmt::format("it waits for its last backup until {}; 'blockhost-libvirt backup {}' takes it",
+                               format_instant(std::chrono::floor<std::chrono::seconds>(*until)), name.str());
+        if (until)
+            world.progress.warn(
+                fmt::format("{} gets no last backup: none was taken since its suspension", name.str()));
+        return gate(name, act);
     };
 }
 

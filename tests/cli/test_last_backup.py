@@ -65,4 +65,5 @@ def test_who_wants_no_last_backup_waits_for_none(host):
 def test_settings_that_cannot_be_read_let_nothing_be_destroyed(host):
     (host.etc / "backup.json").write_text("{")
     run, item = collect(host)
-    assert item["end"] == "skipped" and "whether a last backup is wanted cannot be read" in item["detail"]
+    assert run.returncode == 1 and item["end"] == "failed"
+    assert "whether a last backup is wanted cannot be read" in item["detail"]

@@ -145,7 +145,7 @@ def test_a_vm_that_is_there_is_refused_and_stays(kept):
     kept.restored("--off")
     before = kept.machine.kept(NAME)
     run = kept.restore()
-    assert run.returncode == 6 and "already exists" in run.stderr and "destroy" in run.stderr
+    assert run.returncode == 6 and "already exists" in run.stderr and "'--in-place' brings back its disk" in run.stderr
     assert kept.machine.kept(NAME) == before
     kept.gone()
 
