@@ -15,7 +15,7 @@ packages_for() {
             build)
                 printf '%s\n' g++ gcc meson ninja-build pkg-config ccache libvirt-dev libboost1.81-dev libboost-json1.81-dev \
                     libboost-program-options1.81-dev libyaml-cpp-dev libpugixml-dev libfmt-dev libisofs-dev libcurl4-openssl-dev libssl-dev libmd-dev \
-                    libpcre2-dev libsecp256k1-dev libsodium-dev libsqlite3-dev libnbd-dev libfuse3-dev
+                    libpcre2-dev libsecp256k1-dev libsodium-dev libsqlite3-dev nettle-dev libnbd-dev libfuse3-dev
                 ;;
             libvirt)
                 printf '%s\n' libvirt-daemon-system libvirt-daemon-config-nwfilter libvirt-clients qemu-system-x86 \

@@ -68,6 +68,8 @@ int backup_setup(cli::Call& call) {
         call.printer.answer("backups go to " + end.settings.repository + " already");
     else
         print_sheet(call.printer, end, world.instance.str());
+    if (!end.slow_key.empty())
+        call.printer.warn("each start of restic takes longer than it has to: " + end.slow_key);
     call.printer.flush_answer();
     return 0;
 }

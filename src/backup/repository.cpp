@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "backup/repository.hpp"
 
+#include "backup/quick_key.hpp"
 #include "base/files/access.hpp"
 #include "base/files/files.hpp"
 #include "base/text/text.hpp"
@@ -12,10 +13,6 @@
 namespace blockhost::backup {
 
 namespace {
-
-bool is_local(const std::string& repository) {
-    return repository.starts_with('/');
-}
 
 /// Nothing where this process cannot become another user.
 std::optional<Account> account_of(const std::string& user) {
@@ -44,7 +41,11 @@ std::filesystem::path make_cache(const Paths& paths, const std::string& reposito
 
 Access access_to(const Paths& paths, const Settings& settings, std::string password) {
     const auto user = account_of(settings.user);
-    return {settings.repository, std::move(password), user, make_cache(paths, settings.repository, user)};
+    return {.repository = settings.repository,
+            .password = std::move(password),
+            .user = user,
+            .cache = make_cache(paths, settings.repository, user),
+            .key = settings.key};
 }
 
 /// The folder of a repository on this host, which restic's user writes.
@@ -81,6 +82,16 @@ bool make_if_missing(const Restic& restic) {
     } catch (const Error& error) {
         if (error.code() != Code::exists) throw;
         return false;
+    }
+}
+
+/// It saves time, and no more: what keeps it from being made is told, and the repository is as it was.
+std::string quick_key(const Restic& restic, SetupEnd& end) {
+    try {
+        return put_quick_key(restic);
+    } catch (const Error& error) {
+        end.slow_key = error.message();
+        return "";
     }
 }
 
@@ -175,7 +186,8 @@ SetupEnd set_up(const Paths& paths, const InstanceId& instance, const SetupReque
             end.what = SetupEnd::What::joined;
             require_no_other_hosts(restic, instance);
         }
-        end.settings.repository_id = restic.repository_id();
+        const Restic quicker = restic.by_key(end.settings.key = quick_key(restic, end));
+        end.settings.repository_id = quicker.repository_id();
     } catch (const Error& error) {
         // Nothing was made that the password opens.
         if (!kept && (error.code() == Code::denied || error.code() == Code::foreign))

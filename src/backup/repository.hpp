@@ -41,6 +41,7 @@ struct SetupEnd {
     Settings settings;
     std::string password;
     enum class What { made, joined, was_there } what = What::made;
+    std::string slow_key = {}; ///< why each start of restic takes longer than it needs to; empty: it does not
 };
 
 /// Makes the repository, or joins one that is there and that has no other host's backups in it, and writes

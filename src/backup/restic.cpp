@@ -142,7 +142,13 @@ bool read_backup_line(std::string_view line, const std::function<void(const Prog
 Restic::Restic(Access access, std::function<void()> check)
     : access_(std::move(access)), check_(std::move(check)) {}
 
-ProcessSpec Restic::spec(std::vector<std::string> words) const {
+Restic Restic::by_key(const std::string& id) const {
+    Access access = access_;
+    access.key = id;
+    return Restic(std::move(access), check_);
+}
+
+ProcessSpec Restic::as_user(std::string program, std::vector<std::string> words) const {
     ProcessSpec spec{.program = "/usr/bin/nice", .arguments = {"-n", "10"}};
     if (access_.user) {
         const std::vector<std::string> as{"/usr/bin/setpriv",
@@ -155,15 +161,24 @@ ProcessSpec Restic::spec(std::vector<std::string> words) const {
                                           "--"};
         spec.arguments.insert(spec.arguments.end(), as.begin(), as.end());
     }
-    spec.arguments.insert(spec.arguments.end(), {access_.program, "--repo=" + access_.repository});
-    spec.arguments.push_back(access_.cache.empty() ? "--no-cache" : "--cache-dir=" + access_.cache.string());
+    spec.arguments.push_back(std::move(program));
     spec.arguments.insert(spec.arguments.end(), words.begin(), words.end());
-    spec.environment = {"RESTIC_PROGRESS_FPS=1"};
-    spec.input = access_.password + "\n";
     spec.deadline = usual_patience;
     spec.output_cap = 1u << 20;
     spec.check = check_;
     spec.folder = "/";
+    return spec;
+}
+
+ProcessSpec Restic::spec(std::vector<std::string> words) const {
+    std::vector<std::string> all{"--repo=" + access_.repository, access_.cache.empty()
+                                                                     ? "--no-cache"
+                                                                     : "--cache-dir=" + access_.cache.string()};
+    if (!access_.key.empty()) all.push_back("--key-hint=" + access_.key);
+    all.insert(all.end(), words.begin(), words.end());
+    ProcessSpec spec = as_user(access_.program, std::move(all));
+    spec.environment = {"RESTIC_PROGRESS_FPS=1"};
+    spec.input = access_.password + "\n";
     return spec;
 }
 
@@ -383,6 +398,22 @@ void Restic::add_key(const std::filesystem::path& pipe, const std::function<void
 
 void Restic::remove_key(const std::string& id) const {
     locked_call(spec({"--quiet", "key", "remove", id}), "restic cannot remove the key");
+}
+
+std::string Restic::master_key() const {
+    return locked_call(spec({"--quiet", "--json", "cat", "masterkey"}), "restic cannot read the master key").out;
+}
+
+/// restic reads each file in `keys`, so that the file comes there whole.
+void Restic::put_key_file(const std::string& id, const std::string& content) const {
+    constexpr const char* script = R"(umask 277 && cd "$0" && rm -f new-key && cat >new-key && sync new-key &&
+                                      mv new-key "keys/$1" && sync keys)";
+    ProcessSpec wanted = as_user("/bin/sh", {"-c", script, access_.repository, id});
+    wanted.input = content;
+    const ProcessResult result = call(wanted);
+    if (!result.ok())
+        throw Error(Code::io, "the repository's key cannot be written: " + words_of(result),
+                    "see that restic's user may write to " + access_.repository);
 }
 
 ProcessSpec Restic::storing(const BackupCall& call) const {

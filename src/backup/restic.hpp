@@ -26,6 +26,7 @@ struct Access {
     std::optional<Account> user = {};
     std::filesystem::path cache = {}; ///< a folder of that user's; empty: restic keeps no cache
     std::string program = "/usr/bin/restic";
+    std::string key = {}; ///< the id of the key that is tried first; empty: in restic's order
 };
 
 /// A snapshot as the repository lists it. Outside text: whoever can write to the repository made it.
@@ -90,6 +91,8 @@ class Restic {
     Restic(Access access, std::function<void()> check);
 
     const Access& access() const { return access_; }
+    /// The same repository, which that key is tried at first.
+    Restic by_key(const std::string& id) const;
     /// Throws Error{program} also for a version older than oldest_restic.
     std::string version() const;
 
@@ -119,6 +122,10 @@ class Restic {
     /// every 200 ms, and writes it there.
     void add_key(const std::filesystem::path& pipe, const std::function<void()>& feed) const;
     void remove_key(const std::string& id) const;
+    /// What all of the repository is encrypted with, as JSON.
+    std::string master_key() const;
+    /// Puts a file into the keys of a repository on this host, as restic's user. Throws Error{io}.
+    void put_key_file(const std::string& id, const std::string& content) const;
 
     /// How restic stores the folder in which it is started, for a program that starts it there. The password
     /// is the input.
@@ -133,6 +140,7 @@ class Restic {
     void require_success(const ProcessResult& result, std::string_view doing) const;
 
   private:
+    ProcessSpec as_user(std::string program, std::vector<std::string> words) const;
     ProcessSpec spec(std::vector<std::string> words) const;
     ProcessResult call(const ProcessSpec& spec) const;
     ProcessResult locked_call(const ProcessSpec& spec, std::string_view doing) const;

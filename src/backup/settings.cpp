@@ -49,7 +49,7 @@ Settings settings_in(const std::string& text, const std::string& name) {
     json::Fields fields(document, name);
     require_version(fields);
     Settings settings{fields.text("repository"), fields.text("repository_id"), fields.text("user"),
-                      policies_in(fields)};
+                      policies_in(fields), fields.maybe_text("key").value_or("")};
     fields.finish();
     require_address(settings.repository);
     if (settings.user.empty()) throw fields.refusal("user", "is empty");
@@ -72,7 +72,7 @@ void require_address(const std::string& repository) {
         return repository.starts_with(each) && repository.size() > each.size();
     });
     if (repository.size() > longest_address || text::printable(repository, longest_address) != repository ||
-        (!is_remote && (!repository.starts_with('/') || repository.ends_with('/'))))
+        (!is_remote && (!is_local(repository) || repository.ends_with('/'))))
         throw Error(
             Code::invalid, "the repository's address is not usable: " + text::printable(repository),
             "give an absolute path, sftp:USER@HOST:/PATH, rest:https://HOST/PATH or rclone:REMOTE:PATH");
@@ -80,6 +80,10 @@ void require_address(const std::string& repository) {
         throw Error(Code::invalid,
                     "the repository's address has a password in it, which every user could read",
                     "let ssh keys or rclone's own configuration hold it");
+}
+
+bool is_local(std::string_view repository) {
+    return repository.starts_with('/');
 }
 
 std::optional<Settings> read_settings(const Paths& paths) {
@@ -118,10 +122,11 @@ Settings require_settings(const Paths& paths) {
 }
 
 void write_settings(const Paths& paths, const Settings& settings) {
-    const boost::json::object document{{"version", version},
-                                       {"repository", settings.repository},
-                                       {"repository_id", settings.repository_id},
-                                       {"user", settings.user}};
+    boost::json::object document{{"version", version},
+                                 {"repository", settings.repository},
+                                 {"repository_id", settings.repository_id},
+                                 {"user", settings.user}};
+    if (!settings.key.empty()) document["key"] = settings.key;
     files::replace(settings_file(paths), json::python_line(document) + "\n",
                    {.mode = 0644, .uid = {}, .gid = {}});
 }

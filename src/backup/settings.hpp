@@ -19,6 +19,7 @@ struct Settings {
     std::string repository_id; ///< what restic calls the repository at that address
     std::string user = std::string(usual_user);
     Policies policies = {};
+    std::string key = {}; ///< the id of the repository's key that opens it soonest; empty: any
     bool operator==(const Settings&) const = default;
 };
 
@@ -28,6 +29,9 @@ std::filesystem::path password_file(const Paths& paths);
 /// Throws Error{invalid} for an address that is none of an absolute path, sftp:…, rest:… or rclone:…, and for
 /// one with a password in it, which every user of the host could read in the list of processes.
 void require_address(const std::string& repository);
+
+/// Whether such an address is a folder of this host's.
+bool is_local(std::string_view repository);
 
 /// Nothing when no repository was set up. Throws Error{config} for a file that cannot be read or is wrong.
 std::optional<Settings> read_settings(const Paths& paths);

@@ -35,7 +35,8 @@ def test_setup_makes_a_repository_of_restics_user_and_prints_the_sheet_once(host
     assert lines["repository"] == str(repository)
     assert lines["password"] == password(host) and re.fullmatch("[0-9a-f]{64}", password(host))
     settings = json.loads((host.etc / "backup.json").read_text())
-    assert settings == {"version": 1, "repository": str(repository), "repository_id": lines["repository id"], "user": "nobody"}
+    assert settings == {"version": 1, "repository": str(repository), "repository_id": lines["repository id"], "user": "nobody",
+                        "key": next((repository / "keys").iterdir()).name}
     assert (host.etc / "backup.password").stat().st_mode & 0o777 == 0o600
     assert {path.stat().st_uid for path in repository.rglob("*")} == {65534}
     again = host.run(*SETUP, repository)

@@ -152,8 +152,9 @@ def test_only_one_file_knows_the_library_that_signs_and_only_the_chain_knows_the
     assert users == {"chain"}
 
 
-def test_only_the_wrapping_of_passwords_uses_libsodium():
-    assert [str(p.relative_to(TREE)) for p in sources() if "<sodium" in p.read_text()] == ["src/backup/escrow.cpp"]
+def test_only_the_wrapping_of_passwords_and_restics_keys_use_libsodium_and_nettle():
+    users = {name: sorted(p.name for p in sources() if name in p.read_text()) for name in ("<sodium", "<nettle")}
+    assert users == {"<sodium": ["escrow.cpp", "quick_key.cpp"], "<nettle": ["quick_key.cpp"]}
 
 
 def test_the_process_runner_is_used_on_the_host_and_image_floors_behind_the_fence_and_for_signatures_and_backups_only():
