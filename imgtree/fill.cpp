@@ -11,7 +11,8 @@ namespace blockhost::imgtree {
 
 namespace {
 
-constexpr std::size_t piece = 64u << 10;
+constexpr std::size_t piece = std::size_t{1} << 20;
+constexpr std::size_t cluster = 64u << 10; ///< qcow2's: less takes no less room
 constexpr std::uint64_t most_skipped = 1u << 30;
 
 void require_skippable(const TarEntry& entry) {
@@ -43,18 +44,21 @@ Filling::Filling(Plan plan, std::vector<NbdDisk> disks) : plan_(std::move(plan))
     }
 }
 
-void Filling::put(std::size_t disk, std::string_view bytes, std::uint64_t at) {
-    if (bytes != zeros(bytes.size())) disks_[disk].write(bytes, at);
-}
-
-void Filling::put_over(std::size_t disk, std::string_view bytes, std::uint64_t at) {
-    std::string there(bytes.size(), '\0');
-    disks_[disk].read(there.data(), there.size(), at);
-    if (there == bytes) return;
-    if (bytes == zeros(bytes.size()))
-        disks_[disk].zero(bytes.size(), at);
-    else
-        disks_[disk].write(bytes, at);
+void Filling::put(std::size_t disk, std::string_view bytes, std::string_view there, std::uint64_t at) {
+    enum class What { nothing, zeros, bytes };
+    const auto wanted = [&](std::size_t from) {
+        const std::string_view now = bytes.substr(from, cluster);
+        if (now == there.substr(from, cluster)) return What::nothing;
+        return now == zeros(now.size()) ? What::zeros : What::bytes;
+    };
+    for (std::size_t from = 0, to = 0; from < bytes.size(); from = to) {
+        const What what = wanted(from);
+        do
+            to = std::min(to + cluster, bytes.size());
+        while (to < bytes.size() && wanted(to) == what);
+        if (what == What::zeros) disks_[disk].zero(to - from, at + from);
+        if (what == What::bytes) disks_[disk].write(std::string(bytes.substr(from, to - from)), at + from);
+    }
 }
 
 void Filling::clear_what_shows_through(std::size_t i) {
@@ -91,12 +95,14 @@ void Filling::take(TarReader& archive, const Place& place, std::uint64_t bytes) 
         throw no_archive(fmt::format("has {} with {} bytes", path, bytes));
     const auto& showing = showing_[place.disk];
     const bool over = place.chunk < showing.size() && showing[place.chunk];
-    std::string part(piece, '\0');
+    const auto most = static_cast<std::size_t>(std::min<std::uint64_t>(piece, bytes));
+    std::string part(most, '\0'), shown(over ? most : 0, '\0');
     for (std::uint64_t done = 0; done < bytes;) {
         const std::size_t count = archive.read(part.data(), part.size());
-        const std::string_view got(part.data(), count);
         const std::uint64_t at = place.chunk * disk.chunk_bytes + done;
-        over ? put_over(place.disk, got, at) : put(place.disk, got, at);
+        if (over) disks_[place.disk].read(shown.data(), count, at);
+        put(place.disk, std::string_view(part).substr(0, count),
+            over ? std::string_view(shown).substr(0, count) : zeros(count), at);
         done += count;
     }
     missing[place.chunk] = false;

@@ -29,10 +29,8 @@ class Filling {
     };
     std::optional<Place> place(std::string_view path) const;
     void take(TarReader& archive, const Place& place, std::uint64_t bytes);
-    /// Puts it where zeros are.
-    void put(std::size_t disk, std::string_view piece, std::uint64_t at);
-    /// Puts it where an overlay shows something: only what differs takes room.
-    void put_over(std::size_t disk, std::string_view piece, std::uint64_t at);
+    /// Writes what differs from `there`, what the disk shows at `at`: only that takes room.
+    void put(std::size_t disk, std::string_view bytes, std::string_view there, std::uint64_t at);
     void clear_what_shows_through(std::size_t disk);
 
     Plan plan_;

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <fmt/format.h>
 #include <libnbd.h>
+#include <poll.h>
 #include <unistd.h>
 #include <utility>
 
@@ -75,6 +76,7 @@ int take_extents(void* data, const char* context, std::uint64_t offset, std::uin
 NbdDisk::NbdDisk(const Disk& disk, Use use) : handle_(nbd_create()), disk_(disk) {
     if (handle_ == nullptr) throw failure(disk, "cannot begin");
     try {
+        nbd_set_pread_initialize(handle_, false); // what an answer lacks is an error, and is not used
         nbd_add_meta_context(handle_, LIBNBD_CONTEXT_BASE_ALLOCATION);
         if (!disk.bitmap.empty()) nbd_add_meta_context(handle_, bitmap_context(disk).c_str());
         connect(handle_, disk, use);
@@ -90,7 +92,8 @@ NbdDisk::NbdDisk(const Disk& disk, Use use) : handle_(nbd_create()), disk_(disk)
 }
 
 NbdDisk::NbdDisk(NbdDisk&& other) noexcept
-    : handle_(std::exchange(other.handle_, nullptr)), disk_(std::move(other.disk_)), bytes_(other.bytes_) {}
+    : handle_(std::exchange(other.handle_, nullptr)), disk_(std::move(other.disk_)), bytes_(other.bytes_),
+      writes_(std::move(other.writes_)) {}
 
 NbdDisk::~NbdDisk() {
     if (handle_ != nullptr) nbd_close(handle_);
@@ -141,9 +144,57 @@ void NbdDisk::read(void* into, std::size_t count, std::uint64_t at) {
     }
 }
 
-void NbdDisk::write(std::string_view bytes, std::uint64_t at) {
-    if (nbd_pwrite(handle_, bytes.data(), bytes.size(), at, 0) != 0)
-        throw failure(disk_, fmt::format("cannot write {} bytes at {}", bytes.size(), at));
+NbdDisk::Question NbdDisk::ask(void* into, std::size_t count, std::uint64_t at) {
+    const std::int64_t cookie = nbd_aio_pread(handle_, into, count, at, NBD_NULL_COMPLETION, 0);
+    if (cookie < 0) throw failure(disk_, fmt::format("cannot read {} bytes at {}", count, at));
+    return {static_cast<std::uint64_t>(cookie), at, count};
+}
+
+void NbdDisk::wait_for(const Question& question, std::string_view doing) {
+    for (;;) {
+        const int done = nbd_aio_command_completed(handle_, question.cookie);
+        if (done > 0) return;
+        if (done < 0 || nbd_poll(handle_, -1) < 0)
+            throw failure(disk_,
+                          fmt::format("cannot {} {} bytes at {}", doing, question.count, question.at));
+    }
+}
+
+void NbdDisk::wait(const Question& question) {
+    wait_for(question, "read");
+}
+
+int NbdDisk::fd() const {
+    return nbd_aio_get_fd(handle_);
+}
+
+short NbdDisk::events() const {
+    if (nbd_aio_in_flight(handle_) <= 0) return 0;
+    const auto direction = nbd_aio_get_direction(handle_);
+    return static_cast<short>(((direction & LIBNBD_AIO_DIRECTION_READ) != 0 ? POLLIN : 0) |
+                              ((direction & LIBNBD_AIO_DIRECTION_WRITE) != 0 ? POLLOUT : 0));
+}
+
+/// What goes wrong here shows where the bytes are waited for.
+void NbdDisk::progress() {
+    nbd_poll(handle_, 0);
+}
+
+void NbdDisk::wait_for_writes(std::size_t but) {
+    while (writes_.size() > but) {
+        wait_for(writes_.front().question, "write");
+        writes_.pop_front();
+    }
+}
+
+void NbdDisk::write(std::string bytes, std::uint64_t at) {
+    constexpr std::size_t most_on_their_way = 8;
+    wait_for_writes(most_on_their_way - 1);
+    auto kept = std::make_unique<std::string>(std::move(bytes));
+    const std::size_t count = kept->size();
+    const std::int64_t cookie = nbd_aio_pwrite(handle_, kept->data(), count, at, NBD_NULL_COMPLETION, 0);
+    if (cookie < 0) throw failure(disk_, fmt::format("cannot write {} bytes at {}", count, at));
+    writes_.push_back({{static_cast<std::uint64_t>(cookie), at, count}, std::move(kept)});
 }
 
 void NbdDisk::zero(std::uint64_t count, std::uint64_t at) {
@@ -152,6 +203,7 @@ void NbdDisk::zero(std::uint64_t count, std::uint64_t at) {
 }
 
 void NbdDisk::finish() {
+    wait_for_writes(0);
     if (nbd_flush(handle_, 0) != 0 || nbd_shutdown(handle_, 0) != 0)
         throw failure(disk_, "cannot make sure of what was written");
 }

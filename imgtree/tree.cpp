@@ -53,7 +53,8 @@ struct Tree::Place {
     std::uint64_t within;
 };
 
-Tree::Tree(Plan plan, std::vector<NbdDisk> disks) : plan_(std::move(plan)), disks_(std::move(disks)) {
+Tree::Tree(Plan plan, std::vector<NbdDisk> disks) : plan_(std::move(plan)) {
+    for (std::size_t i = 0; i < disks.size(); ++i) disks_.emplace_back(std::move(disks[i]), plan_.disks[i]);
     for (std::size_t i = 0; i < disks_.size(); ++i)
         if (disks_[i].bytes() != plan_.disks[i].bytes)
             throw Error(Code::io, fmt::format("{} has {} bytes now, and had {}", plan_.disks[i].name,
@@ -173,23 +174,21 @@ std::optional<std::vector<std::pair<std::string, Tree::Node>>> Tree::names(Node 
     return all;
 }
 
-std::optional<std::string> Tree::read(Node file, std::uint64_t at, std::size_t count) {
+std::optional<std::string_view> Tree::read(Node file, std::uint64_t at, std::size_t count) {
     const auto where = place(file);
     const auto seen = look(file);
     if (!seen || !S_ISREG(seen->st_mode) || !trouble_.empty()) return std::nullopt;
     const auto size = static_cast<std::uint64_t>(seen->st_size);
-    if (at >= size) return std::string();
+    if (at >= size) return std::string_view();
     count = static_cast<std::size_t>(std::min<std::uint64_t>(count, size - at));
-    if (where->kind == Kind::top) return plan_.files[where->within - 2].content.substr(at, count);
-    std::string bytes(count, '\0');
+    if (where->kind == Kind::top)
+        return std::string_view(plan_.files[where->within - 2].content).substr(at, count);
     try {
-        disks_[where->disk].read(bytes.data(), count,
-                                 where->within * plan_.disks[where->disk].chunk_bytes + at);
+        return disks_[where->disk].read(where->within * plan_.disks[where->disk].chunk_bytes + at, count);
     } catch (const Error& error) {
         trouble_ = error.message();
         return std::nullopt;
     }
-    return bytes;
 }
 
 // The kernel's questions.
@@ -200,16 +199,27 @@ Tree& tree_of(fuse_req_t request) {
     return *static_cast<Tree*>(fuse_req_userdata(request));
 }
 
+/// Folders are always read with what is in them.
+void on_init(void* /*tree*/, fuse_conn_info* connection) {
+    connection->want |= FUSE_CAP_READDIRPLUS;
+    connection->want &= ~static_cast<unsigned>(FUSE_CAP_READDIRPLUS_AUTO);
+}
+
+fuse_entry_param entry_of(const Tree& tree, Tree::Node node) {
+    fuse_entry_param entry{};
+    entry.ino = node;
+    entry.attr = *tree.look(node);
+    entry.attr_timeout = entry.entry_timeout = for_ever;
+    return entry;
+}
+
 void on_lookup(fuse_req_t request, fuse_ino_t folder, const char* name) {
     const auto node = tree_of(request).find(folder, name);
-    fuse_entry_param entry{};
     if (!node) {
         fuse_reply_err(request, ENOENT);
         return;
     }
-    entry.ino = *node;
-    entry.attr = *tree_of(request).look(*node);
-    entry.attr_timeout = entry.entry_timeout = for_ever;
+    const fuse_entry_param entry = entry_of(tree_of(request), *node);
     fuse_reply_entry(request, &entry);
 }
 
@@ -226,6 +236,7 @@ void on_open(fuse_req_t request, fuse_ino_t /*node*/, fuse_file_info* open) {
         return;
     }
     open->direct_io = 1; // each byte is read once
+    open->noflush = 1;   // nothing was written
     fuse_reply_open(request, open);
 }
 
@@ -237,7 +248,9 @@ void on_read(fuse_req_t request, fuse_ino_t node, std::size_t count, off_t at, f
         fuse_reply_err(request, EIO);
 }
 
-void on_readdir(fuse_req_t request, fuse_ino_t node, std::size_t room, off_t from, fuse_file_info* /*open*/) {
+/// With what is known of each, so that the kernel asks for none of them again.
+void on_readdirplus(fuse_req_t request, fuse_ino_t node, std::size_t room, off_t from,
+                    fuse_file_info* /*open*/) {
     const auto names = tree_of(request).names(node);
     if (!names) {
         fuse_reply_err(request, ENOTDIR);
@@ -247,9 +260,9 @@ void on_readdir(fuse_req_t request, fuse_ino_t node, std::size_t room, off_t fro
     std::size_t used = 0;
     for (auto i = static_cast<std::size_t>(from); i < names->size(); ++i) {
         const auto& [name, number] = (*names)[i];
-        const struct stat seen = *tree_of(request).look(number);
-        const std::size_t needs = fuse_add_direntry(request, page.data() + used, room - used, name.c_str(),
-                                                    &seen, static_cast<off_t>(i + 1));
+        const fuse_entry_param entry = entry_of(tree_of(request), number);
+        const std::size_t needs = fuse_add_direntry_plus(request, page.data() + used, room - used, name.c_str(),
+                                                         &entry, static_cast<off_t>(i + 1));
         if (needs > room - used) break;
         used += needs;
     }
@@ -258,17 +271,18 @@ void on_readdir(fuse_req_t request, fuse_ino_t node, std::size_t room, off_t fro
 
 fuse_lowlevel_ops operations() {
     fuse_lowlevel_ops all{};
+    all.init = on_init;
     all.lookup = on_lookup;
     all.getattr = on_getattr;
     all.open = on_open;
     all.read = on_read;
-    all.readdir = on_readdir;
+    all.readdirplus = on_readdirplus;
     return all;
 }
 
 } // namespace
 
-Mount::Mount(Tree& tree, const std::string& mount_point) {
+Mount::Mount(Tree& tree, const std::string& mount_point) : tree_(tree) {
     std::string name = "imgtree", flag = "-o",
                 options = "ro,nosuid,nodev,noexec,allow_other,default_permissions";
     std::array<char*, 3> words{name.data(), flag.data(), options.data()};
@@ -290,9 +304,17 @@ Mount::~Mount() {
 void Mount::serve(int until) {
     fuse_buf buffer{};
     while (fuse_session_exited(session_) == 0) {
-        std::array<pollfd, 2> waits{{{fuse_session_fd(session_), POLLIN, 0}, {until, POLLIN, 0}}};
+        std::vector<pollfd> waits{{fuse_session_fd(session_), POLLIN, 0}, {until, POLLIN, 0}};
+        std::vector<ReadAhead*> on_their_way;
+        for (ReadAhead& disk : tree_.disks())
+            if (const short events = disk.events()) {
+                waits.push_back({disk.fd(), events, 0});
+                on_their_way.push_back(&disk);
+            }
         if (poll(waits.data(), waits.size(), -1) < 0 && errno != EINTR) break;
         if (waits[1].revents != 0) break;
+        for (std::size_t i = 0; i < on_their_way.size(); ++i)
+            if (waits[2 + i].revents != 0) on_their_way[i]->progress();
         if (waits[0].revents == 0) continue;
         const int got = fuse_session_receive_buf(session_, &buffer);
         if (got == -EINTR || got == -EAGAIN) continue;

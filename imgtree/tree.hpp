@@ -6,7 +6,7 @@
 /// A chunk's file has a size, an inode and times that depend on nothing but the disk, the chunk and when it
 /// was last stored anew: who compares them with those of the last backup reads only what changed.
 
-#include "imgtree/nbd_disk.hpp"
+#include "imgtree/read_ahead.hpp"
 
 #include <optional>
 #include <sys/stat.h>
@@ -28,9 +28,12 @@ class Tree {
     std::optional<struct stat> look(Node node) const;
     /// Nothing for what is no folder.
     std::optional<std::vector<std::pair<std::string, Node>>> names(Node folder) const;
-    /// The bytes of a file from `at` on, at most `count`; nothing when they cannot be read. After one such
-    /// failure nothing can be read any more: what was served before must not be taken for whole.
-    std::optional<std::string> read(Node file, std::uint64_t at, std::size_t count);
+    /// Bytes of a file from `at` on, at most `count`, and none at its end; they stay until the next call.
+    /// Nothing when they cannot be read: then nothing can be read any more, since what was served before must
+    /// not be taken for whole.
+    std::optional<std::string_view> read(Node file, std::uint64_t at, std::size_t count);
+    /// The exports, to be polled while nothing is asked of the tree.
+    std::vector<ReadAhead>& disks() { return disks_; }
     const std::string& trouble() const { return trouble_; } ///< the first failure; empty: none
 
   private:
@@ -40,7 +43,7 @@ class Tree {
     bool has_chunk_in(std::size_t disk, std::uint64_t folder) const;
 
     Plan plan_;
-    std::vector<NbdDisk> disks_;
+    std::vector<ReadAhead> disks_;
     std::string trouble_;
 };
 
@@ -55,6 +58,7 @@ class Mount {
     void serve(int until);
 
   private:
+    Tree& tree_;
     fuse_session* session_;
 };
 

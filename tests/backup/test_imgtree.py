@@ -56,6 +56,29 @@ def test_files_are_the_chunks_of_the_disk_and_holes_have_none(place, size):
     assert left_of(place) == []
 
 
+@pytest.mark.parametrize("chunk", [CHUNK, 4 << 20])
+def test_whoever_reads_in_whatever_order_and_pieces_gets_the_chunks(place, chunk):
+    """What is read ahead is of runs of chunks that were stored at the same time; several readers disturb it."""
+    size = (22 << 20) + 512
+    raw = place.folder / "random"
+    raw.write_bytes(random.Random(chunk).randbytes(size))
+    disk = place.disk(size=str(size))
+    subprocess.run(["qemu-img", "convert", "-n", "-O", "qcow2", raw, disk], check=True)
+    count = -(-size // chunk)
+    times = [[at, min(2, count - at), 1 + at // 2 % 2] for at in range(0, count, 2)]
+    plan = place.plan(place.source(disk, bytes=size, chunk_bytes=chunk, times=times))
+    copies = place.folder / "copies"
+    copies.mkdir()
+    os.chown(copies, NOBODY, NOBODY)
+    run = place.run(plan, f"for way in cat tac; do (cd vda && ls -d */* | $way | while read name; do "
+                    f"dd if=$name of={copies}/$way-${{name#*/}} bs=99999 status=none; done) & done; wait")
+    assert run.returncode == 0, run.stderr
+    whole = raw.read_bytes() + bytes(-size % 512)
+    for way in ("cat", "tac"):
+        files = sorted(copies.glob(f"{way}-*"))
+        assert len(files) == count and b"".join(path.read_bytes() for path in files) == whole
+
+
 def test_inode_size_and_times_say_what_is_unchanged(place):
     disk = place.disk("write -P 7 0 1M")
     show = "stat -c '%n %i %s %.9Y %.9Z' vda/*/* manifest.json"
