@@ -38,14 +38,24 @@ std::string lacking(Tallies& seen, const Manifest& manifest) {
 
 Comparison compare(const Restic& restic, const std::string& snapshot, const Manifest& manifest) {
     Tallies seen;
-    Snapshot listed = restic.list(snapshot, [&](const Node& node) {
-        const std::size_t end = node.path.find('/', 1);
-        if (!node.is_file || end == node.path.npos) return;
-        Tally& tally = seen[node.path.substr(1, end - 1)];
-        ++tally.chunks;
-        tally.bytes += node.bytes;
-    });
-    return {std::move(listed), lacking(seen, manifest)};
+    const auto list = [&] {
+        seen.clear();
+        return restic.list(snapshot, [&](const Node& node) {
+            const std::size_t end = node.path.find('/', 1);
+            if (!node.is_file || end == node.path.npos) return;
+            Tally& tally = seen[node.path.substr(1, end - 1)];
+            ++tally.chunks;
+            tally.bytes += node.bytes;
+        });
+    };
+    std::optional<Snapshot> listed;
+    try {
+        listed = list();
+    } catch (const Error& error) {
+        if (error.code() != Code::program) throw;
+        listed = list();
+    }
+    return {std::move(*listed), lacking(seen, manifest)};
 }
 
 std::string missing_in(const Restic& restic, const Backup& backup) {

@@ -21,6 +21,7 @@ using namespace std::chrono_literals;
 constexpr auto usual_patience = 30min;
 constexpr auto longest_run = 48h;
 constexpr std::size_t largest_answer = 64u << 20;
+constexpr const char* no_such_file = "cannot dump file"; ///< as restic says it
 
 // restic's exit statuses; before 0.17 everything but success and an incomplete backup is `failed`.
 constexpr int incomplete = 3, no_repository = 10, locked = 11, wrong_password = 12;
@@ -239,6 +240,21 @@ ProcessResult Restic::locked_call(const ProcessSpec& wanted, std::string_view do
     return result;
 }
 
+/// restic waits 0.2 s for each lock, and who looks changes nothing.
+ProcessSpec Restic::looking(std::vector<std::string> words) const {
+    words.insert(words.begin(), {"--quiet", "--no-lock"});
+    return spec(std::move(words));
+}
+
+/// What a prune moves while it is looked for is found again by its new index.
+ProcessResult Restic::look(const ProcessSpec& wanted, std::string_view doing) const {
+    ProcessResult result = call(wanted);
+    if (!result.ok() && failure(result, doing).code() == Code::program && !says(result, no_such_file))
+        result = call(wanted);
+    require_success(result, doing);
+    return result;
+}
+
 std::string Restic::version() const {
     ProcessSpec wanted{.program = access_.program, .arguments = {"version"}};
     wanted.check = check_;
@@ -266,16 +282,16 @@ void Restic::make() const {
 
 std::string Restic::repository_id() const {
     const auto result =
-        locked_call(spec({"--quiet", "--json", "cat", "config"}), "restic cannot read the repository");
+        look(looking({"--json", "cat", "config"}), "restic cannot read the repository");
     const std::string id = json::string_or(parsed(result.out), "id", "");
     if (!is_hex(id, 64, 64)) throw strange("a repository without an id");
     return id;
 }
 
 std::vector<Snapshot> Restic::snapshots() const {
-    ProcessSpec wanted = spec({"--quiet", "--json", "snapshots"});
+    ProcessSpec wanted = looking({"--json", "snapshots"});
     wanted.output_cap = largest_answer;
-    const auto result = locked_call(wanted, "restic cannot list the snapshots");
+    const auto result = look(wanted, "restic cannot list the snapshots");
     // restic leaves out what it cannot read, and calls that a success.
     if (says(result, "could not load snapshot"))
         throw Error(Code::io, "not every snapshot of the repository can be read: " + words_of(result),
@@ -284,7 +300,7 @@ std::vector<Snapshot> Restic::snapshots() const {
 }
 
 Snapshot Restic::list(const std::string& snapshot, const std::function<void(Node)>& each) const {
-    ProcessSpec wanted = spec({"--quiet", "--json", "ls", snapshot});
+    ProcessSpec wanted = looking({"--json", "ls", snapshot});
     wanted.deadline = longest_run;
     wanted.output_cap = 1u << 16;
     std::optional<Snapshot> listed;
@@ -295,16 +311,16 @@ Snapshot Restic::list(const std::string& snapshot, const std::function<void(Node
         else
             listed = snapshot_of(parsed(line));
     };
-    locked_call(wanted, "restic cannot list a snapshot");
+    require_success(call(wanted), "restic cannot list a snapshot");
     if (!listed) throw strange("a list of files of no snapshot");
     return *listed;
 }
 
 std::string Restic::file(const std::string& snapshot, const std::string& path, std::size_t most) const {
-    ProcessSpec wanted = spec({"--quiet", "dump", snapshot, path});
+    ProcessSpec wanted = looking({"dump", snapshot, path});
     wanted.output_cap = std::max<std::size_t>(most + 1, 1u << 16); // of stderr, too
     try {
-        std::string content = locked_call(wanted, "restic cannot read a file").out;
+        std::string content = look(wanted, "restic cannot read a file").out;
         if (content.size() > most)
             throw Error(Code::invalid,
                         fmt::format("{} of snapshot {} is larger than {}", path, snapshot.substr(0, 8),
@@ -312,7 +328,7 @@ std::string Restic::file(const std::string& snapshot, const std::string& path, s
                         "the snapshot is not one of this program's; leave it alone");
         return content;
     } catch (const Error& error) {
-        if (error.code() != Code::program || error.message().find("cannot dump file") == std::string::npos)
+        if (error.code() != Code::program || error.message().find(no_such_file) == std::string::npos)
             throw;
         throw Error(Code::not_found, fmt::format("snapshot {} has no {}", snapshot.substr(0, 8), path),
                     "it is not one of this program's backups");
@@ -372,7 +388,7 @@ void Restic::prune() const {
 
 std::vector<Key> Restic::keys() const {
     const auto result =
-        locked_call(spec({"--quiet", "--json", "key", "list"}), "restic cannot list the keys");
+        look(looking({"--json", "key", "list"}), "restic cannot list the keys");
     const bj::value document = parsed(result.out);
     if (!document.is_array()) throw strange("its list of keys is no list");
     std::vector<Key> all;
@@ -401,7 +417,7 @@ void Restic::remove_key(const std::string& id) const {
 }
 
 std::string Restic::master_key() const {
-    return locked_call(spec({"--quiet", "--json", "cat", "masterkey"}), "restic cannot read the master key").out;
+    return look(looking({"--json", "cat", "masterkey"}), "restic cannot read the master key").out;
 }
 
 /// restic reads each file in `keys`, so that the file comes there whole.

@@ -83,7 +83,8 @@ struct Key {
 /// expected; Error{denied} for a password that the repository does not take, and for a repository that
 /// restic's user may not enter; Error{not_found} when there is no repository; Error{io} when it cannot be
 /// reached; Error{no_room} when it is full; Error{busy} when another process has locked it. The lock of a
-/// process that is dead is removed, and the call made once more.
+/// process that is dead is removed, and the call made once more. What only looks takes no lock, and so waits
+/// for nobody.
 class Restic {
   public:
     /// `check` is called at least every 200 ms while restic runs; what it throws ends restic and is passed
@@ -102,7 +103,7 @@ class Restic {
     std::string repository_id() const;
     std::vector<Snapshot> snapshots() const;
     /// Everything in the snapshot, in restic's order; the snapshot itself, of which `snapshot` may be the
-    /// first digits.
+    /// first digits. While somebody prunes it may fail once with Error{program}.
     Snapshot list(const std::string& snapshot, const std::function<void(Node)>& each) const;
     /// A file of the snapshot. Error{not_found} when the snapshot has none of that path; Error{invalid} when
     /// it is larger than `most` bytes.
@@ -142,6 +143,8 @@ class Restic {
   private:
     ProcessSpec as_user(std::string program, std::vector<std::string> words) const;
     ProcessSpec spec(std::vector<std::string> words) const;
+    ProcessSpec looking(std::vector<std::string> words) const;
+    ProcessResult look(const ProcessSpec& looking, std::string_view doing) const;
     ProcessResult call(const ProcessSpec& spec) const;
     ProcessResult locked_call(const ProcessSpec& spec, std::string_view doing) const;
     Error failure(const ProcessResult& result, std::string_view doing) const;
