@@ -103,7 +103,8 @@ constexpr std::string_view details =
     "wrap "
     "writes address and password into a new file, encrypted under a recovery code that is printed this once: "
     "the file may lie anywhere, and without the code nobody can open it, ever. key unwrap opens it, on any "
-    "host, and asks for the code on standard input or in --code-file.\n\n"
+    "host, and asks for the code on standard input or in --code-file. On a Proxmox VE node wrap takes the "
+    "key that it encrypts its backups to --storage with.\n\n"
     "The store is restic(1), which runs as a user of its own (blockhost-backup) and at low priority.\n\n"
     "On a host whose platform is a node of Proxmox VE, the node keeps the backups: NAME is a guest's number "
     "or "
@@ -156,7 +157,8 @@ cli::Row backup_row() {
              {.name = "storage",
               .kind = cli::Option::Kind::text,
               .value = "STORAGE",
-              .help = "on a Proxmox VE node: where the backup goes, in place of the configured storage"},
+              .help = "on a Proxmox VE node: where the backup goes, in place of the configured storage; for "
+                      "key wrap: whose key"},
              {.name = "protected", .help = "on a Proxmox VE node: nobody deletes the backup by accident"},
              {.name = "read-data-subset",
               .kind = cli::Option::Kind::integer,

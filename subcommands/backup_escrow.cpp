@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// backup key wrap and unwrap: the repository's password under a recovery code.
+/// backup key wrap and unwrap: the repository's password, or a node's encryption key, under a recovery code.
 
 #include "backup/escrow.hpp"
 #include "base/files/files.hpp"
@@ -69,20 +69,54 @@ bk::RecoveryCode given_code(const cli::Call& call) {
 
 } // namespace
 
-void wrap_key(const cli::Call& call, const backup::Restic& restic, const std::string& to) {
-    const NewFile file(to);
-    const bk::Settings settings = bk::require_settings(call.paths);
-    const World world = open_world(call, Intent::change);
+namespace {
+
+void wrap(const cli::Call& call, const bk::Escrow& escrow, const NewFile& file) {
+    const InstanceId instance = instance_id(call.paths);
     const bk::RecoveryCode code = bk::RecoveryCode::random();
-    file.make(bk::wrap({settings.repository, settings.repository_id, restic.access().password},
-                       world.instance, code));
+    file.make(bk::wrap(escrow, instance, code));
     try {
-        print_code(call.printer, code, file, world.instance);
+        print_code(call.printer, code, file, instance);
         call.printer.flush_answer();
     } catch (...) {
         file.take_back(); // nobody has its code
         throw;
     }
+}
+
+/// As the node keeps it, which only its own root may read. Throws Error{invalid} for what is no storage's
+/// name.
+std::filesystem::path key_of_storage(const Paths& paths, const std::string& storage) {
+    constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    constexpr std::size_t longest = 100;
+    const bool is_name = storage.size() <= longest && storage.find_first_of(letters) == 0 &&
+                         storage.find_first_not_of(std::string(letters) + "0123456789-_.") == storage.npos;
+    if (!is_name)
+        throw Error(Code::invalid, text::printable(storage) + " is no name of a storage",
+                    "'blockhost-libvirt host' lists the node's storages");
+    return paths.etc.parent_path() / "pve/priv/storage" / (storage + ".enc");
+}
+
+} // namespace
+
+void wrap_key(const cli::Call& call, const backup::Restic& restic, const std::string& to) {
+    const NewFile file(to);
+    const bk::Settings settings = bk::require_settings(call.paths);
+    wrap(call,
+         bk::RepositoryPassword{settings.repository, settings.repository_id, restic.access().password}, file);
+}
+
+void wrap_storage_key(const cli::Call& call, const std::string& storage, const std::string& to) {
+    const std::filesystem::path path = key_of_storage(call.paths, storage);
+    const NewFile file(to);
+    const auto key = files::read(path, 64u << 10);
+    if (!key)
+        throw Error(Code::not_found,
+                    fmt::format("the storage {} has no encryption key here: there is no {}", storage,
+                                path.string()),
+                    "run this on the node itself, as root; backups to a storage without a key are not encrypted");
+    bk::require_storage_key(*key, path.string());
+    wrap(call, bk::StorageKey{storage, *key}, file);
 }
 
 void unwrap_key(const cli::Call& call, const std::string& from) {
@@ -92,14 +126,19 @@ void unwrap_key(const cli::Call& call, const std::string& from) {
     const auto to = call.arguments.text("to");
     const auto file = to ? std::optional<NewFile>(*to) : std::nullopt;
     const bk::Unwrapped found = bk::unwrap(*text, given_code(call));
-    if (file) file->make(found.escrow.password + "\n");
+    const auto* of_storage = std::get_if<bk::StorageKey>(&found.escrow);
+    const auto* of_repository = std::get_if<bk::RepositoryPassword>(&found.escrow);
+    const std::string secret = of_storage != nullptr ? of_storage->key : of_repository->password + "\n";
+    const std::string_view kind = of_storage != nullptr ? "key" : "password";
+    if (file) file->make(secret);
     const auto line = [&](std::string_view key, const std::string& value) {
         call.printer.answer(fmt::format("{:<15}{}", key, value));
     };
-    line("repository", found.escrow.repository);
-    line("repository id", found.escrow.repository_id);
-    if (!file) line("password", found.escrow.password);
-    if (file) line("password in", file->path.string());
+    if (of_storage != nullptr) line("storage", of_storage->storage);
+    if (of_repository != nullptr) line("repository", of_repository->repository);
+    if (of_repository != nullptr) line("repository id", of_repository->repository_id);
+    if (!file) line(kind, std::string(text::trim(secret)));
+    if (file) line(fmt::format("{} in", kind), file->path.string());
     line("host", found.instance.str());
 }
 

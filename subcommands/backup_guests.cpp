@@ -2,7 +2,10 @@
 /// backup on a node of Proxmox VE: backs up guests to a storage of the node.
 
 #include "subcommands/backup_guests.hpp"
+#include "subcommands/backup_verbs.hpp"
 
+#include "agent/backups/guest_retention.hpp"
+#include "backup/settings.hpp"
 #include "base/interrupt.hpp"
 #include "base/text/json.hpp"
 #include "base/text/text.hpp"
@@ -31,7 +34,7 @@ using platform::Guest;
 struct Refused {
     std::string_view word, why, instead;
 };
-constexpr std::array<Refused, 7> refused_parts{{
+constexpr std::array<Refused, 5> refused_parts{{
     {"setup", "there is no repository to set up: the node's storages keep the backups",
      "name one as backup_storage in agent.json"},
     {"extract", "a node hands out no disk images of a backup", "restore it as a guest"},
@@ -39,22 +42,48 @@ constexpr std::array<Refused, 7> refused_parts{{
      "'blockhost-libvirt backup list' shows its verdicts"},
     {"prune", "there is no repository to prune: a storage has the room of what is forgotten at once",
      "'blockhost-libvirt backup forget' forgets"},
-    {"maintain", "there is no repository to maintain: the node's storages keep the backups",
-     "'blockhost-libvirt backup forget' forgets what no policy wants"},
     {"status", "of a node's backups no status is kept", "'blockhost-libvirt backup list' tells of each"},
-    {"key", "there is no repository, and so there are no keys: the node's storages keep the backups",
-     "a Backup Server's key is set up on the node"},
 }};
+
+/// A Backup Server's storage has a key, and no other.
+int key_on_node(cli::Call& call) {
+    const auto& operands = call.arguments.operands();
+    const std::string what = operands.size() > 1 ? operands[1] : "";
+    if (operands.size() != 3 || (what != "wrap" && what != "unwrap"))
+        throw Error(Code::usage, "backup key on a Proxmox VE node takes wrap or unwrap, and a file",
+                    "a Backup Server keeps no other keys for its clients");
+    if (what == "unwrap") {
+        refuse_options(call, {"storage"});
+        unwrap_key(call, operands[2]);
+    } else {
+        const auto storage = call.arguments.text("storage");
+        if (!storage)
+            throw Error(Code::usage, "backup key wrap on a Proxmox VE node needs --storage",
+                        "name the storage whose backups the key opens");
+        wrap_storage_key(call, *storage, operands[2]);
+    }
+    call.printer.flush_answer();
+    return 0;
+}
+
+/// A node checks its storages by itself, and a timer has to find nothing wrong where somebody else forgets.
+int maintain_on_node(cli::Call& call) {
+    if (!backup::read_policies(call.paths).append_only) return forget_backups_on_node(call);
+    call.printer.say("nothing is forgotten from here: backup.json says append_only");
+    return 0;
+}
 
 struct Part {
     std::string_view word;
     std::size_t most; ///< operands behind it
     int (*run)(cli::Call&);
 };
-constexpr std::array<Part, 3> parts{{
+constexpr std::array<Part, 5> parts{{
     {"list", 1, list_backups_on_node},
     {"show", 1, show_backup_on_node},
     {"forget", 0, forget_backups_on_node},
+    {"key", 2, key_on_node},
+    {"maintain", 0, maintain_on_node},
 }};
 
 std::string name_of(const Guest& guest) {
@@ -150,6 +179,12 @@ void back_up(cli::Call& call, agent::Engine& engine, const std::string& word, co
     call.printer.flush_answer();
 }
 
+/// The clock by which its backups have their times.
+Instant time_of(platform::Platform& platform) {
+    const auto shown = platform.host().clock;
+    return shown ? Instant(std::chrono::seconds(*shown)) : now();
+}
+
 /// The guests that are named, or all that are seen.
 std::vector<std::string> chosen(cli::Call& call, agent::Engine& engine) {
     const auto& operands = call.arguments.operands();
@@ -158,12 +193,19 @@ std::vector<std::string> chosen(cli::Call& call, agent::Engine& engine) {
         throw Error(Code::usage,
                     all ? "backup takes guests or --all, not both" : "backup needs a guest or --all",
                     "'blockhost-libvirt guests' shows the guests");
+    const agent::GuestChoice choice{.policy = call.arguments.text("policy"),
+                                    .only_due = call.arguments.has("due")};
+    if (!all && (choice.policy || choice.only_due))
+        throw Error(Code::usage, "--due and --policy choose among all guests", "give --all with them");
     if (!all) return operands;
     const platform::Guests guests = engine.platform().guests();
     if (!guests.doubt.empty()) call.printer.warn("more guests may exist: " + guests.doubt);
-    std::vector<std::string> ids;
-    for (const Guest& each : guests.seen) ids.push_back(each.id);
-    return ids;
+    const auto backups = choice.only_due ? agent::require_keeper(engine.platform()).backups()
+                                         : platform::StoredBackups();
+    // A storage that is not reached may have the last backup: one more is taken rather than none.
+    for (const std::string& each : backups.doubts) call.printer.warn("more backups may exist: " + each);
+    return agent::choose_guests(guests.seen, agent::known_backups(backups, guests, &engine.journal()),
+                                backup::read_policies(call.paths), choice, time_of(engine.platform()));
 }
 
 int back_up_guests(cli::Call& call) {
@@ -221,14 +263,16 @@ int backup_on_node(cli::Call& call) {
             throw Error(Code::config,
                         fmt::format("backup {} is not for a Proxmox VE node: {}", first, each.why),
                         std::string(each.instead));
-    refuse_options(call, {"repository", "password-file", "user", "read-data-subset", "to", "due", "policy",
-                          "code-file"});
+    refuse_options(call, {"repository", "password-file", "user", "read-data-subset"});
+    if (first != "key") refuse_options(call, {"to", "code-file"});
     for (const Part& part : parts) {
         if (first != part.word) continue;
         if (operands.size() > part.most + 1)
             throw Error(Code::usage,
                         fmt::format("backup {} takes {} behind it", part.word,
-                                    part.most == 0 ? "nothing" : "one word"),
+                                    part.most == 0   ? "nothing"
+                                    : part.most == 1 ? "one word"
+                                                     : "two words"),
                         "leave out the rest");
         return part.run(call);
     }

@@ -26,6 +26,9 @@ std::optional<std::string> given_password(const cli::Call& call);
 /// `to`, which is made. Throws Error{exists} when there is something of that name; what cannot be printed
 /// leaves no file.
 void wrap_key(const cli::Call& call, const backup::Restic& restic, const std::string& to);
+/// Likewise the key that a node of Proxmox VE encrypts its backups to a storage with. Throws Error{not_found}
+/// where this host does not have it.
+void wrap_storage_key(const cli::Call& call, const std::string& storage, const std::string& to);
 /// Prints what the file `from` holds, by the code from --code-file or standard input. Needs no repository.
 void unwrap_key(const cli::Call& call, const std::string& from);
 

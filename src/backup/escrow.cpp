@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <array>
 #include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 #include <sodium.h>
@@ -166,12 +167,24 @@ Parts parts_of(std::string_view text) {
             bytes->substr(salt_bytes + nonce_bytes)};
 }
 
+std::string written(const Escrow& escrow) {
+    if (const auto* of_storage = std::get_if<StorageKey>(&escrow))
+        return bj::serialize(bj::object{{"storage", of_storage->storage}, {"key", of_storage->key}});
+    const auto& of_repository = std::get<RepositoryPassword>(escrow);
+    return bj::serialize(bj::object{{"repository", of_repository.repository},
+                                    {"repository_id", of_repository.repository_id},
+                                    {"password", of_repository.password}});
+}
+
 /// What is authentic, and so was written by this file.
 Escrow read(std::string_view plain) {
-    constexpr std::size_t longest = 8192;
+    constexpr std::size_t longest = 16u << 10;
     const bj::value document = json::parse_strictly(plain, "what is wrapped", {.bytes = longest, .depth = 2});
     json::Fields fields(document, "what is wrapped");
-    Escrow escrow{fields.text("repository"), fields.text("repository_id"), fields.text("password")};
+    const Escrow escrow = fields.has("storage")
+                              ? Escrow(StorageKey{fields.text("storage"), fields.text("key")})
+                              : Escrow(RepositoryPassword{fields.text("repository"),
+                                                          fields.text("repository_id"), fields.text("password")});
     fields.finish();
     return escrow;
 }
@@ -212,11 +225,21 @@ RecoveryCode::~RecoveryCode() {
     wipe(bytes_);
 }
 
+void require_storage_key(std::string_view content, const std::string& name) {
+    constexpr std::size_t longest = 4096;
+    if (content.size() <= longest) {
+        boost::system::error_code malformed;
+        const bj::value document = bj::parse(content, malformed);
+        const auto* data = document.is_object() ? document.get_object().if_contains("data") : nullptr;
+        if (!malformed && data != nullptr && data->is_string() && !data->get_string().empty()) return;
+    }
+    throw Error(Code::invalid, name + " is no encryption key of a Backup Server's storage",
+                "see 'pvesm set' and its option --encryption-key");
+}
+
 std::string wrap(const Escrow& escrow, const InstanceId& instance, const RecoveryCode& code) {
     start_sodium();
-    Secret plain(bj::serialize(bj::object{{"repository", escrow.repository},
-                                          {"repository_id", escrow.repository_id},
-                                          {"password", escrow.password}}));
+    Secret plain(written(escrow));
     const std::size_t bytes = plain.bytes.size();
     plain.bytes.resize((bytes / padded_to + 1) * padded_to);
     std::size_t padded = 0;
@@ -231,7 +254,7 @@ std::string wrap(const Escrow& escrow, const InstanceId& instance, const Recover
                                                raw(std::string_view(key.bytes)));
     std::string text = fmt::format("{} {}\n", head, base64::encode(salt + nonce + sealed));
     if (text.size() > largest_wrapped)
-        throw Error(Code::invalid, "the repository's address or password is too long to be wrapped");
+        throw Error(Code::invalid, "an address, password or key is too long to be wrapped");
     return text;
 }
 

@@ -7,16 +7,27 @@
 
 #include <string>
 #include <string_view>
+#include <variant>
 
 namespace blockhost::backup {
 
-/// What is wrapped.
-struct Escrow {
+/// A restic repository and what opens it.
+struct RepositoryPassword {
     std::string repository; ///< its address
     std::string repository_id;
     std::string password;
-    bool operator==(const Escrow&) const = default;
+    bool operator==(const RepositoryPassword&) const = default;
 };
+
+/// A storage of Proxmox VE on a Backup Server, and the key that its backups are encrypted with.
+struct StorageKey {
+    std::string storage; ///< its name on the node
+    std::string key;     ///< the file's content, as the node has it
+    bool operator==(const StorageKey&) const = default;
+};
+
+/// What is wrapped.
+using Escrow = std::variant<RepositoryPassword, StorageKey>;
 
 /// A recovery code: 160 random bits and a check sum of 15, as 35 symbols of Crockford's base32 in groups of
 /// five, "7G2QK-…". Nobody can make it up, and nothing keeps it: a code that is lost is lost for good.
@@ -44,6 +55,10 @@ class RecoveryCode {
 
 /// The largest wrapped text.
 inline constexpr std::size_t largest_wrapped = 32u << 10;
+
+/// Throws Error{invalid} unless `content` is a key file as proxmox-backup-client writes it, a JSON object with
+/// the key as "data", of at most 4 KiB.
+void require_storage_key(std::string_view content, const std::string& name);
 
 /// Wraps it for the host `instance`: one line of printable text, "blockhost-recovery 1 INSTANCE BASE64". It
 /// tells the host's id, and within 512 bytes how long the rest is; everything else is encrypted and

@@ -284,9 +284,10 @@ def test_a_list_that_does_not_come_is_an_error(standin, platform, vm, kind):
 @pytest.mark.parametrize("words, told", [
     (("setup", "--repository", "/srv/x"), "backup setup is not for a Proxmox VE node: there is no repository to set up"),
     (("extract", "x"), "a node hands out no disk images"), (("check",), "a node checks no storage"),
-    (("prune",), "there is no repository to prune"), (("maintain",), "there is no repository to maintain"),
-    (("status",), "no status is kept"), (("key", "list"), "there are no keys"),
-    (("--all", "--due"), "--due is not for a host whose guests live on a Proxmox VE node"),
+    (("prune",), "there is no repository to prune"),
+    (("status",), "no status is kept"), (("key", "list"), "takes wrap or unwrap, and a file"), (("key", "wrap", "x"), "needs --storage"),
+    (("list", "--to", "x"), "--to is not for a host"),
+    (("100", "--due"), "--due and --policy choose among all guests"), (("--all", "--policy", "hourly"), "there is no policy hourly"),
     (("100", "--all"), "guests or --all, not both"), ((), "backup needs a guest or --all"),
     (("list", "100", "200"), "backup list takes one word behind it"),
     (("99",), "99 is no guest's number")])
@@ -294,3 +295,60 @@ def test_what_does_not_fit_a_node_is_refused_in_one_sentence(standin, host, word
     error = refused(host, "backup", *words)
     assert told in error.splitlines()[-1] and error.count("ERROR") == 1, error
     assert not any(method != "GET" for method, _, _ in standin.requests)
+
+
+# -- the key that a storage's backups are encrypted with
+
+
+def test_the_key_of_a_storage_comes_back_by_its_code_alone(host):
+    etc = host.folder / "root/etc"
+    key = json.dumps({"kdf": None, "created": "2026-01-01T00:00:00+00:00", "data": "QUFB", "fingerprint": "aa:bb"}) + "\n"
+    kept = etc / "pve/priv/storage/pbs-1.enc"
+    wrapped, code, out = (host.folder / name for name in ("wrapped", "code", "out"))
+    assert "run this on the node itself" in refused(host, "backup", "key", "wrap", wrapped, "--storage", "pbs-1")
+    kept.parent.mkdir(parents=True)
+    kept.write_text("no key\n")
+    assert "is no encryption key" in refused(host, "backup", "key", "wrap", wrapped, "--storage", "pbs-1")
+    assert "is no name of a storage" in refused(host, "backup", "key", "wrap", wrapped, "--storage", "../storage/pbs-1")
+    assert not wrapped.exists()
+    kept.write_text(key)
+    made = host.run("backup", "key", "wrap", wrapped, "--storage", "pbs-1")
+    assert made.returncode == 0 and "QUFB" not in made.stdout + wrapped.read_text(), made.stderr
+    assert wrapped.stat().st_mode & 0o777 == 0o600
+    lines = {line[:15].strip(): line[15:] for line in made.stdout.splitlines()}
+    code.write_text(lines["code"])
+    kept.unlink()
+    told = host.run("backup", "key", "unwrap", wrapped, "--code-file", code, "--to", out)
+    assert told.returncode == 0 and out.read_text() == key and out.stat().st_mode & 0o777 == 0o600, told.stderr
+    assert "pbs-1" in told.stdout and "QUFB" not in told.stdout
+    assert json.loads(host.run("backup", "key", "unwrap", wrapped, "--code-file", code).stdout.partition("key ")[2].partition("\n")[0])
+
+
+# -- by policies
+
+
+def test_a_timer_backs_up_the_guests_that_are_due_by_their_policies(standin, host):
+    etc = host.folder / "root/etc/blockhost"
+    (etc / "backup.json").write_text(json.dumps({"version": 1, "vms": {"web": "weekly", "200": "none"}}))
+
+    def due(*words):
+        run = host.run("backup", "--all", *words, "--json")
+        assert run.returncode == 0, run.stderr
+        return [line["guest"] for line in map(json.loads, run.stdout.splitlines()) if "id" in line]
+
+    assert due("--policy", "none") == ["200"]
+    stored(standin, "local:backup/vzdump-qemu-100-theirs.vma", 100)
+    assert due("--due") == ["100"]  # somebody else's does not count, and who has the policy none is never due
+    assert due("--due") == []
+    for volume in standin.storage("local").volumes.values():
+        volume.ctime -= 8 * 86400
+    assert due("--due", "--policy", "daily") == [] and due("--due", "--policy", "weekly") == ["100"]
+
+
+def test_a_timers_maintenance_forgets_unless_somebody_else_does(host):
+    etc = host.folder / "root/etc/blockhost"
+    (etc / "backup.json").write_text(json.dumps({"version": 1, "append_only": True}))
+    run = host.run("backup", "maintain")
+    assert run.returncode == 0 and "says append_only" in run.stderr and run.stdout == "", run.stderr
+    (etc / "backup.json").unlink()
+    assert host.run("backup", "maintain", "--json", "--force-clock").stdout == "[]\n"

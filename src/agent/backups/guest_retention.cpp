@@ -2,6 +2,7 @@
 #include "agent/backups/guest_retention.hpp"
 
 #include "backup/retention.hpp"
+#include "base/text/text.hpp"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -57,10 +58,10 @@ std::string why_of(const KnownBackup& known, std::string why) {
     return why;
 }
 
-const backup::Policy& policy_for(const KnownBackup& known, const backup::Policies& policies) {
-    const auto name = VmName::try_parse(known.name);
-    if (name && policies.of_vm.contains(name->str())) return policies.for_vm(*name);
-    return policies.for_vm(VmName(known.stored.guest));
+/// By which the policies know a guest.
+VmName name_for(const std::string& name, const platform::GuestId& guest, const backup::Policies& policies) {
+    const auto parsed = VmName::try_parse(name);
+    return parsed && policies.of_vm.contains(parsed->str()) ? *parsed : VmName(guest);
 }
 
 } // namespace
@@ -79,7 +80,11 @@ std::vector<BackupFate> decide_fates(const std::vector<KnownBackup>& all, const 
         judged.push_back(found_of(each));
     }
     const auto rule_of = [&](const backup::Backup& backup) {
-        return backup::Rule{.keep = policy_for(*by_id.at(backup.id), policies).keep};
+        return backup::Rule{
+            .keep = policies
+                        .for_vm(name_for(by_id.at(backup.id)->name, by_id.at(backup.id)->stored.guest,
+                                         policies))
+                        .keep};
     };
     for (backup::Fate& each :
          backup::decide_fates(judged, this_host(), rule_of, policies.keep_destroyed, when))
@@ -93,6 +98,29 @@ std::vector<BackupFate> decide_fates(const std::vector<KnownBackup>& all, const 
         return key(one) < key(other);
     });
     return fates;
+}
+
+std::vector<platform::GuestId> choose_guests(const std::vector<platform::Guest>& guests,
+                                             const std::vector<KnownBackup>& all,
+                                             const backup::Policies& policies, const GuestChoice& choice,
+                                             Instant when) {
+    if (choice.policy && !policies.by_name.contains(*choice.policy))
+        throw Error(Code::not_found, "there is no policy " + text::printable(*choice.policy),
+                    "backup.json says which there are besides daily, weekly, monthly and none");
+    std::map<platform::GuestId, std::int64_t> last;
+    for (const KnownBackup& each : all)
+        if (!each.operation.empty() && each.stored.verified != false)
+            last[each.stored.guest] = std::max(last[each.stored.guest], each.stored.made);
+    std::vector<platform::GuestId> chosen;
+    for (const platform::Guest& guest : guests) {
+        backup::LastBackup judged{.vm = name_for(guest.name, guest.id, policies)};
+        if (const auto found = last.find(guest.id); found != last.end())
+            judged.taken_at = Instant(std::chrono::seconds(found->second));
+        if (choice.policy && policies.name_for(judged.vm) != *choice.policy) continue;
+        if (choice.only_due && !is_due(policies, judged, when)) continue;
+        chosen.push_back(guest.id);
+    }
+    return chosen;
 }
 
 std::vector<ForgottenBackup> forget_backups(Engine& engine, const std::vector<BackupFate>& fates,

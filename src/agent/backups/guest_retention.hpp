@@ -20,6 +20,19 @@ struct BackupFate {
 std::vector<BackupFate> decide_fates(const std::vector<KnownBackup>& all, const backup::Policies& policies,
                                      Instant when);
 
+/// Which of all guests are to be backed up.
+struct GuestChoice {
+    std::optional<std::string> policy; ///< those that have this one; nothing: all
+    bool only_due = false;             ///< those whose policy wants one by now
+};
+/// Pure. Policies name guests by id or by name. Due is a guest whose newest backup that counts is too old, or
+/// that has none: one counts that this host's own record says it made, and that its place did not find
+/// damaged. Throws Error{not_found} for a policy that is not there.
+std::vector<platform::GuestId> choose_guests(const std::vector<platform::Guest>& guests,
+                                             const std::vector<KnownBackup>& all,
+                                             const backup::Policies& policies, const GuestChoice& choice,
+                                             Instant when);
+
 /// What became of one that was to go.
 struct ForgottenBackup {
     BackupFate fate;

@@ -16,7 +16,8 @@ using namespace blockhost::backup;
 namespace {
 
 constexpr const char* instance_id = "0123456789abcdef0123456789abcdef";
-const Escrow example{"sftp:backup@far:/srv/host-a", std::string(64, 'a'), "a password of \"some\" length"};
+const std::string password = "a password of \"some\" length";
+const Escrow example = RepositoryPassword{"sftp:backup@far:/srv/host-a", std::string(64, 'a'), password};
 const InstanceId host = *InstanceId::try_parse(instance_id);
 
 Code code_of(const std::function<void()>& work) {
@@ -62,9 +63,9 @@ TEST_CASE("what was wrapped is opened by its code, whatever stands around the te
     CHECK(found.escrow == example);
     CHECK(found.instance == host);
     CHECK(instance_of(text) == host);
-    CHECK(text.find(example.password) == text.npos);
+    CHECK(text.find(password) == text.npos);
     CHECK(wrap(example, host, code) != text);
-    CHECK(wrap({"/srv", "", "p"}, host, code).size() == text.size());
+    CHECK(wrap(RepositoryPassword{"/srv", "", "p"}, host, code).size() == text.size());
 }
 
 TEST_CASE("what the first version wrapped is opened") {
@@ -126,7 +127,7 @@ TEST_CASE("what is no wrapped text is told before the code is used") {
         CHECK(opened(other, RecoveryCode::parse(first_code)) == Code::invalid);
     }
     CHECK(code_of([&] {
-              wrap({std::string(30000, 'a'), "", ""}, host, RecoveryCode::random());
+              wrap(RepositoryPassword{std::string(30000, 'a'), "", ""}, host, RecoveryCode::random());
           }) == Code::invalid);
 }
 
@@ -178,4 +179,20 @@ TEST_CASE("a mistyped code is told apart from a wrong one, and never quoted") {
     for (const std::string& typed : {std::string(), code.substr(1), code + "0", "U" + code.substr(1),
                                      "\xc3\xa4" + code, std::string(4000, '0'), swapped})
         CHECK(code_of([&] { RecoveryCode::parse(typed); }) == Code::invalid);
+}
+
+TEST_CASE("the key of a Backup Server's storage is wrapped likewise") {
+    const RecoveryCode code = RecoveryCode::random();
+    const StorageKey key{"pbs-1", R"({"kdf":null,"created":"2026-01-01T00:00:00Z","data":"AAAA"})" "\n"};
+    require_storage_key(key.key, "the key");
+    const std::string text = wrap(key, host, code);
+    CHECK(text.find("pbs-1") == text.npos);
+    CHECK(unwrap(text, code).escrow == Escrow(key));
+}
+
+TEST_CASE("what is no key of a storage is refused before it is wrapped") {
+    for (const std::string& content : {std::string(), std::string("{"), std::string("[]"), std::string("{}"),
+                                       std::string(R"({"data":""})"), std::string(R"({"data":1})"),
+                                       R"({"data":")" + std::string(4096, 'a') + "\"}"})
+        CHECK(code_of([&] { require_storage_key(content, "the key"); }) == Code::invalid);
 }
