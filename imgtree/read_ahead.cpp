@@ -59,8 +59,11 @@ ReadAhead::Window& ReadAhead::ask(std::uint64_t at, const Window* kept) {
     if (!is_warm_) warm_up(disk_);
     is_warm_ = true;
     if (!free->bytes) free->bytes = std::make_unique_for_overwrite<char[]>(window_bytes);
-    *free = {at, std::min(at + window_bytes, end_of_run(run_with(at))), std::move(free->bytes), std::nullopt};
-    free->question = disk_.ask(free->bytes.get(), static_cast<std::size_t>(free->to - at), at);
+    free->from = free->to = 0;
+    const std::uint64_t to = std::min(at + window_bytes, end_of_run(run_with(at)));
+    free->question = disk_.ask(free->bytes.get(), static_cast<std::size_t>(to - at), at);
+    free->from = at;
+    free->to = to;
     return *free;
 }
 

@@ -80,11 +80,8 @@ std::vector<BackupFate> decide_fates(const std::vector<KnownBackup>& all, const 
         judged.push_back(found_of(each));
     }
     const auto rule_of = [&](const backup::Backup& backup) {
-        return backup::Rule{
-            .keep = policies
-                        .for_vm(name_for(by_id.at(backup.id)->name, by_id.at(backup.id)->stored.guest,
-                                         policies))
-                        .keep};
+        const KnownBackup& known = *by_id.at(backup.id);
+        return backup::Rule{.keep = policies.for_vm(name_for(known.name, known.stored.guest, policies)).keep};
     };
     for (backup::Fate& each :
          backup::decide_fates(judged, this_host(), rule_of, policies.keep_destroyed, when))
