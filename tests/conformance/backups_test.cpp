@@ -89,3 +89,61 @@ TEST_CASE("a checkpoint outlives the run, and is deleted in the next or forgotte
     CHECK(code_of([&] { hypervisor.checkpoints(domain.name); }) == Code::not_found);
     CHECK(code_of([&] { hypervisor.backup_under_way(domain.name); }) == Code::not_found);
 }
+
+TEST_CASE("the record of what was written since a checkpoint is served, as long as there is one") {
+    if (driver() == Driver::test) return skip("libvirt's test driver has no backups");
+    Stage stage;
+    WithDisk domain(stage);
+    Hypervisor& hypervisor = stage.hypervisor();
+    const auto back_up = [&](const std::string& checkpoint, const std::string& since) {
+        const FrozenExport frozen = hypervisor.begin_backup(domain.name, domain.spec(checkpoint, since));
+        hypervisor.end_backup(domain.name);
+        return frozen;
+    };
+    hypervisor.start(domain.name);
+    CHECK(back_up("bh-1", "").bitmap.empty());
+    CHECK_FALSE(back_up("bh-2", "bh-1").bitmap.empty());
+    hypervisor.power_off(domain.name);
+    hypervisor.start(domain.name); // it ended well
+    CHECK_FALSE(back_up("bh-3", "bh-2").bitmap.empty());
+    CHECK(code_of([&] { back_up("bh-3", ""); }) == Code::hypervisor);
+    CHECK(code_of([&] { back_up("bh-4", "bh-0"); }) == Code::hypervisor);
+    CHECK_FALSE(hypervisor.backup_under_way(domain.name));
+    CHECK(domain.checkpoints() == std::vector<std::string>{"bh-1", "bh-2", "bh-3"});
+}
+
+TEST_CASE("a checkpoint that libvirt forgot is made known again, as long as its record is there") {
+    if (driver() == Driver::test) return skip("libvirt's test driver has no backups");
+    Stage stage;
+    WithDisk domain(stage);
+    Hypervisor& hypervisor = stage.hypervisor();
+    hypervisor.start(domain.name);
+    hypervisor.begin_backup(domain.name, domain.spec("bh-1"));
+    hypervisor.end_backup(domain.name);
+    const CheckpointView known = hypervisor.checkpoints(domain.name).front();
+    hypervisor.delete_checkpoint(domain.name, "bh-1", Hypervisor::CheckpointPart::knowledge);
+    CHECK(domain.checkpoints().empty());
+    hypervisor.restore_checkpoint(domain.name, known);
+    hypervisor.restore_checkpoint(domain.name, known);
+    CHECK(domain.checkpoints() == std::vector<std::string>{"bh-1"});
+    const FrozenExport frozen = hypervisor.begin_backup(domain.name, domain.spec("bh-2", "bh-1"));
+    CHECK_FALSE(frozen.bitmap.empty());
+    hypervisor.end_backup(domain.name);
+    hypervisor.delete_checkpoint(domain.name, "bh-1", Hypervisor::CheckpointPart::all);
+    CHECK(code_of([&] { hypervisor.restore_checkpoint(domain.name, known); }) == Code::hypervisor);
+    CHECK(domain.checkpoints() == std::vector<std::string>{"bh-2"});
+}
+
+TEST_CASE("a frozen disk whose socket or scratch file cannot be made is none, and leaves nothing") {
+    if (driver() == Driver::test) return skip("libvirt's test driver has no backups");
+    Stage stage;
+    WithDisk domain(stage);
+    Hypervisor& hypervisor = stage.hypervisor();
+    hypervisor.start(domain.name);
+    BackupSpec spec = domain.spec("bh-1");
+    spec.socket = (domain.disk.parent_path() / "missing" / "s").string();
+    CHECK(code_of([&] { hypervisor.begin_backup(domain.name, spec); }) == Code::hypervisor);
+    CHECK_FALSE(hypervisor.backup_under_way(domain.name));
+    CHECK(domain.checkpoints().empty());
+    CHECK_FALSE(std::filesystem::exists(spec.scratch));
+}

@@ -38,6 +38,7 @@ BY_PATH = {
     "hypervisor/surroundings.cpp": "the simulated world",
     "hypervisor/simulated/backups.cpp": "the simulated world",
     "hypervisor/simulated/counters.cpp": "the simulated world",
+    "hypervisor/simulated/disk_content.cpp": "the simulated world",
     "hypervisor/simulated/guest.cpp": "the simulated world",
     "hypervisor/simulated/image.cpp": "the simulated world",
     "hypervisor/simulated/store.cpp": "the simulated world",

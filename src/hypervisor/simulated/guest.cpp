@@ -250,16 +250,18 @@ std::string Guest::status(const bj::object& arguments) {
 }
 
 std::string Guest::freezing(const Question& question, const std::string& name) {
-    DomainFile domain = question.domain;
-    if (name == "guest-fsfreeze-status") return reply(domain.frozen ? "frozen" : "thawed");
+    if (name == "guest-fsfreeze-status") return reply(question.domain.frozen ? "frozen" : "thawed");
     const bool freeze = name == "guest-fsfreeze-freeze";
-    if (freeze && domain.frozen)
+    if (freeze && question.domain.frozen)
         throw refusal("internal error: unable to execute QEMU agent command 'guest-fsfreeze-freeze': Command "
                       "guest-fsfreeze-freeze has been disabled: the agent is in frozen state");
-    const int changed = domain.frozen != freeze ? 1 : 0;
-    domain.frozen = freeze;
-    question.store.put(question.name, domain);
-    return reply(changed);
+    try {
+        return reply(question.store.set_frozen(question.name, freeze));
+    } catch (const Error& error) {
+        if (error.code() != Code::io && error.code() != Code::no_room) throw;
+        throw refusal("internal error: unable to execute QEMU agent command '" + name +
+                      "': failed to write to /: " + error.message());
+    }
 }
 
 std::string Guest::answer(const Question& question) {

@@ -143,12 +143,14 @@ Behaviour overlaid(Behaviour b, const bj::object& object) {
     b.shutdown = json::string_or(object, "shutdown", b.shutdown);
     b.disk = json::string_or(object, "disk", b.disk);
     b.redefine = json::string_or(object, "redefine", b.redefine);
+    b.store = json::string_or(object, "store", b.store);
     b.tune_refuses = json::string_or(object, "tune_refuses", "");
     b.tune_forgets = json::string_or(object, "tune_forgets", "");
     b.down = bool_or(object, "down", b.down);
     b.boot_ms = number_or(object, "boot_ms", b.boot_ms);
     b.shutdown_ms = number_or(object, "shutdown_ms", b.shutdown_ms);
     b.commit_ms = number_or(object, "commit_ms", b.commit_ms);
+    b.store_ms = number_or(object, "store_ms", b.store_ms);
     b.host_memory_mib = number_or(object, "host_memory_mib", b.host_memory_mib);
     b.host_cpus = number_or(object, "host_cpus", b.host_cpus);
     b.pool_available = number_or(object, "pool_available", b.pool_available);
@@ -189,11 +191,13 @@ std::optional<DomainFile> Store::domain(const std::string& name) const {
     domain.persistent = bool_or(object, "persistent", true);
     domain.started = number_or(object, "started", Millis{0});
     domain.ends = number_or(object, "ends", Millis{0});
-    domain.frozen = bool_or(object, "frozen", false);
+    // However it went off, these ended with QEMU.
+    domain.frozen = is_alive(domain.state) && bool_or(object, "frozen", false);
     domain.backup_socket = json::string_or(object, "backup_socket", "");
-    if (object.contains("backup_scratch"))
+    if (is_alive(domain.state) && object.contains("backup_scratch"))
         domain.backup_scratch = json::string_or(object, "backup_scratch", "");
     domain.checkpoints = json::strings_in(object, "checkpoints");
+    domain.bitmaps = bitmaps_in(json::object_in(object, "bitmaps"));
     domain.committing = json::string_or(object, "committing", "");
     domain.committed = number_or(object, "committed", Millis{0});
     domain.running = tuning_in(object, "running", unlimited());
@@ -213,6 +217,7 @@ void Store::put(const std::string& name, const DomainFile& domain) const {
     }
     if (!domain.checkpoints.empty())
         object["checkpoints"] = bj::array(domain.checkpoints.begin(), domain.checkpoints.end());
+    if (!domain.bitmaps.empty()) object["bitmaps"] = to_json(domain.bitmaps);
     if (is_alive(domain.state) && !domain.committing.empty()) {
         object["committing"] = domain.committing;
         object["committed"] = domain.committed;
@@ -279,6 +284,7 @@ void Store::start(const std::string& name) const {
     state->started = millis_now();
     state->ends = 0; // what was pressed before does not matter to this run
     state->running = started_with(state->definition);
+    open_bitmaps(name, *state);
     put(name, *state);
     if (!facts.console_log.empty() && fs::exists(fs::path(facts.console_log).parent_path()))
         append_line(facts.console_log, "simulated guest " + name + " boots");
@@ -303,6 +309,7 @@ void Store::power_off(const std::string& name, const std::string& reason) const 
     if (!state || state->state == PowerState::off) return;
     if (state->backup_scratch) fs::remove(*state->backup_scratch); // its job ends with QEMU
     state->backup_scratch.reset();
+    close_bitmaps(name, *state);
     state->frozen = false;
     state->state = PowerState::off;
     state->reason = reason;
@@ -447,6 +454,11 @@ void Store::carry_out(const bj::object& call) const {
         set_disk(text("name"), text("target"), text("path"));
     else if (what == "add_layer")
         add_layer(text("name"), text("target"), text("path"));
+    else if (what == "begin_backup")
+        begin_backup(text("name"),
+                     {text("disk"), text("socket"), text("scratch"), text("checkpoint"), text("since")});
+    else if (what == "freeze")
+        set_frozen(text("name"), true);
     else if (what == "create_volume")
         create_volume(text("pool"),
                       {text("name"), number_or(call, "capacity_bytes", std::uint64_t{0}), text("backing")});

@@ -14,7 +14,10 @@
 ///   templates/, …            blockhost-base.qcow2, an empty image of 2 GiB; the rest is the callers'
 
 #include "base/files/lock.hpp"
+#include "hypervisor/simulated/disk_content.hpp"
 #include "hypervisor/simulated/limits.hpp"
+#include "hypervisor/views.hpp"
+#include "hypervisor/xml/backup.hpp"
 #include "hypervisor/xml/domain.hpp"
 #include "model/vm.hpp"
 
@@ -57,12 +60,14 @@ struct Behaviour {
     std::string shutdown = "obeys"; ///< "ignores"; one that obeys ends its agent at once
     std::string disk = "ok";        ///< "full": whatever runs is paused at once, with an I/O error
     std::string redefine = "ok";    ///< "refused"
+    std::string store = "ok";       ///< "loses": of a backup the last chunk, and says that all is well
     std::string tune_refuses; ///< a subsystem ("cpu", "network", "disk") whose running limits cannot be set
     std::string tune_forgets; ///< one whose limits, running or defined, are taken and stay as they were
     bool down = false;        ///< nothing listens
     Millis boot_ms = 200;     ///< from start to cloud-init's end; the agent connects halfway
     Millis shutdown_ms = 100; ///< from the request to off
     Millis commit_ms = 0;     ///< from the begin of a commit until all is there
+    Millis store_ms = 0;      ///< for how long a backup is stored
     std::uint64_t host_memory_mib = 65536;
     unsigned host_cpus = 16;
     std::uint64_t pool_available = 1ull << 40; ///< bytes
@@ -79,7 +84,10 @@ struct DomainFile {
     bool frozen = false;                            ///< its guest's file systems, in this run
     std::optional<std::string> backup_scratch = {}; ///< of the backup under way
     std::string backup_socket = {};
-    std::vector<std::string> checkpoints = {};           ///< the oldest first
+    std::vector<std::string> checkpoints = {}; ///< that libvirt knows, the oldest first
+    /// Those of its disk, as QEMU has them in memory while it runs. Of a domain that is off they are in the
+    /// image; what is here then says no more than that there may be some.
+    Bitmaps bitmaps = {};
     Tuning running = unlimited(), definition = unsaid(); ///< its limits; the running ones end with a run
     std::string committing; ///< the file that its disk's uppermost layer is committed into; empty: none
     Millis committed = 0;   ///< when all of it is there
@@ -113,6 +121,20 @@ class Store {
     void undefine(const std::string& name) const;
     /// What its guest writes finds no room, where the behaviour says so.
     void meet_full_disk(const std::string& name) const;
+    /// Its guest, which runs, writes to its disk, and QEMU records it. Throws Error{io}.
+    void guest_writes(const std::string& name, std::uint64_t cluster, const std::string& text) const;
+
+    // Backups and checkpoints; see Hypervisor. A frozen disk is a file with that content, and with the bitmap
+    // that was asked for.
+    void begin_backup(const std::string& name, const BackupSpec& spec) const;
+    void end_backup(const std::string& name) const;
+    std::vector<CheckpointView> checkpoints(const std::string& name) const;
+    void delete_checkpoint(const std::string& name, const std::string& checkpoint,
+                           bool knowledge_alone) const;
+    void restore_checkpoint(const std::string& name, const CheckpointView& checkpoint) const;
+    /// The guest's file systems are frozen, or thawed; the first cluster of the disk tells which. Returns how
+    /// many it were. Throws Error{io} when that cannot be written: a guest that thaws then has thawed.
+    int set_frozen(const std::string& name, bool frozen) const;
 
     /// /etc/passwd of the domain's guest; nothing before it was put. It goes with the domain.
     std::optional<std::string> guest_passwd(const std::string& name) const;
@@ -138,7 +160,7 @@ class Store {
     void done_with(const std::string& note) const;
     /// Carries out one of the calls that can be pending: "call" is define ("xml"), start ("name"),
     /// create_volume ("pool", "name", "capacity_bytes", "backing"), set_disk or add_layer ("name", "target",
-    /// "path").
+    /// "path"), begin_backup ("name", and the members of a BackupSpec), freeze ("name").
     void carry_out(const boost::json::object& call) const;
 
     /// The events so far, in bytes of the file; and the names among the lines from there on.
@@ -153,6 +175,9 @@ class Store {
 
   private:
     void catch_up() const;
+    std::filesystem::path disk_of(const std::string& name) const;
+    void open_bitmaps(const std::string& name, DomainFile& domain) const;
+    void close_bitmaps(const std::string& name, const DomainFile& domain) const;
     std::filesystem::path file(const char* folder, const std::string& name, const char* suffix) const;
 
     std::filesystem::path world_;

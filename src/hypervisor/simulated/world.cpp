@@ -3,9 +3,9 @@
 /// shared by any number of processes and outliving them; its guests boot in a moment.
 ///
 /// Fault points (base/fault.hpp): "simulated.<call>" before each call's effect or look,
-/// "simulated.<call>.after" after a change took effect. With BLOCKHOST_SIM_LATE=1 a define, start or volume
-/// creation of a process that is killed or hangs at the point before its effect takes effect 0.3 to 0.9 s
-/// later all the same, as with a real libvirtd.
+/// "simulated.<call>.after" after a change took effect. With BLOCKHOST_SIM_LATE=1 a change of a process that
+/// is killed or hangs at the point before its effect takes effect 0.3 to 0.9 s later all the same, as with a
+/// real libvirtd: those that Store::carry_out names.
 
 #include "hypervisor/open.hpp"
 
@@ -13,7 +13,6 @@
 #include "base/fault.hpp"
 #include "base/patience.hpp"
 #include "hypervisor/files/qcow2.hpp"
-#include "hypervisor/simulated/backups.hpp"
 #include "hypervisor/simulated/counters.hpp"
 #include "hypervisor/simulated/guest.hpp"
 #include "hypervisor/simulated/image.hpp"
@@ -196,7 +195,12 @@ class Simulated final : public Hypervisor {
                       std::optional<std::chrono::milliseconds> limit) override {
         const AskingTime counted;
         Millis delay = 0;
-        auto reply = look("agent", [&] {
+        const bool freezes = command.find("guest-fsfreeze-freeze") != command.npos;
+        auto reply = alone([&] {
+            if (freezes)
+                late_point({{"call", "freeze"}, {"name", name}});
+            else
+                fault::point("simulated.agent");
             auto domain = must_find(name);
             if (domain.state != PowerState::running)
                 throw Error(Code::wrong_state,
@@ -225,24 +229,28 @@ class Simulated final : public Hypervisor {
         });
     }
     std::vector<CheckpointView> checkpoints(const std::string& name) override {
-        return look("checkpoints", [&] { return simulated::checkpoints(store_, name); });
+        return look("checkpoints", [&] { return store_.checkpoints(name); });
     }
     FrozenExport begin_backup(const std::string& name, const BackupSpec& spec) override {
-        FrozenExport frozen;
-        change("begin_backup", [&] { frozen = simulated::begin_backup(store_, name, spec); });
-        return frozen;
+        late_change({{"call", "begin_backup"},
+                     {"name", name},
+                     {"disk", spec.disk},
+                     {"socket", spec.socket},
+                     {"scratch", spec.scratch},
+                     {"checkpoint", spec.checkpoint},
+                     {"since", spec.since}});
+        return {"", spec.scratch, spec.since};
     }
     void end_backup(const std::string& name) override {
-        change("end_backup", [&] { simulated::end_backup(store_, name); });
+        change("end_backup", [&] { store_.end_backup(name); });
     }
     void delete_checkpoint(const std::string& name, const std::string& checkpoint,
                            CheckpointPart part) override {
-        change("delete_checkpoint", [&] {
-            simulated::delete_checkpoint(store_, name, checkpoint, part == CheckpointPart::knowledge);
-        });
+        change("delete_checkpoint",
+               [&] { store_.delete_checkpoint(name, checkpoint, part == CheckpointPart::knowledge); });
     }
     void restore_checkpoint(const std::string& name, const CheckpointView& checkpoint) override {
-        change("restore_checkpoint", [&] { simulated::restore_checkpoint(store_, name, checkpoint); });
+        change("restore_checkpoint", [&] { store_.restore_checkpoint(name, checkpoint); });
     }
 
     void watch(const std::string& name) override {
@@ -396,7 +404,10 @@ class Simulated final : public Hypervisor {
             if (!is_alive(domain.state) || domain.committing.empty()) return;
             if (end == JobEnd::pivot && domain.committed > millis_now())
                 throw Error(Code::busy, "the disk of " + name + " is still being committed");
-            if (end == JobEnd::pivot) store_.set_disk(name, target, domain.committing);
+            if (end == JobEnd::pivot) {
+                commit_content(read_domain(store_.domain_xml(name)).disks.front());
+                store_.set_disk(name, target, domain.committing);
+            }
             domain.committing.clear();
             store_.put(name, domain);
         });
@@ -440,24 +451,25 @@ class Simulated final : public Hypervisor {
         });
     }
 
-    /// A change that libvirtd would carry out even for a caller that died meanwhile.
+    /// The point before a change that libvirtd would carry out even for a caller that died meanwhile.
+    void late_point(const boost::json::object& call) {
+        const std::string place = "simulated." + std::string(call.at("call").as_string());
+        if (!late_) return fault::point(place);
+        const auto note = store_.note_pending(call);
+        try {
+            fault::point(place);
+        } catch (const Error& error) {
+            if (error.code() != Code::no_answer) store_.done_with(note);
+            throw;
+        }
+        store_.done_with(note);
+    }
+
     void late_change(const boost::json::object& call) {
-        const std::string name(call.at("call").as_string());
         alone([&] {
-            if (late_) {
-                const auto note = store_.note_pending(call);
-                try {
-                    fault::point("simulated." + name);
-                } catch (const Error& error) {
-                    if (error.code() != Code::no_answer) store_.done_with(note);
-                    throw;
-                }
-                store_.done_with(note);
-            } else {
-                fault::point("simulated." + name);
-            }
+            late_point(call);
             store_.carry_out(call);
-            fault::point("simulated." + name + ".after");
+            fault::point("simulated." + std::string(call.at("call").as_string()) + ".after");
         });
     }
 

@@ -10,6 +10,7 @@
 #include "base/text/text.hpp"
 #include "config/mounts.hpp"
 #include "host/commit_overlay.hpp"
+#include "hypervisor/simulated/disk_content.hpp"
 #include "safety/planted_files.hpp"
 
 #include <array>
@@ -74,7 +75,8 @@ bool commit_running(KeepOperation& op) {
 
 void commit_off(KeepOperation& op) {
     World& world = op.work.world;
-    if (world.reality == Reality::simulated) return; // its disks have no content
+    if (world.reality == Reality::simulated)
+        return simulated::commit_content(op.work.path_of(op.work.overlay));
     const auto view = world.hypervisor().find(op.work.vm());
     if (view) safety::require_nothing_planted(world, view->xml);
     host::commit_overlay(op.work.path_of(op.work.overlay), [&] { op.interruption.check(); });
