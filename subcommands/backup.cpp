@@ -12,11 +12,17 @@ namespace blockhost::subcommands {
 
 namespace bk = blockhost::backup;
 
+namespace {
+
+constexpr std::string_view needing_root = "what has to do with backups";
+
+} // namespace
+
 void require_real_backups(const cli::Call& call) {
     if (call.mock)
-        throw Error(Code::config, "backup has no simulated repository",
+        throw Error(Code::config, "this has no simulated repository: that can only be backed up to",
                     "leave out --mock; a repository in a folder will do");
-    require_root("what has to do with backups");
+    require_root(needing_root);
 }
 
 namespace {
@@ -43,7 +49,7 @@ constexpr std::array<Part, 10> parts{{
 int run(cli::Call& call) {
     const auto& operands = call.arguments.operands();
     if (is_on_node(call)) return backup_on_node(call);
-    require_real_backups(call);
+    if (!call.mock) require_root(needing_root);
     for (const std::string_view option : {"storage", "protected"})
         if (call.arguments.has(option))
             throw Error(Code::usage,
@@ -58,6 +64,7 @@ int run(cli::Call& call) {
                                     : part.most == 1 ? "one word"
                                                      : "two words"),
                         "leave out the rest");
+        require_real_backups(call);
         return part.run(call);
     }
     return backup_vms(call);

@@ -2,6 +2,7 @@
 /// backup setup and key: the repository itself.
 
 #include "backup/keys.hpp"
+#include "backup/repositories/simulated.hpp"
 #include "base/files/given_file.hpp"
 #include "base/interrupt.hpp"
 #include "base/text/json.hpp"
@@ -27,6 +28,11 @@ bk::Restic open_own_repository(const cli::Call& call) {
     restic.version();
     bk::require_same_repository(restic, settings);
     return restic;
+}
+
+OpenRepository open_repository_of(const cli::Call& call) {
+    if (call.mock) return {bk::simulated_settings(call.paths), bk::open_simulated_repository(call.paths)};
+    return {bk::require_settings(call.paths), std::make_unique<bk::Restic>(open_own_repository(call))};
 }
 
 std::optional<std::string> given_password(const cli::Call& call) {

@@ -6,18 +6,28 @@
 #include "cli/command.hpp"
 #include "cli/printer.hpp"
 
+#include <memory>
+
 namespace blockhost::subcommands {
 
 /// Throws Error{interrupted} once a signal was noted.
 void check_signals();
 
-/// Who calls must be root and mean this host: there is no simulated repository. Throws Error{config} or
-/// {denied}.
+/// Who calls must be root and mean this host: for what the simulated world's repository cannot do. Throws
+/// Error{config} or {denied}.
 void require_real_backups(const cli::Call& call);
 
 /// The host's own repository, which is looked at first. Throws as open_repository, Restic::version and
 /// require_same_repository.
 backup::Restic open_own_repository(const cli::Call& call);
+
+/// Where the backups of this call's VMs go: the host's own repository, which is looked at first, or the
+/// simulated world's. Throws as open_own_repository.
+struct OpenRepository {
+    backup::Settings settings;
+    std::unique_ptr<backup::Repository> repository;
+};
+OpenRepository open_repository_of(const cli::Call& call);
 
 /// What is in the file that --password-file names; nothing without that option. Throws Error{invalid}.
 std::optional<std::string> given_password(const cli::Call& call);

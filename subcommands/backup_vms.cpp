@@ -77,13 +77,14 @@ std::vector<VmName> named(const cli::Call& call) {
 /// The repository and the world that all backups of one call share.
 struct Run {
     cli::Call& call;
-    const bk::Settings settings;
-    const bk::Restic restic;
+    const OpenRepository opened;
+    const bk::Settings& settings = opened.settings;
+    const bk::Repository& repository = *opened.repository;
     bk::Ledger ledger;
     World world;
 
     explicit Run(cli::Call& the_call)
-        : call(the_call), settings(bk::require_settings(call.paths)), restic(open_own_repository(call)),
+        : call(the_call), opened(open_repository_of(call)),
           ledger(bk::Ledger::open(call.paths, settings.repository_id)),
           world(open_world(call, Intent::change)) {}
 
@@ -93,7 +94,7 @@ struct Run {
         bk::Attempt attempt{.vm = name, .began = now(), .ended = {}};
         try {
             const auto end =
-                operations::back_up(world, name, restic, settings, interruption,
+                operations::back_up(world, name, repository, settings, interruption,
                                     [&](const bk::Progressed& how) { call.printer.detail(words_of(how)); });
             attempt.snapshot = end.snapshot;
             attempt.data_bytes = end.data_bytes;
@@ -113,7 +114,7 @@ struct Run {
         if (policy && !settings.policies.by_name.contains(*policy))
             throw Error(Code::not_found, "there is no policy " + text::printable(*policy),
                         "daily, weekly, monthly and none are there, and those of backup.json");
-        const bk::Catalogue catalogue(restic.snapshots());
+        const bk::Catalogue catalogue(repository.snapshots());
         std::vector<VmName> names;
         for (const bk::Standing& each :
              bk::stand_of(readable_records(call), settings.policies, &ledger, now())) {

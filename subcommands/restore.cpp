@@ -35,6 +35,13 @@ backup::Restic open_wanted(const cli::Call& call) {
     return restic;
 }
 
+/// Likewise, or the simulated world's.
+std::unique_ptr<backup::Repository> open_any(const cli::Call& call) {
+    if (call.mock && !call.arguments.has("from")) return open_repository_of(call).repository;
+    require_real_backups(call);
+    return std::make_unique<backup::Restic>(open_wanted(call));
+}
+
 std::chrono::seconds ready_timeout(const cli::Arguments& given) {
     return std::chrono::seconds(given.integer("ready-timeout").value_or(180));
 }
@@ -77,10 +84,10 @@ std::string text_of(const CreateResult& made, const backup::Backup& from) {
                        made.addresses.ip.str(), now_words(made.runs, made.guest_answers));
 }
 
-void restore_one(cli::Call& call, World& world, const backup::Restic& restic, const backup::Backup& from,
-                 const operations::RestoreRequest& request) {
+void restore_one(cli::Call& call, World& world, const backup::Repository& repository,
+                 const backup::Backup& from, const operations::RestoreRequest& request) {
     call.printer.about_vm(request.as.value_or(from.vm).str());
-    operations::restore(world, restic, from, request, [&](const CreateResult& made) {
+    operations::restore(world, repository, from, request, [&](const CreateResult& made) {
         call.printer.answer(call.arguments.has("json") ? json_of(made, from) : text_of(made, from));
         call.printer.flush_answer();
     });
@@ -88,12 +95,12 @@ void restore_one(cli::Call& call, World& world, const backup::Restic& restic, co
 
 /// One after the other, as far as this host has room. Returns the exit status of the first that could not be
 /// restored.
-int restore_all(cli::Call& call, World& world, const backup::Restic& restic,
+int restore_all(cli::Call& call, World& world, const backup::Repository& repository,
                 const std::vector<backup::Backup>& latest, const operations::RestoreRequest& request) {
     int status = 0;
     for (const backup::Backup& from : latest) {
         try {
-            restore_one(call, world, restic, from, request);
+            restore_one(call, world, repository, from, request);
         } catch (const Error& error) {
             if (error.code() == Code::interrupted) throw;
             call.printer.warn(fmt::format("{} is not restored: {}", from.vm.str(), error.message()));
@@ -130,12 +137,12 @@ void require_in_place_alone(const cli::Arguments& given) {
                         "--in-place changes the disk of the VM that is there, and nothing else of it");
 }
 
-int restore_disk_in_place(cli::Call& call, World& world, const backup::Restic& restic,
+int restore_disk_in_place(cli::Call& call, World& world, const backup::Repository& repository,
                           const backup::Backup& from) {
     const cli::Arguments& given = call.arguments;
     call.printer.about_vm(from.vm.str());
     const auto done = operations::restore_in_place(
-        world, restic, from,
+        world, repository, from,
         {.undoable = undo_span(call), .stay_off = given.has("off"), .ready_timeout = ready_timeout(given)});
     call.printer.answer(given.has("json") ? json_of(done, from) : text_of(done, from));
     call.printer.flush_answer();
@@ -164,20 +171,21 @@ int run(cli::Call& call) {
     if (in_place) require_in_place_alone(call.arguments);
     if (!in_place && call.arguments.has("for"))
         throw Error(Code::usage, "--for goes with --in-place only", "leave it out");
-    require_real_backups(call);
+    if (!call.mock) require_real_backups(call);
     if (in_place)
         require_no_signature(call, "a restore in place",
                              "'--as NEW' restores a copy beside it, and loses nothing; an admin may change "
                              "require_signatures in agent.json for a restore in place");
-    const backup::Restic restic = open_wanted(call);
-    const backup::Catalogue catalogue(restic.snapshots());
+    const auto opened = open_any(call);
+    const backup::Repository& repository = *opened;
+    const backup::Catalogue catalogue(repository.snapshots());
     if (all && catalogue.all().empty())
         throw Error(Code::not_found, "the repository has no backups", "see that it is the right one");
     const auto from = all ? catalogue.latest_of_each() : std::vector{catalogue.find(operands.front())};
     World world = open_world(call, Intent::change);
-    if (all) return restore_all(call, world, restic, from, request);
-    if (in_place) return restore_disk_in_place(call, world, restic, from.front());
-    restore_one(call, world, restic, from.front(), request);
+    if (all) return restore_all(call, world, repository, from, request);
+    if (in_place) return restore_disk_in_place(call, world, repository, from.front());
+    restore_one(call, world, repository, from.front(), request);
     return 0;
 }
 

@@ -36,11 +36,11 @@ std::string lacking(Tallies& seen, const Manifest& manifest) {
 
 } // namespace
 
-Comparison compare(const Restic& restic, const std::string& snapshot, const Manifest& manifest) {
+Comparison compare(const Repository& repository, const std::string& snapshot, const Manifest& manifest) {
     Tallies seen;
     const auto list = [&] {
         seen.clear();
-        return restic.list(snapshot, [&](const Node& node) {
+        return repository.list(snapshot, [&](const Node& node) {
             const std::size_t end = node.path.find('/', 1);
             if (!node.is_file || end == node.path.npos) return;
             Tally& tally = seen[node.path.substr(1, end - 1)];

@@ -13,7 +13,7 @@ struct Comparison {
     std::string missing;
 };
 /// `snapshot` may be the first digits of its id.
-Comparison compare(const Restic& restic, const std::string& snapshot, const Manifest& manifest);
+Comparison compare(const Repository& repository, const std::string& snapshot, const Manifest& manifest);
 
 /// Likewise for a backup whose manifest is read first; one that cannot be believed is lacking, too. Throws
 /// what says nothing of the backup: an unreachable repository, an interruption.

@@ -33,17 +33,17 @@ void require_room(const Folder& parent, const Manifest& manifest) {
                 "choose a folder on another file system");
 }
 
-void write_small_files(const Restic& restic, const Backup& backup, const Folder& folder) {
+void write_small_files(const Repository& repository, const Backup& backup, const Folder& folder) {
     for (const char* name : small_files) {
         const bool is_manifest = name == small_files.front();
-        const auto content = small_file(restic, backup, name, is_manifest ? largest_manifest : largest_file);
+        const auto content =
+            small_file(repository, backup, name, is_manifest ? largest_manifest : largest_file);
         if (content) folder.replace(name, *content, {.mode = 0600, .uid = {}, .gid = {}});
     }
 }
 
-View empty_view(const Restic& restic) {
+View empty_view() {
     View view;
-    view.user = restic.access().user;
     for (const char* name : small_files) view.files.emplace_back(name, "");
     return view;
 }
@@ -59,18 +59,16 @@ FrozenDisk frozen(const ManifestDisk& disk, const std::filesystem::path& image, 
     return one;
 }
 
-View view_of(const Restic& restic, const Manifest& manifest, const std::filesystem::path& folder) {
-    View view = empty_view(restic);
+View view_of(const Manifest& manifest, const std::filesystem::path& folder) {
+    View view = empty_view();
     for (const ManifestDisk& disk : manifest.disks)
         view.disks.push_back(frozen(disk, folder / image_name(disk), StandsOn::nothing));
     return view;
 }
 
-void fill(const Restic& restic, const Backup& backup, const View& view, const std::function<void()>& check) {
-    ProcessSpec inside = restic.dumping(backup.id);
-    inside.check = check;
-    const ProcessResult result = run(filling(view, std::move(inside)));
-    const std::string trouble = helper_words(result);
+void fill(const Repository& repository, const Backup& backup, const View& view,
+          const std::function<void()>& check) {
+    const std::string trouble = repository.fill(backup.id, view, check);
     if (trouble.find("No space left on device") != trouble.npos)
         throw Error(Code::no_room,
                     fmt::format("backup {} cannot be restored: {}", backup.short_id(), trouble),
@@ -79,33 +77,32 @@ void fill(const Restic& restic, const Backup& backup, const View& view, const st
         throw Error(Code::invalid,
                     fmt::format("backup {} cannot be restored: {}", backup.short_id(), trouble),
                     "see 'blockhost-libvirt backup check', and take an earlier one");
-    restic.require_success(result, "restic cannot read the backup");
 }
 
 } // namespace
 
-Manifest manifest_of(const Restic& restic, const Backup& backup) {
+Manifest manifest_of(const Repository& repository, const Backup& backup) {
     const std::string name = "the manifest of " + backup.short_id();
-    Manifest manifest = parse_manifest(restic.file(backup.id, "/manifest.json", largest_manifest), name);
+    Manifest manifest = parse_manifest(repository.file(backup.id, "/manifest.json", largest_manifest), name);
     if (manifest.vm != backup.vm || manifest.uuid != backup.uuid ||
         manifest.operation != backup.operation.str())
         throw Error(Code::invalid, name + " is another backup's", "leave that backup alone");
     return manifest;
 }
 
-std::optional<std::string> small_file(const Restic& restic, const Backup& backup, const std::string& name,
-                                      std::size_t most) {
+std::optional<std::string> small_file(const Repository& repository, const Backup& backup,
+                                      const std::string& name, std::size_t most) {
     try {
-        return restic.file(backup.id, "/" + name, most);
+        return repository.file(backup.id, "/" + name, most);
     } catch (const Error& error) {
         if (error.code() != Code::not_found) throw; // not every VM has each
         return std::nullopt;
     }
 }
 
-Record record_of(const Restic& restic, const Backup& backup) {
+Record record_of(const Repository& repository, const Backup& backup) {
     const std::string name = "the record of " + backup.short_id();
-    const auto text = small_file(restic, backup, "record.json", largest_record);
+    const auto text = small_file(repository, backup, "record.json", largest_record);
     if (!text)
         throw Error(Code::invalid, fmt::format("backup {} has no record.json", backup.short_id()),
                     "'blockhost-libvirt backup extract' restores its disks alone");
@@ -135,7 +132,7 @@ void extract(const Restic& restic, const Backup& backup, const Manifest& manifes
         for (const ManifestDisk& disk : manifest.disks)
             make_image(folder.path() / image_name(disk), disk.bytes, {});
         check();
-        fill(restic, backup, view_of(restic, manifest, folder.path()), check);
+        fill(restic, backup, view_of(manifest, folder.path()), check);
         write_small_files(restic, backup, folder);
         folder.sync();
     } catch (...) {
@@ -162,11 +159,11 @@ void make_image(const std::filesystem::path& image, std::uint64_t bytes, const s
                     "see that there is room");
 }
 
-void fill_disk(const Restic& restic, const Backup& backup, const Manifest& manifest,
+void fill_disk(const Repository& repository, const Backup& backup, const Manifest& manifest,
                const std::filesystem::path& image, StandsOn stands_on, const std::function<void()>& check) {
-    View view = empty_view(restic);
+    View view = empty_view();
     view.disks.push_back(frozen(manifest.disks.front(), image, stands_on));
-    fill(restic, backup, view, check);
+    fill(repository, backup, view, check);
 }
 
 } // namespace blockhost::backup

@@ -13,15 +13,15 @@ namespace blockhost::backup {
 
 /// The manifest of a backup, which anybody may have written who can write to the repository: it has to be of
 /// the VM and operation that the repository's list names. Throws Error{invalid}, as parse_manifest.
-Manifest manifest_of(const Restic& restic, const Backup& backup);
+Manifest manifest_of(const Repository& repository, const Backup& backup);
 
 /// What a backup says of its VM, which has to be the one that the repository's list names. Throws
 /// Error{invalid}, as parse_record.
-Record record_of(const Restic& restic, const Backup& backup);
+Record record_of(const Repository& repository, const Backup& backup);
 
 /// A file beside the disks, of at most `most` bytes; nothing when the backup has none of that name.
-std::optional<std::string> small_file(const Restic& restic, const Backup& backup, const std::string& name,
-                                      std::size_t most);
+std::optional<std::string> small_file(const Repository& repository, const Backup& backup,
+                                      const std::string& name, std::size_t most);
 
 /// How many bytes of a disk have data.
 std::uint64_t data_bytes(const ManifestDisk& disk);
@@ -43,7 +43,7 @@ void make_image(const std::filesystem::path& image, std::uint64_t bytes, const s
 /// comes exactly once, with its size, or it fails, and the image is of no use. `check` is called at least
 /// every 200 ms, and may throw.
 enum class StandsOn { nothing, another_image };
-void fill_disk(const Restic& restic, const Backup& backup, const Manifest& manifest,
+void fill_disk(const Repository& repository, const Backup& backup, const Manifest& manifest,
                const std::filesystem::path& image, StandsOn stands_on, const std::function<void()>& check);
 
 } // namespace blockhost::backup

@@ -461,11 +461,48 @@ Stored Restic::stored(const ProcessResult& result, const std::string& summary_li
     return stored;
 }
 
+DiskLook Restic::look(const FrozenDisk& disk, const std::function<void()>& check) const {
+    return backup::look({disk}, check).front();
+}
+
+bool Restic::shows_views() const {
+    return can_mount_views();
+}
+
+Stored Restic::store(View view, const BackupCall& call, const std::function<void()>& check) const {
+    view.user = access_.user;
+    ProcessSpec inside = storing(call);
+    std::string summary;
+    inside.on_line = [&](std::string_view line) {
+        if (read_backup_line(line, call.progress)) summary = line;
+    };
+    inside.check = check;
+    const ProcessResult result = run(within_view(view, std::move(inside)));
+    const std::string trouble = helper_words(result);
+    if (!view.copy_to.empty() && trouble.find("No space left on device") != trouble.npos)
+        throw Error(Code::no_room, trouble, "make room there, or give this host /dev/fuse");
+    if (!trouble.empty())
+        throw Error(Code::io,
+                    fmt::format("the disk {} cannot be read: {}", view.disks.front().file.string(), trouble),
+                    "see that nobody else has it open");
+    return stored(result, summary);
+}
+
 ProcessSpec Restic::dumping(const std::string& snapshot) const {
     ProcessSpec wanted = spec({"--quiet", "dump", "--archive=tar", snapshot, "/"});
     wanted.deadline = longest_run;
     wanted.output_cap = 1u << 16;
     return wanted;
+}
+
+std::string Restic::fill(const std::string& snapshot, View view, const std::function<void()>& check) const {
+    view.user = access_.user;
+    ProcessSpec inside = dumping(snapshot);
+    inside.check = check;
+    const ProcessResult result = run(filling(view, std::move(inside)));
+    std::string trouble = helper_words(result);
+    if (trouble.empty()) require_success(result, "restic cannot read the backup");
+    return trouble;
 }
 
 } // namespace blockhost::backup

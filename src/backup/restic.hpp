@@ -3,6 +3,7 @@
 /// restic(1), the store of backups, driven as a program. Its answers are JSON and read strictly; its failures
 /// are told apart by exit status, and where older versions have one status for all, by its words.
 
+#include "backup/repositories/repository.hpp"
 #include "base/accounts.hpp"
 #include "base/error.hpp"
 #include "base/process.hpp"
@@ -29,44 +30,6 @@ struct Access {
     std::string key = {}; ///< the id of the key that is tried first; empty: in restic's order
 };
 
-/// A snapshot as the repository lists it. Outside text: whoever can write to the repository made it.
-struct Snapshot {
-    std::string id; ///< 64 hex digits
-    Instant taken_at;
-    std::string host;
-    std::vector<std::string> tags;
-    /// The value of the one tag "KEY=value"; nothing when there is none, or more than one.
-    std::optional<std::string> tag(std::string_view key) const;
-};
-
-/// A file or folder in a snapshot.
-struct Node {
-    std::string path; ///< "/vda/00000/00000001"
-    bool is_file = false;
-    std::uint64_t bytes = 0;
-};
-
-/// How far a backup is.
-struct Progressed {
-    std::uint64_t bytes_done = 0, bytes_all = 0;
-    std::optional<std::chrono::seconds> left = {}; ///< as restic reckons
-};
-
-/// What a backup of a folder stored.
-struct Stored {
-    std::string snapshot; ///< as restic prints it: the first hex digits of the id, or all
-    std::uint64_t bytes_processed = 0, bytes_added = 0;
-    std::uint64_t files_new = 0, files_changed = 0, files_unmodified = 0;
-};
-
-/// What to store.
-struct BackupCall {
-    std::string host; ///< the snapshot's
-    std::vector<std::string> tags;
-    std::string parent = {}; ///< the snapshot whose unchanged files are not read again; empty: none
-    std::function<void(const Progressed&)> progress = {};
-};
-
 /// The oldest version that is driven: Debian 12's.
 inline constexpr std::string_view oldest_restic = "0.14.0";
 
@@ -85,7 +48,7 @@ struct Key {
 /// reached; Error{no_room} when it is full; Error{busy} when another process has locked it. The lock of a
 /// process that is dead is removed, and the call made once more. What only looks takes no lock, and so waits
 /// for nobody.
-class Restic {
+class Restic final : public Repository {
   public:
     /// `check` is called at least every 200 ms while restic runs; what it throws ends restic and is passed
     /// on.
@@ -101,21 +64,16 @@ class Restic {
     void make() const;
     /// The repository's own id, 64 hex digits.
     std::string repository_id() const;
-    std::vector<Snapshot> snapshots() const;
-    /// Everything in the snapshot, in restic's order; the snapshot itself, of which `snapshot` may be the
-    /// first digits. While somebody prunes it may fail once with Error{program}.
-    Snapshot list(const std::string& snapshot, const std::function<void(Node)>& each) const;
-    /// A file of the snapshot. Error{not_found} when the snapshot has none of that path; Error{invalid} when
-    /// it is larger than `most` bytes.
-    std::string file(const std::string& snapshot, const std::string& path, std::size_t most) const;
+    std::vector<Snapshot> snapshots() const override;
+    Snapshot list(const std::string& snapshot, const std::function<void(Node)>& each) const override;
+    std::string file(const std::string& snapshot, const std::string& path, std::size_t most) const override;
     /// Looks whether the repository is whole; with `percent` (1 to 100) that much of its data is read, too.
     /// Throws Error{io} with restic's findings when it is not.
     void verify(std::optional<unsigned> percent) const;
     /// Likewise; reads the part `part` (1 to `of`) of the data, so that `of` calls read all of it.
     void verify_part(unsigned part, unsigned of) const;
-    /// Throws Error{denied} for a repository that lets nobody remove anything.
-    void forget(const std::vector<std::string>& snapshots) const;
-    /// Removes what no snapshot needs any more. Throws likewise.
+    void forget(const std::vector<std::string>& snapshots) const override;
+    /// Removes what no snapshot needs any more. Throws as forget.
     void prune() const;
 
     std::vector<Key> keys() const;
@@ -127,6 +85,12 @@ class Restic {
     std::string master_key() const;
     /// Puts a file into the keys of a repository on this host, as restic's user. Throws Error{io}.
     void put_key_file(const std::string& id, const std::string& content) const;
+
+    DiskLook look(const FrozenDisk& disk, const std::function<void()>& check) const override;
+    bool shows_views() const override;
+    Stored store(View view, const BackupCall& call, const std::function<void()>& check) const override;
+    std::string fill(const std::string& snapshot, View view,
+                     const std::function<void()>& check) const override;
 
     /// How restic stores the folder in which it is started, for a program that starts it there. The password
     /// is the input.

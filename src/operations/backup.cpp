@@ -6,7 +6,6 @@
 #include "backup/catalogue.hpp"
 #include "backup/completeness.hpp"
 #include "backup/extract.hpp"
-#include "backup/imgtree.hpp"
 #include "backup/last_run.hpp"
 #include "backup/manifest.hpp"
 #include "backup/record.hpp"
@@ -44,7 +43,7 @@ struct BackupOperation {
     World& world;
     const Observation& seen;
     Interruption& interruption;
-    const backup::Restic& restic;
+    const backup::Repository& repository;
     const backup::Settings& settings;
     const BackupProgress& progress;
     OperationId id;
@@ -126,7 +125,7 @@ void find_last(BackupOperation& op) {
     op.last = backup::read_last_run(op.world.paths, op.name(), op.uuid, op.settings.repository_id, why);
     op.at = backup::time_of_run(std::chrono::nanoseconds(now().time_since_epoch()).count(), op.last);
     const auto is_listed = [&](const std::string& id) {
-        const auto all = op.restic.snapshots();
+        const auto all = op.repository.snapshots();
         return std::ranges::find(all, id, &backup::Snapshot::id) != all.end();
     };
     if (op.last && !is_listed(op.last->snapshot)) {
@@ -140,7 +139,7 @@ void find_last(BackupOperation& op) {
 
 /// The version of the template under the disk, for the restore; empty for a file that is none.
 std::string base_of(const BackupOperation& op) {
-    const auto chain = backing_chain(op.disk.file);
+    const auto chain = backing_chain(op.world.storage / op.file);
     if (chain.empty() || !op.world.paths.templates.is(chain.back().parent_path())) return "";
     return chain.back().stem().string();
 }
@@ -185,9 +184,9 @@ void thaw(BackupOperation& op) {
 /// ended well.
 backup::DiskLook look_at(BackupOperation& op) {
     if (!op.live) op.disk.bitmap = last_checkpoint(op).name;
-    if (op.live || op.disk.bitmap.empty()) return backup::look({op.disk}, op.check()).front();
+    if (op.live || op.disk.bitmap.empty()) return op.repository.look(op.disk, op.check());
     try {
-        return backup::look({op.disk}, op.check()).front();
+        return op.repository.look(op.disk, op.check());
     } catch (const Error& error) {
         if (error.code() != Code::io) throw;
         op.disk.bitmap.clear();
@@ -196,7 +195,7 @@ backup::DiskLook look_at(BackupOperation& op) {
             "{}",
             op.name().str(), error.message()));
     }
-    return backup::look({op.disk}, op.check()).front();
+    return op.repository.look(op.disk, op.check());
 }
 
 void look(BackupOperation& op) {
@@ -268,7 +267,7 @@ std::vector<std::pair<std::string, std::string>> files_of(const BackupOperation&
 
 /// The id in full of the snapshot that this operation made; empty when there is none.
 std::string made_by(const BackupOperation& op) {
-    const backup::Catalogue catalogue(op.restic.snapshots());
+    const backup::Catalogue catalogue(op.repository.snapshots());
     const auto& all = catalogue.all();
     const auto found = std::ranges::find(all, op.id, &backup::Backup::operation);
     return found == all.end() ? "" : found->id;
@@ -277,49 +276,48 @@ std::string made_by(const BackupOperation& op) {
 /// An append-only repository keeps it; it is not counted then, since it lacks what its manifest names.
 void forget_incomplete(BackupOperation& op) {
     try {
-        if (const std::string incomplete = made_by(op); !incomplete.empty()) op.restic.forget({incomplete});
+        if (const std::string incomplete = made_by(op); !incomplete.empty())
+            op.repository.forget({incomplete});
     } catch (const Error& error) {
         op.world.progress.warn(
             fmt::format("an incomplete snapshot may be left in the repository: {}", error.what()));
     }
 }
 
-void store(BackupOperation& op) {
-    const CopyFolder copy(op.world, op.name(), backup::data_bytes(op.manifest->disks.front()));
-    backup::View view{.disks = {op.disk},
-                      .files = files_of(op),
-                      .at = op.at,
-                      .mount_point = backup::make_mount_point(op.world.paths),
-                      .user = op.restic.access().user,
-                      .copy_to = copy.path()};
-    const backup::BackupCall call{.host = op.world.instance.str(),
-                                  .tags = backup::tags_of(op.name(), op.uuid, op.id),
-                                  .parent = op.last ? op.last->snapshot : "",
-                                  .progress = op.progress};
-    ProcessSpec inside = op.restic.storing(call);
-    std::string summary;
-    inside.on_line = [&](std::string_view line) {
-        if (backup::read_backup_line(line, call.progress)) summary = line;
+/// What the check throws ends the store before there is a snapshot.
+backup::Stored store_view(BackupOperation& op, const backup::View& view) {
+    bool is_given_up = false;
+    const auto check = [&, look = op.check()] {
+        is_given_up = true;
+        look();
+        is_given_up = false;
     };
-    inside.check = op.check();
-    const ProcessResult result = run(backup::within_view(view, std::move(inside)));
-    backup::Stored stored;
     try {
-        const std::string trouble = backup::helper_words(result);
-        if (!copy.path().empty() && trouble.find("No space left on device") != trouble.npos)
-            throw Error(Code::no_room, trouble, "make room there, or give this host /dev/fuse");
-        if (!trouble.empty())
-            throw Error(Code::io, fmt::format("the disk of {} cannot be read: {}", op.name().str(), trouble),
-                        "see that nobody else has it open");
-        stored = op.restic.stored(result, summary);
+        const auto stored = op.repository.store(view,
+                                                {.host = op.world.instance.str(),
+                                                 .tags = backup::tags_of(op.name(), op.uuid, op.id),
+                                                 .parent = op.last ? op.last->snapshot : "",
+                                                 .progress = op.progress},
+                                                check);
         if (!op.live && stamp_of(op.world, op.file) != op.stamp)
             throw Error(Code::wrong_state,
                         fmt::format("the disk of {} was written while it was read", op.name().str()),
                         "keep the VM off, and try again");
+        return stored;
     } catch (const Error&) {
-        forget_incomplete(op);
+        if (!is_given_up) forget_incomplete(op);
         throw;
     }
+}
+
+void store(BackupOperation& op) {
+    const CopyFolder copy(op.world, op.name(), op.repository, backup::data_bytes(op.manifest->disks.front()));
+    const auto stored = store_view(op, {.disks = {op.disk},
+                                        .files = files_of(op),
+                                        .at = op.at,
+                                        .mount_point = backup::make_mount_point(op.world.paths),
+                                        .user = {},
+                                        .copy_to = copy.path()});
     op.snapshot = stored.snapshot;
     op.end.stored_bytes = stored.bytes_added;
 }
@@ -328,7 +326,7 @@ void store(BackupOperation& op) {
 
 /// What the repository says it has is compared with the manifest: each chunk, and its size.
 void require_complete(BackupOperation& op) {
-    const backup::Comparison found = backup::compare(op.restic, op.snapshot, *op.manifest);
+    const backup::Comparison found = backup::compare(op.repository, op.snapshot, *op.manifest);
     if (found.snapshot.tag("op") != op.id.str())
         throw Error(Code::io, "the repository lists another backup than the one that it took",
                     "see 'blockhost-libvirt backup list', and try again");
@@ -444,7 +442,7 @@ void give_up(BackupOperation& op, JournalEntry& entry, const Error& why) {
 
 constinit const OperationRow backup_operation{Verb::backup, Direction::roll_back, names_of<steps>, finish};
 
-BackupEnd back_up(World& world, const VmName& name, const backup::Restic& restic,
+BackupEnd back_up(World& world, const VmName& name, const backup::Repository& repository,
                   const backup::Settings& settings, const Interruption& interruption,
                   const BackupProgress& progress) {
     JournalEntry entry = take_entry(world, name, Journal::Manner::wait, interruption);
@@ -454,7 +452,7 @@ BackupEnd back_up(World& world, const VmName& name, const backup::Restic& restic
     BackupOperation op{world,
                        seen,
                        asked,
-                       restic,
+                       repository,
                        settings,
                        progress,
                        world.next_operation(),

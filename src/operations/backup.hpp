@@ -6,7 +6,7 @@
 /// backup left.
 
 #include "backup/manifest.hpp"
-#include "backup/restic.hpp"
+#include "backup/repositories/repository.hpp"
 #include "backup/settings.hpp"
 #include "operations/operation.hpp"
 
@@ -25,12 +25,12 @@ struct BackupEnd {
 /// Called as the reading goes on.
 using BackupProgress = std::function<void(const backup::Progressed&)>;
 
-/// Backs up the VM. `restic` and `settings` are this host's own repository, which the caller has looked at. A
-/// backup that fails or is interrupted leaves nothing that counts as one: an incomplete snapshot is forgotten
-/// at once, or left out by whoever compares it with its manifest; the guest writes and runs on, and nothing
-/// of the backup is left with it. Throws Error{no_room} when what the guest overwrites meanwhile finds no
-/// room.
-BackupEnd back_up(World& world, const VmName& name, const backup::Restic& restic,
+/// Backs up the VM. `repository` and `settings` are this host's own repository, which the caller has looked
+/// at. A backup that fails or is interrupted leaves nothing that counts as one: an incomplete snapshot is
+/// forgotten at once, or left out by whoever compares it with its manifest; the guest writes and runs on, and
+/// nothing of the backup is left with it. Throws Error{no_room} when what the guest overwrites meanwhile
+/// finds no room.
+BackupEnd back_up(World& world, const VmName& name, const backup::Repository& repository,
                   const backup::Settings& settings, const Interruption& interruption,
                   const BackupProgress& progress);
 

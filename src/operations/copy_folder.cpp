@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "operations/copy_folder.hpp"
 
-#include "backup/imgtree.hpp"
 #include "backup/repository.hpp"
 
 namespace blockhost::operations {
 
-CopyFolder::CopyFolder(World& world, VmName name, std::uint64_t bytes)
+CopyFolder::CopyFolder(World& world, VmName name, const backup::Repository& repository, std::uint64_t bytes)
     : world_(world), name_(std::move(name)) {
     backup::remove_copy_folder(world.paths, name_);
-    if (backup::can_mount_views()) return;
+    if (repository.shows_views()) return;
     world.progress.warn("this host has no /dev/fuse: all that the disk holds is copied first");
     path_ = backup::make_copy_folder(world.paths, name_, bytes);
 }

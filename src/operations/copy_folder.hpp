@@ -2,6 +2,7 @@
 #pragma once
 /// Where a backup's chunks are copied on hosts that cannot mount a view of them (no /dev/fuse).
 
+#include "backup/repositories/repository.hpp"
 #include "vm/context.hpp"
 
 namespace blockhost::operations {
@@ -9,9 +10,9 @@ namespace blockhost::operations {
 /// Removes what an earlier backup of the VM left there; the destructor removes this one's.
 class CopyFolder {
   public:
-    /// Makes the folder, with a warning, where the host needs it. Throws Error{no_room} unless there is room
-    /// for `bytes`.
-    CopyFolder(World& world, VmName name, std::uint64_t bytes);
+    /// Makes the folder, with a warning, where the repository needs it. Throws Error{no_room} unless there is
+    /// room for `bytes`.
+    CopyFolder(World& world, VmName name, const backup::Repository& repository, std::uint64_t bytes);
     CopyFolder(const CopyFolder&) = delete;
     CopyFolder& operator=(const CopyFolder&) = delete;
     ~CopyFolder();

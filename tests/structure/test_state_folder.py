@@ -43,6 +43,7 @@ BY_PATH = {
     "hypervisor/simulated/image.cpp": "the simulated world",
     "hypervisor/simulated/store.cpp": "the simulated world",
     "hypervisor/simulated/world.cpp": "the simulated world",
+    "backup/repositories/simulated.cpp": "the simulated world",
     "backup/imgtree.cpp": "whether this host has /dev/fuse",
     "image/bootstrap.cpp": "the bench, in root's cache",
     "image/build.cpp": "the bench, in root's cache",

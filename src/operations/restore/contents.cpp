@@ -27,14 +27,14 @@ void require_one_disk(const backup::Backup& backup, const backup::Manifest& mani
 
 } // namespace
 
-backup::Manifest read_manifest(const backup::Restic& restic, const backup::Backup& backup) {
-    backup::Manifest manifest = backup::manifest_of(restic, backup);
+backup::Manifest read_manifest(const backup::Repository& repository, const backup::Backup& backup) {
+    backup::Manifest manifest = backup::manifest_of(repository, backup);
     require_one_disk(backup, manifest);
     return manifest;
 }
 
-Contents read_contents(const backup::Restic& restic, const backup::Backup& backup) {
-    return {read_manifest(restic, backup), backup::record_of(restic, backup)};
+Contents read_contents(const backup::Repository& repository, const backup::Backup& backup) {
+    return {read_manifest(repository, backup), backup::record_of(repository, backup)};
 }
 
 } // namespace blockhost::operations

@@ -15,8 +15,8 @@ struct Contents {
 
 /// Throws Error{invalid} for what cannot be read, and for a backup of more or larger disks than a VM of ours
 /// has.
-backup::Manifest read_manifest(const backup::Restic& restic, const backup::Backup& backup);
+backup::Manifest read_manifest(const backup::Repository& repository, const backup::Backup& backup);
 /// The same with the record.
-Contents read_contents(const backup::Restic& restic, const backup::Backup& backup);
+Contents read_contents(const backup::Repository& repository, const backup::Backup& backup);
 
 } // namespace blockhost::operations

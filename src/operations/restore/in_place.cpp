@@ -30,7 +30,7 @@ constexpr const char* starts = "starts";
 
 /// What only a live restore has.
 struct Making {
-    const backup::Restic& restic;
+    const backup::Repository& repository;
     const backup::Backup& backup;
     const Contents& contents;
     const Interruption& interruption;
@@ -65,7 +65,7 @@ void remove_disk(InPlaceOperation& op) {
 }
 
 void fill_disk(InPlaceOperation& op) {
-    backup::fill_disk(op.making->restic, op.making->backup, op.making->contents.manifest,
+    backup::fill_disk(op.making->repository, op.making->backup, op.making->contents.manifest,
                       op.work.path_of(op.work.overlay),
                       op.making->on_template ? backup::StandsOn::another_image : backup::StandsOn::nothing,
                       [&] { op.making->interruption.check(); });
@@ -170,9 +170,9 @@ bool answers(World& world, const VmName& name, std::chrono::seconds limit) {
 constinit const OperationRow restore_in_place_operation{Verb::restore_in_place, Direction::roll_back,
                                                         names_of<steps>, finish};
 
-InPlaceResult restore_in_place(World& world, const backup::Restic& restic, const backup::Backup& backup,
-                               const InPlaceRequest& request) {
-    const Contents contents = read_contents(restic, backup);
+InPlaceResult restore_in_place(World& world, const backup::Repository& repository,
+                               const backup::Backup& backup, const InPlaceRequest& request) {
+    const Contents contents = read_contents(repository, backup);
     require_mounted(world.paths);
     InPlaceResult result{.name = backup.vm, .until = {}};
     {
@@ -185,7 +185,7 @@ InPlaceResult restore_in_place(World& world, const backup::Restic& restic, const
 
         const Interruption asked([&entry] { return entry.asked_to_give_up(); });
         const Instant taken = std::chrono::floor<std::chrono::seconds>(now());
-        Making making{restic, backup, contents, asked, taken, taken + request.undoable};
+        Making making{repository, backup, contents, asked, taken, taken + request.undoable};
         const OperationId id = world.next_operation();
         InPlaceOperation op{entry, work_for(world, seen, volume_name(backup.vm, id)),
                             is_alive(seen.domain->state) && !request.stay_off, &making};

@@ -30,8 +30,8 @@ struct InPlaceResult {
 /// Throws Error{wrong_state} for a VM that has another uuid than the backup's, or several disks, or saved
 /// memory; Error{exists} when it has an undo snapshot; Error{no_room}; Error{invalid} for a backup that no
 /// disk can be made of.
-InPlaceResult restore_in_place(World& world, const backup::Restic& restic, const backup::Backup& backup,
-                               const InPlaceRequest& request);
+InPlaceResult restore_in_place(World& world, const backup::Repository& repository,
+                               const backup::Backup& backup, const InPlaceRequest& request);
 
 extern const OperationRow restore_in_place_operation;
 

@@ -39,7 +39,7 @@ VmRequest request_of(const World& world, const Contents& contents, const Restore
             .nft_token_id = {}};
 }
 
-Origin origin_of(const backup::Restic& restic, const backup::Backup& backup, const Contents& contents,
+Origin origin_of(const backup::Repository& repository, const backup::Backup& backup, const Contents& contents,
                  const RestoreRequest& request) {
     const backup::Record& record = contents.record;
     const backup::ManifestDisk& disk = contents.manifest.disks.front();
@@ -55,7 +55,7 @@ Origin origin_of(const backup::Restic& restic, const backup::Backup& backup, con
             .told = "backup " + backup.short_id(),
             .fill =
                 [&](const std::filesystem::path& image, bool on_template, const Interruption& interruption) {
-                    backup::fill_disk(restic, backup, contents.manifest, image,
+                    backup::fill_disk(repository, backup, contents.manifest, image,
                                       on_template ? backup::StandsOn::another_image
                                                   : backup::StandsOn::nothing,
                                       [&] { interruption.check(); });
@@ -66,19 +66,19 @@ Origin origin_of(const backup::Restic& restic, const backup::Backup& backup, con
 
 } // namespace
 
-void restore(World& world, const backup::Restic& restic, const backup::Backup& backup,
+void restore(World& world, const backup::Repository& repository, const backup::Backup& backup,
              const RestoreRequest& request, const std::function<void(const CreateResult&)>& deliver) {
     if (request.as && request.then == Origin::Then::stay_off)
         throw Error(Code::usage, "a copy has to run, so that its agent can give it an identity of its own",
                     "leave out --off, or restore it under its own name");
-    const Contents contents = read_contents(restic, backup);
+    const Contents contents = read_contents(repository, backup);
     const CreateRequest wanted{
         .vm = request_of(world, contents, request),
-        .user_data = backup::small_file(restic, backup, "user-data", limits::cloud_init_max_bytes),
+        .user_data = backup::small_file(repository, backup, "user-data", limits::cloud_init_max_bytes),
         .ssh_key = {},
         .ready_timeout = request.ready_timeout,
         .clock = request.clock,
-        .origin = origin_of(restic, backup, contents, request)};
+        .origin = origin_of(repository, backup, contents, request)};
     try {
         create(world, wanted, deliver);
     } catch (const Error& error) {

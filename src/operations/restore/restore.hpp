@@ -30,7 +30,7 @@ struct RestoreRequest {
 ///
 /// Throws Error{exists} when there is a VM of that name; Error{invalid} for a backup that no VM can be made
 /// of; Error{wrong_state} when its expiry has passed; and as create.
-void restore(World& world, const backup::Restic& restic, const backup::Backup& backup,
+void restore(World& world, const backup::Repository& repository, const backup::Backup& backup,
              const RestoreRequest& request, const std::function<void(const CreateResult&)>& deliver);
 
 } // namespace blockhost::operations
