@@ -4,7 +4,8 @@ simulated world (`Mock`) as for a real machine with libvirt and QEMU (`Machine`)
 
 A world tells by `things()` what there is, by `kept(name)` what of one VM must not change, and what is not ours by
 `plant_foreign()` and `kept_foreign()`. `problems` judges what there is, by kind; `broken(world)` is a sentence for each thing
-that does not hold, `temporary_files` those for what the same verb, once repeated, must have removed. `witness` plants what is
+that does not hold, `temporary_files` those for what the same verb, once repeated, must have removed, `left_by_backups` what the
+next backup must have. `witness` plants what is
 not ours, and what is ours and not touched, before something happens; `touched` tells afterwards what of it has changed.
 """
 
@@ -31,6 +32,10 @@ class Things:
     processes: list = None  # names of the domains that QEMU processes play; None where there are none to see
     ports: list = None      # taps on the bridge
     filtered: list = None   # taps that a filter of ours guards
+    backups: dict = None    # name -> what backups have made of a domain: what it is held by (frozen, paused), job (whether one is
+                            # under way), checkpoints (of one that runs), remembered (which checkpoint), lacking (what the backup that is remembered
+                            # lacks); None where nobody looks
+    views: list = None      # what a backup needed while a disk was read: folders, scratch files
 
 
 def owner(name, known):
@@ -67,8 +72,10 @@ def problems(things):
     # what a VM has, and nothing without one
     undoable = [disk for disk in things.disks if ".undo-" in disk]
     whole = [disk for disk in things.disks if disk not in undoable]
-    hold(sorted(owner(disk, live) or disk for disk in whole) == sorted(live), "disks",
-         f"disks are {things.disks}, live records {sorted(live)}")
+    # of one that was restored in place, the disk of before is kept, and a note says so
+    owned, replaced = collections.Counter(owner(disk, live) or disk for disk in whole), things.notes.get("replaced", [])
+    hold(set(owned) == set(live) and all(count <= 1 + (f"{vm}.json" in replaced) for vm, count in owned.items()), "disks",
+         f"disks are {things.disks}, live records {sorted(live)}, notes of disks that were replaced {replaced}")
     owners = [owner(disk, live) for disk in undoable]
     hold(None not in owners and len(set(owners)) == len(owners), "disks", f"undo snapshots are {undoable}, live records {sorted(live)}")
     hold(set(things.seeds) == set(live), "seeds", f"seeds are {things.seeds}, live records {sorted(live)}")
@@ -86,6 +93,11 @@ def problems(things):
     if things.ports is not None:
         hold(len(things.ports) == len(alive), "ports", f"the bridge has {things.ports}, alive are {alive}")
         hold(set(things.filtered) == set(things.ports), "ports", f"filters guard {things.filtered} of {things.ports}")
+
+    # what backups leave
+    for name, backup in (things.backups or {}).items():
+        hold(backup["held"] == [], "backups", f"{name} is held: {', '.join(backup['held'])}")
+        hold(not backup["lacking"] or name not in live, "backups", f"the last backup of {name} lacks {backup['lacking']}")
 
     # what must have ended
     for name in things.journal:
@@ -117,6 +129,18 @@ def not_just(world, survivors):
 def temporary_files(world):
     """What a process that died was about to put in place of something; the next that replaces it removes it."""
     return [f"the temporary file {path} is left" for path in world.things().temporary]
+
+
+def left_by_backups(world):
+    """What a backup that failed to tidy up leaves for the next one; one that died leaves nothing to it, as long as the VM runs on."""
+    things = world.things()
+    found = [f"of the reading of disks {things.views} is left"] if things.views else []
+    for name, backup in things.backups.items():
+        if backup["job"]:
+            found.append(f"a backup of {name} is under way")
+        if backup["checkpoints"] is not None and backup["checkpoints"] != [each for each in [backup["remembered"]] if each]:
+            found.append(f"{name} has the checkpoints {backup['checkpoints']}, and {backup['remembered']} is remembered")
+    return found
 
 
 def witness(world):

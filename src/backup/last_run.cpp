@@ -137,6 +137,7 @@ void write_last_run(const Paths& paths, const VmName& vm, const LastRun& run) {
         document["checkpoint_xml"] = run.checkpoint_xml;
     }
     const Folder folder = store::make_private_folder(paths.state.make(), folder_name);
+    folder.remove_temporaries(file_name(vm)); // of one that died: the VM is the caller's alone
     folder.replace(file_name(vm), bj::serialize(document) + "\n", {.mode = 0600, .uid = {}, .gid = {}});
 }
 

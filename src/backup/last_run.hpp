@@ -41,8 +41,8 @@ std::optional<LastRun> read_last_run(const Paths& paths, const VmName& vm, const
 /// The checkpoint that the last run of whichever VM has that name left; empty where nothing is remembered, or
 /// nothing that can be read.
 std::string remembered_checkpoint(const Paths& paths, const VmName& vm);
-/// Replaces it, durably. The folder is `<state>/backup`, for this process's user alone: whoever could write
-/// there could have a changed chunk left out.
+/// Replaces it, durably; the VM's journal entry is the caller's. The folder is `<state>/backup`, for this
+/// process's user alone: whoever could write there could have a changed chunk left out.
 void write_last_run(const Paths& paths, const VmName& vm, const LastRun& run);
 
 /// The time of a run that begins at `now`: later than every time of the last, whatever the clock did since.

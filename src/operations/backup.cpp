@@ -392,8 +392,9 @@ Uuid uuid_of(const Observation& seen) {
     return *uuid;
 }
 
-/// Undone before the run was remembered, and ended after it. An entry of libvirt's silence stays open for the
-/// next verb; whatever else fails does not keep the VM from being worked on.
+/// Undone before the run was remembered, and ended after it. The entry stays open for the next verb where
+/// libvirt was silent, or the guest may be held still; whatever else fails does not keep the VM from being
+/// worked on.
 void finish(World& world, JournalEntry& entry, const EntryView& left) {
     if (!left.operation.of(world.instance)) throw foreign_entry(world, left);
     const std::string target = json::string_or(left.parameters, "disk", "");
@@ -419,7 +420,7 @@ void finish(World& world, JournalEntry& entry, const EntryView& left) {
             live.undo_late(is_late ? late_end(world, left) : Deadline::in(std::chrono::milliseconds(0)));
         }
     } catch (const Error& error) {
-        if (is_lost_connection(error)) throw;
+        if (is_lost_connection(error) || (!is_committed && live.may_hold_guest())) throw;
         world.progress.warn(fmt::format("what a backup of {} left: {}", entry.name().str(), error.what()));
     }
     entry.end();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "operations/live_disk.hpp"
 
+#include "base/fault.hpp"
 #include "base/patience.hpp"
 #include "base/text/text.hpp"
 #include "guest/file_systems.hpp"
@@ -151,7 +152,7 @@ void LiveDisk::freeze() {
     };
     if (world_.hypervisor().state(name_.str()) != PowerState::running) return without("it is paused");
     still_since_ = steady_clock::now();
-    asked_to_freeze_ = true;
+    asked_to_freeze_ = may_be_frozen_ = true;
     try {
         const auto count =
             guest::freeze([this](const std::string& command) { return ask_agent(command, freeze_span); });
@@ -169,7 +170,7 @@ void LiveDisk::begin() {
                     .scratch = (world_.storage / scratch_name()).string(),
                     .checkpoint = checkpoint_of(operation_),
                     .since = since_};
-    begun_ = true;
+    begun_ = may_be_paused_ = true;
     try {
         export_ = world_.hypervisor().begin_backup(name_.str(), spec);
         return;
@@ -183,6 +184,13 @@ void LiveDisk::begin() {
     export_ = world_.hypervisor().begin_backup(name_.str(), spec);
 }
 
+void LiveDisk::warn_of_frozen(const Error& error) {
+    world_.progress.warn(
+        fmt::format("the file systems of {} may be frozen still: {}; 'virsh domfsthaw {}' thaws "
+                    "them, and a restart of the VM does",
+                    name_.str(), error.message(), name_.str()));
+}
+
 void LiveDisk::thaw_whatever() {
     for (int tries = 1;; ++tries) {
         try {
@@ -193,11 +201,7 @@ void LiveDisk::thaw_whatever() {
             // An agent that was never there cannot have frozen anything.
             if (!is_still_ && is_silent(error)) return;
             if (tries < thaws) continue;
-            if (is_still_ || guest::is_silence(error))
-                world_.progress.warn(
-                    fmt::format("the file systems of {} may be frozen still: {}; 'virsh domfsthaw {}' thaws "
-                                "them, and a restart of the VM does",
-                                name_.str(), error.message(), name_.str()));
+            if (is_still_ || guest::is_silence(error)) warn_of_frozen(error);
             return;
         }
     }
@@ -207,7 +211,7 @@ void LiveDisk::thaw() {
     if (!asked_to_freeze_) return;
     thaw_whatever();
     if (is_still_) held_ = std::chrono::ceil<std::chrono::milliseconds>(steady_clock::now() - still_since_);
-    asked_to_freeze_ = is_still_ = false;
+    asked_to_freeze_ = may_be_frozen_ = is_still_ = false;
 }
 
 CheckpointView LiveDisk::checkpoint() const {
@@ -272,7 +276,8 @@ void LiveDisk::end_job() {
     if (is_alive_now()) end_backup_job(world_, name_);
 }
 
-/// Those of earlier operations too.
+/// Those of earlier operations too. libvirt syncs nothing: what it removed must not come back with the next
+/// loss of power, when the VM may be gone.
 void LiveDisk::remove_scratch() {
     const auto storage = world_.storage_folder();
     if (!storage) return;
@@ -282,6 +287,7 @@ void LiveDisk::remove_scratch() {
             file.ends_with(scratch_suffix))
             storage->remove(file);
     }
+    storage->sync();
 }
 
 void LiveDisk::end() {
@@ -292,7 +298,11 @@ void LiveDisk::end() {
         world_.reconnect(reconnect_patience);
         end_job();
     }
-    remove_scratch();
+    try {
+        remove_scratch();
+    } catch (const Error& error) {
+        world_.progress.warn(error.what()); // the next backup removes it
+    }
     try {
         const auto cache = Folder::open(world_.paths.cache);
         const auto all = cache ? cache->sub(sockets) : std::nullopt;
@@ -327,12 +337,13 @@ void LiveDisk::delete_checkpoints_but(const std::string& kept) {
     }
 }
 
-/// A guest that found no room is paused; the job's end gave it some.
+/// A guest that found no room is paused; the job's end gave it some. Its agent could not thaw it before.
 void LiveDisk::let_run() {
     const auto power = world_.hypervisor().power(name_.str());
     if (!power || power->state != PowerState::paused || power->reason != reason::io_error) return;
     try {
         world_.hypervisor().unpause(name_.str());
+        if (asked_to_freeze_) thaw_at_last();
     } catch (const Error& error) {
         if (is_lost_connection(error)) throw;
         world_.progress.warn(
@@ -340,18 +351,7 @@ void LiveDisk::let_run() {
     }
 }
 
-void LiveDisk::undo() {
-    try {
-        is_alive_now();
-    } catch (const Error& error) {
-        if (!is_lost_connection(error)) throw;
-        world_.reconnect(reconnect_patience);
-    }
-    if (!is_alive_now()) return end();
-    if (asked_to_freeze_) thaw_whatever();
-    end();
-    if (!begun_) return;
-    let_run();
+void LiveDisk::delete_own_checkpoint() {
     try {
         delete_checkpoint(checkpoint_of(operation_));
     } catch (const Error& error) {
@@ -360,12 +360,53 @@ void LiveDisk::undo() {
     }
 }
 
+/// What keeps failing must not keep the VM from being worked on: it may be about to be destroyed.
+void LiveDisk::thaw_at_last() {
+    for (int tries = 1;; ++tries) {
+        try {
+            return thaw_whatever();
+        } catch (const Error& error) {
+            if (is_lost_connection(error)) throw;
+            if (tries == thaws) return warn_of_frozen(error);
+        }
+    }
+}
+
+/// The guest is let run even where the rest of it cannot be undone.
+void LiveDisk::undo() {
+    try {
+        is_alive_now();
+    } catch (const Error& error) {
+        if (!is_lost_connection(error)) throw;
+        world_.reconnect(reconnect_patience);
+    }
+    if (!is_alive_now()) {
+        may_be_frozen_ = may_be_paused_ = false;
+        return end();
+    }
+    if (asked_to_freeze_ && !fault::left_out("revert", "freeze")) thaw_at_last();
+    may_be_frozen_ = false;
+    std::optional<Error> failure;
+    try {
+        end();
+    } catch (const Error& error) {
+        if (is_lost_connection(error)) throw;
+        failure = error;
+    }
+    if (begun_ && !fault::left_out("revert", "begin")) {
+        let_run();
+        may_be_paused_ = false;
+        delete_own_checkpoint();
+    }
+    if (failure) throw *failure;
+}
+
 void LiveDisk::take_over(const EntryView& left) {
     const auto has = [](const std::vector<std::string>& steps, std::string_view step) {
         return std::ranges::find(steps, step) != steps.end();
     };
-    asked_to_freeze_ = has(left.started, "freeze") && !has(left.done, "thaw");
-    begun_ = has(left.started, "begin");
+    asked_to_freeze_ = may_be_frozen_ = has(left.started, "freeze") && !has(left.done, "thaw");
+    begun_ = may_be_paused_ = has(left.started, "begin");
 }
 
 void LiveDisk::undo_late(const Deadline& late) {

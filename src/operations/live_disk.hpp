@@ -58,6 +58,8 @@ class LiveDisk {
     /// Undoes all of it: the guest writes again and runs on, the job is ended, the new checkpoint deleted.
     /// May be repeated, also by another process, and when nothing of it was done.
     void undo();
+    /// Whether that, having failed, may have left the guest held still or paused.
+    bool may_hold_guest() const { return may_be_frozen_ || may_be_paused_; }
     /// From here on this stands for the operation of a process that died, as far as its entry says that it
     /// came.
     void take_over(const EntryView& left);
@@ -71,8 +73,11 @@ class LiveDisk {
     void end_job();
     void remove_scratch();
     void thaw_whatever();
+    void thaw_at_last();
+    void warn_of_frozen(const Error& error);
     void let_run();
     void delete_checkpoint(const std::string& checkpoint);
+    void delete_own_checkpoint();
     std::filesystem::path socket_folder() const;
     std::string scratch_name() const;
 
@@ -82,7 +87,9 @@ class LiveDisk {
     std::string target_;
     std::string since_ = {}; ///< the checkpoint whose record is used; empty: none
     FrozenExport export_ = {};
-    bool begun_ = false, asked_to_freeze_ = false, is_still_ = false, was_still_ = false;
+    /// What was done; and whether undoing it is still due. It is done again for calls that come late.
+    bool begun_ = false, asked_to_freeze_ = false, may_be_paused_ = false, may_be_frozen_ = false;
+    bool is_still_ = false, was_still_ = false;
     std::chrono::steady_clock::time_point still_since_ = {};
     std::optional<std::chrono::milliseconds> held_ = {};
     std::uint64_t reserved_ = 0; ///< bytes

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import invariants  # noqa: E402
@@ -35,6 +36,23 @@ def replace(path, text):
 def replace_fields(path, **fields):
     """Sets fields of a JSON object in a file, at once."""
     replace(path, json.dumps(json.loads(path.read_text()) | fields))
+
+
+CONTENT_AT, CONTENT_LENGTH = 4 * 65536, 16
+"""Where a simulated disk's content stands in its image, and how many digits tell its length (simulated/disk_content.cpp)."""
+
+
+def lacking(last, snapshot):
+    """What a snapshot lacks of its manifest, and of what is remembered of it; None: nothing."""
+    if snapshot is None:
+        return "the snapshot"
+    for disk in json.loads(snapshot["files"]["manifest.json"])["disks"]:
+        wanted = {number for first, count in disk["chunks"] for number in range(first, first + count)}
+        there = {int(number): chunk["at"] for number, chunk in snapshot["disks"][disk["name"]]["chunks"].items()}
+        timed = {number: at for each in last["disks"] for first, count, at in each["times"] for number in range(first, first + count)}
+        if set(there) != wanted or there != timed:
+            return f"chunks: it has {there}, the manifest {sorted(wanted)}, remembered are {timed}"
+    return None
 
 
 class Mock:
@@ -102,6 +120,85 @@ class Mock:
         path = self.folder / f"mock-world/domains/{name}.json"
         replace_fields(path, state=state)
 
+    def disk(self, name="vm-1"):
+        """The image that the domain's definition names."""
+        return pathlib.Path(re.search("<source file=\"([^\"]*/vms/[^\"]*)\"", self.text(f"domains/{name}.xml")).group(1))
+
+    @staticmethod
+    def content(image):
+        """What that image alone holds: a text for each cluster, and the bitmaps that were written to it."""
+        with image.open("rb") as file:
+            file.seek(CONTENT_AT)
+            length = file.read(CONTENT_LENGTH)
+            return json.loads(file.read(int(length))) if length else {"clusters": {}, "bitmaps": {}}
+
+    def write_disk(self, cluster, text, name="vm-1"):
+        """What its guest, or whoever has the image open while it is off, writes to the disk; QEMU records it."""
+        image, domain = self.disk(name), self.folder / f"mock-world/domains/{name}.json"
+        content, state = self.content(image), json.loads(domain.read_text())
+        bitmaps = content["bitmaps"] if state["state"] == "off" else state.get("bitmaps", {})
+        for written in bitmaps.values():
+            if written is not None and cluster not in written:
+                written.append(cluster)
+        content["clusters"][str(cluster)] = text
+        whole = json.dumps(content).encode()
+        with image.open("r+b") as file:
+            file.seek(CONTENT_AT)
+            file.write(b"%0*d" % (CONTENT_LENGTH, len(whole)) + whole)
+        if bitmaps:
+            replace_fields(domain, **{"bitmaps": bitmaps} if state["state"] != "off" else {})
+
+    def last_backup(self, name="vm-1"):
+        """What is remembered of it; None where nothing is."""
+        text = self.text(f"backup/{name}.json")
+        return json.loads(text) if text else None
+
+    def snapshot(self, snapshot):
+        """What the repository has of that id; None where it has none."""
+        text = self.text(f"repository/{snapshot}.json")
+        return json.loads(text) if text else None
+
+    @staticmethod
+    def stored(snapshot):
+        """The clusters that a snapshot holds, as `content` has them."""
+        return {number: text for disk in snapshot["disks"].values() for chunk in disk["chunks"].values()
+                for number, text in chunk["content"].items()}
+
+    def unlike_the_disk(self, name="vm-1"):
+        """How the last backup differs from the disk as it is, when nobody has written since but the guest itself, which tells in
+        the first cluster whether its file systems are frozen: sentences."""
+        last = self.last_backup(name)
+        snapshot = last and self.snapshot(last["snapshot"])
+        if not snapshot:
+            return [f"no backup of {name} is remembered" if not last else f"the repository has no {last['snapshot']}"]
+        stored = self.stored(snapshot)
+        there = self.content(self.disk(name))["clusters"]
+        said, says, consistency = stored.pop("0", ""), there.pop("0", ""), json.loads(snapshot["files"]["manifest.json"])["consistency"]
+        honest = {"frozen": said.startswith("frozen"), "crash": True, "off": said == says}[consistency]
+        return [*([] if stored == there else [f"the backup holds {stored}, the disk {there}"]),
+                *([] if honest else [f"in a backup that is {consistency} the file systems are {said!r}, and now {says!r}"])]
+
+    def backups(self):
+        """What backups have made of each domain of ours, for invariants.py."""
+        found = {}
+        for name in (file[:-5] for file in self.files("domains") if file.endswith(".json") and file != "foreign.json"):
+            state, last = json.loads(self.text(f"domains/{name}.json")), self.last_backup(name)
+            alive = state["state"] != "off"
+            found[name] = {
+                "held": [what for what, is_so in (("frozen", alive and state.get("frozen")), ("paused", state["state"] == "paused")) if is_so],
+                "job": alive and "backup_scratch" in state,
+                "checkpoints": state.get("checkpoints", []) if alive else None,
+                "remembered": last and last.get("checkpoint"),
+                "lacking": last and lacking(last, self.snapshot(last["snapshot"]))}
+        return found
+
+    def await_late_calls(self):
+        """Until what calls of processes that died are still to do is done."""
+        end = time.monotonic() + 10
+        while any(name.endswith(".json") for name in self.files("pending")):
+            assert self.run("list").returncode == 0 and time.monotonic() < end
+            time.sleep(0.05)
+
     def disown(self, name="vm-1"):
         """Makes the domain another instance's."""
         xml = self.folder / f"mock-world/domains/{name}.xml"
@@ -132,14 +229,17 @@ class Mock:
             registry=self.registry(),
             domains={name[:-4]: self.domain(name[:-4]) for name in self.files("domains")
                      if name.endswith(".xml") and name != "foreign.xml"},
-            disks=[name for name in self.files("vms") if name != "foreign.qcow2"],
+            disks=[name for name in self.files("vms") if name != "foreign.qcow2" and not name.endswith(".scratch")],
             seeds=self.files("cloud-init"),
             notes={folder: self.files(folder) for folder in ("console", "metrics", "suspended", "kept-off", "half-kept", "replaced")},
             addresses=kernel,
             journal=[name for name in self.files("journal") if name != "history"],
             locks=self.files("run"),
             builds=self.files("cache/build"),
-            temporary=[path for path in temporary if path.parts[0] != "root" and path.parent.name != "network"])
+            temporary=[path for path in temporary if path.parts[0] != "root" and path.parent.name != "network"],
+            backups=self.backups(),
+            views=[f"{folder}/{name}" for folder in ("cache/backup-nbd", "cache/backup-copy", "cache/backup-view", "vms")
+                   for name in self.files(folder) if folder != "vms" or name.endswith(".scratch")])
 
     def kept(self, name):
         """What of a VM nothing may change that is not about it."""
