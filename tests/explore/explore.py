@@ -6,8 +6,10 @@ A point is a call of the program's own (tracer.c) or one of the hypervisor and t
 world). The simulated world's own files stand for what libvirt and the kernel keep, and are not interfered with.
 """
 
+import atexit
 import collections
 import concurrent.futures
+import copy
 import dataclasses
 import os
 import pathlib
@@ -18,6 +20,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 
 HERE = pathlib.Path(__file__).resolve().parent
 IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
@@ -27,7 +30,7 @@ import invariants  # noqa: E402
 from simulated import BINARY, Mock  # noqa: E402
 
 NOT_OURS = ["lock", "behaviour.json", "domains", "pools", "filters", "guests", "pending", "events", "templates", "network",
-            "start-veto-asked"]
+            "start-veto-asked", "repository"]
 
 LOOK = (f"case $(timeout 20 '{BINARY}' status {invariants.OTHER} --mock 2>&1) in active | *'does not answer'*) ;; *) exit 1 ;; "
         f"esac; timeout 20 '{BINARY}' list --mock 2>&1 | grep -q '^{invariants.OTHER}.active'")
@@ -40,12 +43,17 @@ LIBVIRTS = ("mock-world/vms/", "mock-world/console/")
 @dataclasses.dataclass(frozen=True)
 class Verb:
     """A verb in a situation. `words`: the call. `prepare`: makes the situation. `settled(world)`: what must be true when
-    the verb has succeeded. `again`: what a repetition may say instead of succeeding."""
+    the verb has succeeded. `again`: what a repetition may say instead of succeeding. `between(world)`: what goes on in the
+    world before the verb is repeated. `went_off`: what a backup left in a VM that went off, or is made anew, is for the next backup.
+    `familiar`: most of it is another verb's, so that of a share half is played."""
     name: str
     words: tuple
     prepare: object
     settled: object
     again: str = None
+    between: object = None
+    went_off: bool = False
+    familiar: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +68,8 @@ FAULTS = {"fail": "fail", "silent": "hang", "late": "hang", "die": "kill"}
 """Manners at the fault points, as the fault knob calls them. What is late is carried out after it was given up."""
 WAITING = ("held", "silent", "late")
 """Manners that wait for deadlines more than they work."""
+DEATHS = ("hang", "kill", "die")
+"""Manners that end in the program's death, and in nothing else's."""
 TROUBLE = 125
 """The tracer's own exit status."""
 
@@ -77,11 +87,66 @@ def run_traced(program, world, words, more=(), log=os.devnull):
                           stdin=subprocess.DEVNULL, timeout=120)
 
 
-def situation(verb, folder):
+HOLE = 65536
+"""Bytes."""
+
+
+class Situation:
+    """A world in which a verb has work to do: made once, and copied for each case."""
+
+    def __init__(self, verb):
+        self.folder = tempfile.mkdtemp(prefix="blockhost-explore-", dir=IN_MEMORY)
+        atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
+        self.world = prepared(verb, self.folder)
+
+    def copied(self, folder):
+        """In another folder, whose name has to be as long: the world's files name their paths, images in places of fixed length."""
+        old, new = self.folder.encode(), str(folder).encode()
+        assert len(old) == len(new)
+        for path, folders, files in os.walk(self.folder):
+            there = pathlib.Path(str(folder) + path[len(self.folder):])
+            for name in folders:
+                (there / name).mkdir()
+                shutil.copystat(os.path.join(path, name), there / name)
+            for name in files:
+                self.copy(pathlib.Path(path, name), there / name, old, new)
+        world = copy.copy(self.world)
+        world.folder = pathlib.Path(folder)
+        return world
+
+    @staticmethod
+    def copy(one, other, old, new):
+        if one.is_symlink():
+            return other.symlink_to(os.readlink(one.as_posix().encode()).replace(old, new).decode())
+        content = one.read_bytes().replace(old, new)
+        with other.open("wb") as file:
+            for at in range(0, len(content), HOLE):  # most of an image is nothing
+                part = content[at:at + HOLE]
+                if part.count(0) != len(part):
+                    file.seek(at)
+                    file.write(part)
+            file.truncate(len(content))
+        return shutil.copystat(one, other)
+
+
+def prepared(verb, folder):
     world = Mock(folder)
-    before = invariants.witness(world)
+    invariants.witness(world)
     verb.prepare(world)
-    return world, before
+    return world
+
+
+situations, making = {}, collections.defaultdict(threading.Lock)
+
+
+def situation(verb, folder):
+    """The verb's world in that folder, and what in it may not be touched."""
+    with making[verb]:
+        if verb not in situations:
+            situations[verb] = Situation(verb)
+    original = situations[verb]
+    world = original.copied(folder) if len(str(folder)) == len(original.folder) else prepared(verb, folder)
+    return world, invariants.kept(world)
 
 
 def points_of(program, verb):
@@ -306,16 +371,24 @@ def judge(program, case):
             return [f"recover failed: {recovered.stderr[-500:]}"]
         if case.manner == "power":
             world.run("boot")
+        if case.manner == "late":
+            world.await_late_calls()
         problems = invariants.broken(world) + invariants.touched(world, before)
+        if case.manner in DEATHS and not case.verb.went_off:
+            problems += invariants.left_by_backups(world)
         nothing_done = case.manner == "held" and case.verb.words[0] == "gc"  # a VM that is busy is left for the next time
         if run.returncode == 0 and not nothing_done:
             problems += [f"it said that it succeeded, but {p}" for p in case.verb.settled(world)]
         if problems:
             return [*problems, f"(it said: {run.returncode} {run.stderr[-300:]!r}; recover: {recovered.stdout[-300:]!r})"]
+        if case.verb.between:
+            case.verb.between(world)
         again = world.run(*case.verb.words)
         if again.returncode != 0 and not (case.verb.again and case.verb.again in again.stderr):
             return [f"again it failed: {again.stderr[-500:]}"]
         left = case.verb.settled(world) + invariants.broken(world) + invariants.temporary_files(world)
+        if case.verb.words[0] == "backup":
+            left += invariants.left_by_backups(world)
         return [f"after it was repeated, {p}" for p in left] + invariants.touched(world, before)
     except Exception as error:  # a case must not end the others
         return [f"{type(error).__name__}: {error}"]
@@ -323,7 +396,7 @@ def judge(program, case):
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def explore(cases, program, workers=4):
+def explore(cases, program, workers=6):
     """(case, problems) for each that has any. Many workers are for cases that wait."""
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
         return [(case, found) for case, found in zip(cases, pool.map(lambda case: judge(program, case), cases)) if found]

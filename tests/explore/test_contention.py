@@ -348,3 +348,57 @@ def test_verbs_beside_a_program_that_writes_in_place_do_what_they_say_or_refuse(
     assert registry["other_program"] == FOREIGN
     assert {name for name, record in registry["vms"].items() if record["status"] == "active"} == {"first", *made}
     assert unique(addresses_of_domains(world))
+
+
+# A backup beside other verbs
+
+
+def being_stored(world, span):
+    """vm-1, and its backup, which is stored for so many milliseconds and has begun to be."""
+    assert world.run(*create_words("vm-1")).returncode == 0
+    world.write_disk(7, "before")
+    world.behave(store_ms=span)
+    backup = world.start("backup", "vm-1")
+    end = time.monotonic() + 60
+    while '"store"' not in (world.text("journal/vm-1.journal") or ""):
+        assert backup.poll() is None and time.monotonic() < end
+        time.sleep(0.01)
+    return backup
+
+
+@pytest.mark.parametrize("words, state", [(("destroy", "vm-1"), None), (("kill", "vm-1"), "off")], ids=["destroy", "kill"])
+def test_a_backup_is_given_up_for_what_makes_it_pointless(world, words, state):
+    backup = being_stored(world, 600_000)
+    run = world.run(*words)
+    _out, said = backup.communicate(timeout=60)
+    assert run.returncode == 0, run.stderr
+    assert backup.returncode == 11 and "asked this one to give up" in said
+    assert world.domain() == state
+    assert invariants.broken(world) + invariants.left_by_backups(world) + invariants.temporary_files(world) == []
+    assert world.files("repository") == [] and world.last_backup() is None
+
+
+@pytest.mark.parametrize("words, state", [(("stop", "vm-1"), "off"), (("backup", "vm-1"), "running"),
+                                          (("snapshot", "take", "vm-1"), "running"), (("recover", "--all"), "running"),
+                                          (("throttle", "vm-1", "--cpu-quota", "50", "--for", "1h"), "running")],
+                         ids=lambda word: word[0] if isinstance(word, tuple) else "")
+def test_whatever_else_waits_for_a_backup_or_goes_on_beside_it(world, words, state):
+    backup = being_stored(world, 1500)
+    run = world.run(*words)
+    _out, said = backup.communicate(timeout=60)
+    assert (run.returncode, backup.returncode) == (0, 0), run.stderr + said
+    assert world.domain() == state
+    assert invariants.broken(world) + invariants.left_by_backups(world) + invariants.temporary_files(world) == []
+    assert world.backups()["vm-1"]["lacking"] is None
+
+
+def test_a_backup_whose_guest_goes_off_fails_and_its_next_one_is_whole(world):
+    backup = being_stored(world, 600_000)
+    world.set_state("off")
+    _out, said = backup.communicate(timeout=60)
+    assert backup.returncode != 0 and "went off while it was backed up" in said
+    world.behave(store_ms=0)
+    assert world.run("start", "vm-1").returncode == 0
+    assert world.run("backup", "vm-1").returncode == 0
+    assert invariants.broken(world) + invariants.left_by_backups(world) == []
+    assert world.backups()["vm-1"]["lacking"] is None

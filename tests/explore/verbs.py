@@ -87,6 +87,62 @@ def snapshots(number, state="running"):
     return settled
 
 
+def written_since(world):
+    """The guest goes on writing: in a chunk where it always writes, in one of its last time, and in one where it never did."""
+    number = world.counted = getattr(world, "counted", 0) + 1
+    for cluster in (5, 40 * number, 40 * (number + 1)):
+        world.write_disk(cluster, f"as of {number}")
+
+
+def written(world):
+    made(world)
+    written_since(world)
+
+
+def backed_up_before(world):
+    written(world)
+    assert world.run("backup", "vm-1").returncode == 0
+    written_since(world)
+
+
+def off_since(world):
+    backed_up_before(world)
+    assert world.run("stop", "vm-1").returncode == 0
+
+
+def backup_died(world):
+    backed_up_before(world)
+    assert world.run("backup", "vm-1", fault="kill@30").returncode < 0
+    assert "backup_scratch" in world.text("domains/vm-1.json")
+
+
+def backup_and_guest_died(world):
+    backup_died(world)
+    world.set_state("off")
+
+
+def backed_up(state="running"):
+    """The last backup holds vm-1's disk as it is."""
+    return lambda world: vm(state)(world) + world.unlike_the_disk()
+
+
+def backed_up_and_gone(world):
+    backed_up_before(world)
+    assert world.run("destroy", "vm-1").returncode == 0
+
+
+def restored(name="vm-1"):
+    """That VM runs with the disk of vm-1's last backup."""
+    def settled(world):
+        found = world.registry()["vms"].get(name, {}).get("status"), world.domain(name)
+        if found != ("active", "running"):
+            return [f"record and domain of {name} are {found}"]
+        snapshot = world.snapshot(world.last_backup()["snapshot"])
+        stored, there = world.stored(snapshot), world.content(world.disk(name))["clusters"]
+        return [] if stored == there else [f"the backup holds {stored}, the disk of {name} {there}"]
+    return settled
+
+
 VERBS = [
     Verb("create", CREATE, lambda world: None, vm("running"), again="already exists"),
     Verb("destroy", ("destroy", "vm-1"), made, gone),
@@ -107,6 +163,19 @@ VERBS = [
     Verb("throttle for a while", ("throttle", "vm-1", "--cpu-quota", "50", "--for", "1h"), made, vm("running")),
     Verb("throttle reset", ("throttle", "vm-1", "--reset"), limited, vm("running")),
     Verb("update-gecos", ("update-gecos", "vm-1", "0x" + "ef" * 20, "--nft-id", "7"), made, vm("running")),
+    Verb("backup", ("backup", "vm-1"), written, backed_up(), between=written_since),
+    Verb("backup of what was written since", ("backup", "vm-1"), backed_up_before, backed_up(), between=written_since),
+    Verb("backup of a VM that is off", ("backup", "vm-1"), off_since, backed_up("off"), between=written_since),
+    Verb("destroy of a VM whose backup died", ("destroy", "vm-1"), backup_died, gone, familiar=True),
+    Verb("start of a VM that went off in a backup that died", ("start", "vm-1"), backup_and_guest_died, vm("running"),
+         went_off=True, familiar=True),
+    Verb("recover of a backup", ("recover", "--all"), backup_died, vm("running")),
+    Verb("restore", ("restore", "vm-1@latest"), backed_up_and_gone, restored(), again="already exists",
+         went_off=True, familiar=True),
+    Verb("restore of a copy", ("restore", "vm-1@latest", "--as", "vm-2"), backed_up_before, restored("vm-2"),
+         again="already exists", familiar=True),
+    Verb("restore in place", ("restore", "vm-1@latest", "--in-place"), backed_up_before, restored(),
+         again="has an undo snapshot already", went_off=True),
     Verb("recover", ("recover", "--all"), half_made, gone),
     Verb("boot", ("boot", "--jobs", "1"), rebooted, vm("running")),
     Verb("setup storage", ("setup", "storage"), lambda world: None, nothing),

@@ -132,3 +132,33 @@ def test_a_guest_that_found_no_room_runs_on_though_a_scratch_file_cannot_be_remo
     assert world.run("recover", "--all").returncode == 0
     assert world.domain() == "running" and invariants.broken(world) == []
     assert invariants.left_by_backups(world) == [f"of the reading of disks ['vms/{other.name}'] is left"]
+
+
+def test_a_restore_brings_back_the_disk_as_it_was_backed_up(world):
+    back_up(world)
+    stored = world.stored(world.snapshot(world.last_backup()["snapshot"]))
+    world.write_disk(3, "after it")
+
+    run = world.run("restore", "vm-1@latest", "--as", "vm-2")
+    assert run.returncode == 0, run.stderr
+    assert world.content(world.disk("vm-2"))["clusters"] == stored
+
+    run = world.run("restore", "vm-1@latest", "--in-place")
+    assert run.returncode == 0, run.stderr
+    assert world.content(world.disk())["clusters"] == stored
+    assert world.run("snapshot", "undo", "vm-1").returncode == 0
+    assert world.content(world.disk())["clusters"]["3"] == "after it"
+
+    assert world.run("destroy", "vm-1").returncode == 0
+    run = world.run("restore", "vm-1@latest")
+    assert run.returncode == 0, run.stderr
+    assert world.content(world.disk())["clusters"] == stored and world.domain() == "running"
+    assert invariants.broken(world) == []
+    back_up(world)
+
+
+@pytest.mark.parametrize("words", [("backup", "list"), ("backup", "forget"), ("drill", "vm-1@latest"), ("restore", "vm-1@latest", "--file", "/etc",
+                                   "--to", "/x")], ids=" ".join)
+def test_what_is_done_with_a_real_repository_alone_says_so(world, words):
+    run = world.run(*words)
+    assert run.returncode == 4 and "no simulated repository" in run.stderr
