@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// backup key wrap and unwrap: the repository's password, or a node's encryption key, under a recovery code.
 
-#include "backup/escrow.hpp"
+#include "backup/keys/escrow.hpp"
 #include "base/files/files.hpp"
 #include "base/files/given_file.hpp"
 #include "base/text/text.hpp"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// backup setup and key: the repository itself.
 
-#include "backup/keys.hpp"
+#include "backup/keys/keys.hpp"
 #include "backup/repositories/simulated.hpp"
 #include "base/files/given_file.hpp"
 #include "base/interrupt.hpp"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "backup/repository.hpp"
 
-#include "backup/quick_key.hpp"
+#include "backup/keys/quick_key.hpp"
 #include "base/files/access.hpp"
 #include "base/files/files.hpp"
 #include "base/text/text.hpp"

@@ -13,7 +13,7 @@ TREE = pathlib.Path(__file__).resolve().parents[2]
 BY_PATH = {
     "config/agent_json.cpp": "configuration",
     "backup/extract.cpp": "a folder that is given on the command line",
-    "backup/keys.cpp": "root's cache",
+    "backup/keys/keys.cpp": "root's cache",
     "backup/repository.cpp": "the folder of a repository, which root names, and root's cache",
     "backup/settings.cpp": "configuration, and the repository's password, judged by owner and mode",
     "config/config.cpp": "configuration",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Passwords wrapped under a recovery code: what opens them, and what does not.
-#include "backup/escrow.hpp"
+#include "backup/keys/escrow.hpp"
 
 #include "base/error.hpp"
 #include "base/text/base64.hpp"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Keys that are made here, opened by the real restic.
-#include "backup/quick_key.hpp"
+#include "backup/keys/quick_key.hpp"
 
 #include "tests/unit/backup/support.hpp"
 

@@ -2,7 +2,7 @@
 /// libsodium does the cryptography: Argon2id makes a key of the code and a salt, XChaCha20-Poly1305 encrypts
 /// under it, with everything in front of the ciphertext as additional data.
 
-#include "backup/escrow.hpp"
+#include "backup/keys/escrow.hpp"
 
 #include "base/error.hpp"
 #include "base/text/base64.hpp"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "backup/keys.hpp"
+#include "backup/keys/keys.hpp"
 
 #include "backup/repository.hpp"
 #include "base/files/files.hpp"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// scrypt is libsodium's; AES-256 in counter mode and Poly1305-AES are nettle's.
 
-#include "backup/quick_key.hpp"
+#include "backup/keys/quick_key.hpp"
 
 #include "backup/settings.hpp"
 #include "base/text/base64.hpp"
