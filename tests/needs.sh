@@ -16,6 +16,7 @@ backup    | pytest backup template trace                                | produc
 explore   | pytest random trace                                         | product
 fuzz      | pytest fuzz                                                 | product
 http      | pytest                                                      | product tests/unit/http/http-fetch
+hub       | pytest json-schema                                          | build.ninja
 image     | pytest template                                             | product
 lint      | pytest lint                                                 | build.ninja
 mint      | pytest chain trace                                          | product tests/unit/chain/chain-tool

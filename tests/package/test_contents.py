@@ -49,6 +49,9 @@ FILES = f"""
 /usr/share/blockhost-libvirt/fallback-user-data.yaml
 /usr/share/blockhost-libvirt/make-folders.py
 /usr/share/blockhost-libvirt/schemas/desired-state.schema.json
+/usr/share/blockhost-libvirt/schemas/hub-answer.schema.json
+/usr/share/blockhost-libvirt/schemas/hub-report.schema.json
+/usr/share/blockhost-libvirt/schemas/hub-signed.schema.json
 /usr/share/blockhost/provisioner-hooks/first-boot.sh
 /usr/share/blockhost/root-agent-actions/virsh.py
 /usr/share/blockhost/provisioner.json
@@ -59,6 +62,7 @@ FILES = f"""
 /usr/share/doc/{PACKAGE}/decisions.md.gz
 /usr/share/doc/{PACKAGE}/desired-state.md
 /usr/share/doc/{PACKAGE}/healing.md.gz
+/usr/share/doc/{PACKAGE}/hub.md.gz
 /usr/share/doc/{PACKAGE}/states.md.gz
 /usr/share/doc/{PACKAGE}/changelog.Debian.gz
 /usr/share/doc/{PACKAGE}/changelog.gz
