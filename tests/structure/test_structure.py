@@ -19,7 +19,7 @@ FLOORS = {
     "registry": 3, "hypervisor": 3, "guest": 3, "host": 3, "http": 3, "store": 3,
     "vm": 4, "safety": 5, "limits": 6, "backup": 6, "operations": 7,
     "setup": 8, "rootside": 8, "expiry": 8, "metrics": 8, "image": 8, "chain": 8,
-    "platform": 9, "authority": 10, "execution": 10, "agent": 11, "cli": 12, "subcommands": 13,
+    "platform": 9, "authority": 10, "execution": 10, "hub": 10, "agent": 11, "cli": 12, "subcommands": 13,
 }
 MOST_OF_A_FOLDER = 18
 """Sources at one level; a header and its source count once. subcommands has a file for each verb."""

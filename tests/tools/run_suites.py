@@ -61,7 +61,7 @@ QUICK_FIRST = ("unit-chain", "unit-hypervisor-load", "tests/tools", "tests/cli")
 """What takes longest of that, mostly by waiting."""
 NOTE = "NOTE: "
 """Begins a line of a pytest suite that is shown as the suite runs."""
-SPREAD = ("agent", "backup", "cli", "http", "lifecycle", "image", "mint", "plugin", "pve")
+SPREAD = ("agent", "backup", "cli", "http", "hub", "lifecycle", "image", "mint", "plugin", "pve")
 """Pytest folders whose tests share nothing and mostly wait: several at a time."""
 PAIRED = ("system",)
 """Folders whose files share nothing (each has machines of its own), and wait for guests and for zombies to be collected."""

@@ -1,17 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "platform/proxmox/client.hpp"
 
-#include "base/files/files.hpp"
 #include "base/text/text.hpp"
+#include "config/secret_file.hpp"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 namespace blockhost::platform::proxmox {
 
@@ -35,25 +30,11 @@ bool is_token(std::string_view token) {
 }
 
 std::string token_in(const std::filesystem::path& file) {
-    const std::string shown = file.string();
-    const Fd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
-    if (!fd && errno == ENOENT)
-        throw Error(Code::config, shown + " is missing", "write the node's API token into it, mode 0600");
-    struct stat status {};
-    if (!fd || fstat(fd.get(), &status) != 0)
-        throw Error(Code::config, "the API token in " + shown + " cannot be read: " + std::strerror(errno),
-                    "give the file to the user that the agent runs as");
-    if (!S_ISREG(status.st_mode))
-        throw Error(Code::config, shown + " is no regular file", "name the file that holds the API token");
-    if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0 || (status.st_uid != 0 && status.st_uid != geteuid()))
-        throw Error(Code::config, "others can read the API token in " + shown,
-                    "chmod 0600 " + shown + "; it belongs to root or to the agent's user");
-    const std::string text = files::read_fd(fd.get(), shown, 2 * longest_token);
-    const std::string_view token = text::trim(text);
+    std::string token = read_secret(file, "the API token");
     if (!is_token(token))
-        throw Error(Code::config, shown + " holds no API token",
+        throw Error(Code::config, file.string() + " holds no API token",
                     "write one line USER@REALM!TOKENID=SECRET into it");
-    return std::string(token);
+    return token;
 }
 
 std::string privileges_of(const Refusal& refusal) {
