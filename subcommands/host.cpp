@@ -42,11 +42,14 @@ void tell_of_clock(const cli::Call& call, const std::optional<Error>& doubt) {
 }
 
 agent::Engine open_engine(const cli::Call& call) {
+    return make_engine(call, [&call](const Error& doubt) { tell_of_clock(call, doubt); });
+}
+
+agent::Engine make_engine(const cli::Call& call, std::function<void(const Error&)> doubtful_clock) {
     require_agents_user(call);
-    return {
-        call.paths, agent::authority_of(call.paths),
-        [&call] { return platform::open_platform(call.paths, reality_of(call), [] {}); },
-        agent::Engine::Times{.doubtful_clock = [&call](const Error& doubt) { tell_of_clock(call, doubt); }}};
+    return {call.paths, agent::authority_of(call.paths),
+            [&call] { return platform::open_platform(call.paths, reality_of(call), [] {}); },
+            agent::Engine::Times{.doubtful_clock = std::move(doubtful_clock)}};
 }
 
 namespace {

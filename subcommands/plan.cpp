@@ -2,6 +2,7 @@
 /// plan: the difference between a desired state and this host.
 
 #include "agent/accepted.hpp"
+#include "agent/apply.hpp"
 #include "agent/database.hpp"
 #include "agent/dump.hpp"
 #include "base/files/given_file.hpp"
@@ -100,16 +101,10 @@ void print_plan(cli::Printer& printer, const Plan& plan) {
 
 Plan plan_for(cli::Call& call, platform::Platform& platform, const agent::Desired& desired) {
     const platform::Host host = platform.host();
-    agent::require_fits(desired, platform, host);
     call.printer.stage("looking at " + host.name);
-    const agent::Observed observed =
-        agent::observe(platform, host, desired, [&](std::size_t done, std::size_t all) {
-            call.printer.detail(std::to_string(done) + " of " + count(all, "guest", "guests"));
-        });
-    const Plan plan =
-        agent::make_plan(desired, observed, [&](const platform::Action& action, platform::Kind kind) {
-            return platform.refusal(action, kind);
-        });
+    Plan plan = agent::look_and_plan(platform, host, desired, [&](std::size_t done, std::size_t all) {
+                    call.printer.detail(std::to_string(done) + " of " + count(all, "guest", "guests"));
+                }).plan;
     if (!plan.doubt.empty()) call.printer.warn("more guests may exist: " + plan.doubt);
     return plan;
 }

@@ -19,6 +19,8 @@ void require_agents_user(const cli::Call& call);
 /// What carries out the operations of this host; a clock that went back is warned of. `call` outlives it.
 /// Throws as require_agents_user.
 agent::Engine open_engine(const cli::Call& call);
+/// The same, for whoever has its own way to tell of a clock that went back.
+agent::Engine make_engine(const cli::Call& call, std::function<void(const Error&)> doubtful_clock);
 /// Warns of what note_time found to speak against the clock, if it did.
 void tell_of_clock(const cli::Call& call, const std::optional<Error>& doubt);
 

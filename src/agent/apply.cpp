@@ -24,10 +24,14 @@ std::optional<execution::Id> asked_before(const std::vector<execution::Operation
 
 } // namespace
 
+std::string source_name(std::int64_t generation) {
+    return "generation " + std::to_string(generation);
+}
+
 Asked ask_for(Engine& engine, const Plan& plan) {
     Asked asked;
     const auto open = engine.journal().open();
-    const std::string source = "generation " + std::to_string(plan.generation);
+    const std::string source = source_name(plan.generation);
     for (const PlannedAction& planned : plan.actions) {
         const auto leave = [&](std::string what) {
             asked.left.push_back({planned.target.guest, std::move(what)});
@@ -45,6 +49,17 @@ Asked ask_for(Engine& engine, const Plan& plan) {
         }
     }
     return asked;
+}
+
+Looked look_and_plan(platform::Platform& platform, const platform::Host& host, const Desired& desired,
+                     const std::function<void(std::size_t, std::size_t)>& each) {
+    require_fits(desired, platform, host);
+    Looked looked{observe(platform, host, desired, each), {}};
+    looked.plan =
+        make_plan(desired, looked.observed, [&](const platform::Action& action, platform::Kind kind) {
+            return platform.refusal(action, kind);
+        });
+    return looked;
 }
 
 } // namespace blockhost::agent

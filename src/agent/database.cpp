@@ -6,6 +6,7 @@
 #include "authority/tables.hpp"
 #include "execution/episodes.hpp"
 #include "execution/journal.hpp"
+#include "hub/outbox.hpp"
 #include "store/private_folder.hpp"
 
 #include <array>
@@ -19,9 +20,13 @@ constexpr const char* file_name = "agent.db";
 
 /// Released ones stay as they are, in this order.
 const store::Schema& schema() {
-    static const std::array<std::string_view, 5> migrations{authority::tables, execution::journal_tables,
-                                                            execution::healing_tables, accepted_tables,
-                                                            wanted_tables};
+    static const std::array<std::string_view, 7> migrations{authority::tables,
+                                                            execution::journal_tables,
+                                                            execution::healing_tables,
+                                                            accepted_tables,
+                                                            wanted_tables,
+                                                            document_tables,
+                                                            hub::tables};
     static const store::Schema all{"the agent's database", migrations};
     return all;
 }

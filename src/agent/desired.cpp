@@ -304,6 +304,7 @@ Desired parse_desired(std::string_view text, const std::string& name, const Know
     findings.throw_if_refused(); // of another version, nothing else is judged
     Desired desired;
     desired.digest = sha256(text);
+    desired.text = text;
     root.require("host", "write the name of the host that it is for");
     desired.host = name_in(root, "host").value_or("");
     root.require("generation", "number the documents: each change has a higher one");

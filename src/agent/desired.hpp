@@ -77,6 +77,7 @@ struct Desired {
     std::map<std::string, BackupPolicy> backup_policies;
     std::map<std::string, WantedStorage> storage;
     std::string digest; ///< SHA-256 of the document's bytes
+    std::string text;   ///< these bytes
     /// Sentences with places about what the document says and nobody knows.
     std::vector<std::string> warnings;
 };

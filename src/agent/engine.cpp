@@ -6,6 +6,7 @@
 #include "base/text/text.hpp"
 #include "base/time.hpp"
 #include "config/agent_json.hpp"
+#include "hub/memory.hpp"
 
 #include <algorithm>
 #include <boost/json/object.hpp>
@@ -21,8 +22,12 @@ using execution::State;
 
 namespace {
 
-authority::GateSettings named(authority::GateSettings settings, const std::string& host) {
+/// With this host's name, and with what a hub was told last of the record.
+authority::GateSettings completed(authority::GateSettings settings, const std::string& host,
+                                  store::Database& database) {
     settings.host = host;
+    const std::string head = hub::Memory(database).known_audit();
+    if (!head.empty() && !settings.known_elsewhere) settings.known_elsewhere = parse_head(head);
     return settings;
 }
 
@@ -99,7 +104,7 @@ Engine::Engine(const Paths& paths, authority::AuthoritySettings settings, Open o
       host_(platform_->host()), folder_(database_folder(paths)), gates_own_(open_database(paths)),
       audit_(authority::Audit::open(database_folder(paths), record_name)), journal_(open_database(paths)),
       accepted_(open_database(paths)),
-      gate_({.settings = named(settings_.gate, host_.name),
+      gate_({.settings = completed(settings_.gate, host_.name, gates_own_),
              .database = gates_own_,
              .audit = audit_,
              .trust = [this] { return trust_of(settings_); },

@@ -29,7 +29,8 @@ class Engine {
         std::function<void(const Error&)> doubtful_clock = {};
     };
 
-    /// Makes the agent's folder, database and record where they are missing, and notes the time there.
+    /// Makes the agent's folder, database and record where they are missing, and notes the time there. What a
+    /// hub was told last of the record is taken from the database, unless the settings say so.
     /// `paths` outlives it. Throws what Platform::host throws, store::StoreError, Error{io}.
     Engine(const Paths& paths, authority::AuthoritySettings settings, Open open)
         : Engine(paths, std::move(settings), std::move(open), Times{}) {}
@@ -39,6 +40,8 @@ class Engine {
     execution::Journal& journal() { return journal_; }
     /// Where the record of decisions stands.
     authority::AuditHead audit_head() { return gate_.audit_head(); }
+    /// See Gate::stale; as of when this was made.
+    std::optional<Error> stale() { return gate_.stale(); }
     /// For looks.
     platform::Platform& platform() { return *platform_; }
     /// The operator goes on without the used nonces, the record or the time that this host once knew: every

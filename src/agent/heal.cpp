@@ -3,7 +3,6 @@
 
 #include "base/text/strict_json.hpp"
 #include "base/text/text.hpp"
-#include "config/agent_json.hpp"
 
 #include <algorithm>
 #include <boost/json/object.hpp>
@@ -62,7 +61,10 @@ bool is_under_way(const Operation& operation) {
 } // namespace
 
 HealingRules healing_rules_of(const Paths& paths) {
-    const AgentJson agent = read_agent_json(paths);
+    return healing_rules_in(read_agent_json(paths));
+}
+
+HealingRules healing_rules_in(const AgentJson& agent) {
     const boost::json::value* section = agent.member("healing");
     if (section == nullptr) return {};
     try {

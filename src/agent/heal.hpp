@@ -3,6 +3,7 @@
 /// Starts guests again that should run and crashed: what a timer and the agent's loop call.
 
 #include "agent/engine.hpp"
+#include "config/agent_json.hpp"
 #include "execution/episodes.hpp"
 
 namespace blockhost::agent {
@@ -11,6 +12,7 @@ namespace blockhost::agent {
 /// "steady_s"; and "most_starts". The defaults are those of HealingRules. Throws Error{config}, naming file
 /// and member.
 execution::HealingRules healing_rules_of(const Paths& paths);
+execution::HealingRules healing_rules_in(const AgentJson& agent);
 
 /// What a round found of one guest, and did.
 struct Tended {

@@ -262,6 +262,11 @@ std::optional<Error> Gate::staleness() {
     return std::nullopt;
 }
 
+std::optional<Error> Gate::stale() {
+    const std::lock_guard lock(one_at_a_time_);
+    return staleness();
+}
+
 void Gate::require_newest_state() {
     if (const auto stale = staleness()) throw Error(*stale);
 }

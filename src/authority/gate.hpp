@@ -131,6 +131,9 @@ class Gate {
     /// See Nonces::start_over; on record.
     void start_over(std::string_view by);
     AuditHead audit_head() { return parts_.audit.head(); }
+    /// Why what this host knows is no newest copy, for which everything destructive is refused; nothing: it
+    /// may be. Throws Error{io}.
+    std::optional<Error> stale();
 
   private:
     struct Asked;

@@ -3,7 +3,6 @@
 
 #include "base/text/json.hpp"
 #include "base/text/text.hpp"
-#include "config/agent_json.hpp"
 #include "platform/libvirt/libvirt.hpp"
 #include "platform/proxmox/proxmox.hpp"
 
@@ -100,11 +99,19 @@ std::unique_ptr<Platform> open_platform(const Paths& paths, Reality reality, std
     const AgentJson agent = reality == Reality::real ? read_agent_json(paths) : AgentJson();
     if (!agent.document) return std::make_unique<Libvirt>(paths, reality);
     const Section section(agent.file, *agent.document);
+    if (section.text("kind", true) == "proxmox")
+        return std::make_unique<proxmox::Proxmox>(settings_in(section), std::move(check));
+    require_sound(agent);
+    return std::make_unique<Libvirt>(paths, reality);
+}
+
+void require_sound(const AgentJson& agent) {
+    if (!agent.document) return;
+    const Section section(agent.file, *agent.document);
     const std::string kind = section.text("kind", true);
-    if (kind == "proxmox") return std::make_unique<proxmox::Proxmox>(settings_in(section), std::move(check));
+    if (kind == "proxmox") return static_cast<void>(settings_in(section));
     if (kind != "libvirt") throw section.wrong("kind", "is neither libvirt nor proxmox");
     section.allow_only({"kind"});
-    return std::make_unique<Libvirt>(paths, reality);
 }
 
 bool is_proxmox(const Paths& paths, Reality reality) {

@@ -2,6 +2,7 @@
 #pragma once
 /// Which platform this host is.
 
+#include "config/agent_json.hpp"
 #include "platform/platform.hpp"
 #include "vm/context.hpp"
 
@@ -19,6 +20,9 @@ namespace blockhost::platform {
 ///   "backup_storage", "disk_storage"   names of storages; may be left out
 /// Throws Error{config}, naming file and member, for anything else.
 std::unique_ptr<Platform> open_platform(const Paths& paths, Reality reality, std::function<void()> check);
+
+/// Throws as open_platform where the file makes no sense; opens nothing.
+void require_sound(const AgentJson& agent);
 
 /// Whether that file names a node of Proxmox VE. Opens nothing. Throws as open_platform.
 bool is_proxmox(const Paths& paths, Reality reality);

@@ -21,6 +21,7 @@ FILES = f"""
 /usr/lib/python3/dist-packages/blockhost/provisioner_libvirt/templates/provisioner_libvirt/summary_section.html
 /usr/lib/python3/dist-packages/blockhost/provisioner_libvirt/templates/provisioner_libvirt/wizard_libvirt.html
 /usr/lib/python3/dist-packages/blockhost/provisioner_libvirt/wizard.py
+/usr/lib/systemd/system/blockhost-agent.service
 /usr/lib/systemd/system/blockhost-backup-maintain.service
 /usr/lib/systemd/system/blockhost-backup-maintain.timer
 /usr/lib/systemd/system/blockhost-backup.service

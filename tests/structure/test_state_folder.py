@@ -80,6 +80,7 @@ BY_PATH = {
     "platform/simulated/simulated.cpp": "a simulated world, for tests",
     "store/connection.cpp": "what SQLite looks at, by the name of a private folder's descriptor",
     "store/lock_holder.cpp": "the kernel's files",
+    "subcommands/agent_service.cpp": "a file that is given on the command line",
     "subcommands/plan.cpp": "a file that is given on the command line",
     "subcommands/approve.cpp": "a file that is given on the command line",
     "subcommands/backup_escrow.cpp": "files that are given on the command line",

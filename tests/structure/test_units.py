@@ -14,7 +14,7 @@ import pytest
 TREE = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BLOCKHOST_BUILD", TREE / "build"))
 BACKUPS = ["blockhost-backup.service", "blockhost-backup-maintain.service", "blockhost-drill.service"]
-SERVICES = [*BACKUPS, "blockhost-boot.service", "blockhost-gc.service", "blockhost-guard.service", "blockhost-heal.service",
+SERVICES = [*BACKUPS, "blockhost-agent.service", "blockhost-boot.service", "blockhost-gc.service", "blockhost-guard.service", "blockhost-heal.service",
             "blockhost-recover.service", "blockhost-throttle.service"]
 TIMERS = ["blockhost-backup.timer", "blockhost-backup-maintain.timer", "blockhost-drill.timer", "blockhost-gc.timer", "blockhost-guard.timer",
           "blockhost-heal.timer", "blockhost-recover.timer",
@@ -57,7 +57,7 @@ def test_systemd_accepts_the_unit(installed, name):
     assert (run.returncode, ours) == (0, []), run.stderr
 
 
-@pytest.mark.parametrize("name,tenths", [("blockhost-gc.service", 25), ("blockhost-throttle.service", 25),
+@pytest.mark.parametrize("name,tenths", [("blockhost-agent.service", 27), ("blockhost-gc.service", 25), ("blockhost-throttle.service", 25),
                                          ("blockhost-boot.service", 40), ("blockhost-guard.service", 40), ("blockhost-heal.service", 40),
                                          ("blockhost-backup-maintain.service", 45), ("blockhost-drill.service", 45), ("blockhost-backup.service", 60)])
 def test_the_service_is_sandboxed(installed, name, tenths):
@@ -71,7 +71,7 @@ def test_the_service_waits_for_the_clock_and_writes_only_where_it_may(name):
     assert "time-sync.target" in found["Unit"]["Wants"].split()
     assert {"time-sync.target", "libvirtd.service"} <= set(found["Unit"]["After"].split())
     service = found["Service"]
-    assert service["Type"] == "oneshot"
+    assert service["Type"] == ("notify" if name == "blockhost-agent.service" else "oneshot")
     if name in BACKUPS:  # a repository lies where the admin wants it
         assert service["ProtectSystem"] == "full" and "ReadWritePaths" not in service
         return
@@ -88,9 +88,18 @@ def test_the_service_can_reach_the_journal(name):
     assert service.get("LogLevelMax", "notice") == "notice"  # stages are notices
 
 
-def test_only_backups_boot_guard_and_heal_run_as_root():
+def test_the_agent_is_watched_and_reads_its_configuration_anew_when_it_is_told_to():
+    service = unit("blockhost-agent.service")["Service"]
+    assert 60 <= int(service["WatchdogSec"]) <= 600 and service["Restart"] == "on-failure"
+    assert service["ExecReload"].split() == ["/bin/kill", "-HUP", "$MAINPID"] and service["NotifyAccess"] == "main"
+    assert int(service["TimeoutStopSec"]) > 30  # what runs may end for so long
+    assert unit("blockhost-agent.service")["Unit"]["ConditionPathExists"] == "/etc/blockhost/agent.json"
+    assert unit("blockhost-agent.service")["Unit"]["StartLimitIntervalSec"] == "0"
+
+
+def test_only_the_agent_backups_boot_guard_and_heal_run_as_root():
     users = {name: unit(name)["Service"].get("User", "root") for name in SERVICES}
-    assert users == dict.fromkeys(BACKUPS, "root") | {"blockhost-boot.service": "root", "blockhost-gc.service": "blockhost",
+    assert users == dict.fromkeys(BACKUPS, "root") | {"blockhost-agent.service": "root", "blockhost-boot.service": "root", "blockhost-gc.service": "blockhost",
                      "blockhost-guard.service": "root", "blockhost-heal.service": "root",
                      "blockhost-recover.service": "blockhost", "blockhost-throttle.service": "blockhost"}
 
@@ -119,6 +128,6 @@ def test_the_timers_are_what_the_installer_and_the_limits_need():
     assert unit("blockhost-throttle.service")["Unit"]["ConditionPathExistsGlob"] == "/var/lib/blockhost/journal/*.limits"
     assert unit("blockhost-recover.service")["Unit"]["ConditionPathExistsGlob"] == "/var/lib/blockhost/journal/*.journal"
     assert unit("blockhost-heal.timer")["Timer"]["OnCalendar"] == "*-*-* *:*:30"
-    for name in (*TIMERS, "blockhost-boot.service"):
+    for name in (*TIMERS, "blockhost-agent.service", "blockhost-boot.service"):
         wanted = "multi-user.target" if name.endswith("service") else "timers.target"
         assert unit(name)["Install"]["WantedBy"] == wanted
