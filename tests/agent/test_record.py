@@ -86,9 +86,9 @@ def test_what_is_not_there_and_what_was_misspelt_is_said(simulated):
     run = simulated.run("agent", "audit", "--verify")
     assert run.returncode == 5 and "there is no audit record yet" in run.stderr and run.stdout == ""
     assert not agent(simulated, "").exists(), "a check makes nothing"
-    for words, sentence in [((), "agent needs --selftest, audit or start-over"), (("audit",), "agent audit needs --verify"),
+    for words, sentence in [(("check",), "agent check needs a file"), (("audit",), "agent audit needs --verify"),
                             (("audit", "--verify", "--yes"), "--yes does not go with agent audit"),
-                            (("--selftest", "--verify"), "--verify does not go with --selftest")]:
+                            (("--selftest", "--verify"), "--verify does not go with the agent itself")]:
         run = simulated.run("agent", *words)
         assert run.returncode == 2 and sentence in run.stderr, run.stderr
 
