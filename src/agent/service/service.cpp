@@ -3,6 +3,7 @@
 
 #include "agent/apply.hpp"
 #include "agent/record.hpp"
+#include "agent/service/clock_watch.hpp"
 #include "agent/service/recipient.hpp"
 #include "agent/service/restraint.hpp"
 #include "agent/service/worker.hpp"
@@ -27,7 +28,6 @@ constexpr const char* lock_file = "service.lock";
 constexpr auto look_every = 60s, look_after_news = 2s, tell_after_news = 10s;
 constexpr auto slice = 200ms;
 constexpr auto longest_lifeless = 10min;
-constexpr auto jump = 60s; ///< of a clock, at least
 
 double random_share() {
     std::uint32_t number = 0;
@@ -270,21 +270,15 @@ struct Service::State {
 
     /// A clock that was set, or a host that slept.
     void watch_clock() {
-        const auto wall = now();
-        const auto steady = Deadline::clock::now();
-        if (last_tick) {
-            const auto by = std::chrono::duration_cast<std::chrono::seconds>((wall - last_tick->first) -
-                                                                             (steady - last_tick->second));
-            if (std::chrono::abs(by) >= jump) {
-                troubles.begin("clock-jump",
-                               fmt::format("the clock went {} by {} s", by > 0s ? "forward" : "back",
-                                           std::chrono::abs(by).count()),
-                               wall);
-                troubles.end("clock-jump");
-                next_look = Deadline::in({});
-            }
-        }
-        last_tick = {wall, steady};
+        const auto by = clocks.tick(now(), Deadline::clock::now());
+        if (!by) return;
+        troubles.begin("clock-jump",
+                       fmt::format("the clock went {} by {} s, or the host slept",
+                                   *by > std::chrono::seconds(0) ? "forward" : "back",
+                                   std::chrono::abs(*by).count()),
+                       now());
+        troubles.end("clock-jump");
+        next_look = Deadline::in({});
     }
 
     void turn() {
@@ -404,7 +398,7 @@ struct Service::State {
     std::optional<Standing> standing;
     bool is_blocked = false, is_reached = false, is_stored = true;
     Deadline next_exchange = Deadline::in({}), next_look = Deadline::in({}), last_exchange = Deadline::in({});
-    std::optional<std::pair<Instant, Deadline::clock::time_point>> last_tick;
+    ClockWatch clocks;
     std::optional<Worker> worker; ///< last: it ends first
 };
 
