@@ -163,7 +163,7 @@ def test_where_systemd_runs_the_timers_are_started_and_libvirtd_is_told_of_the_h
     assert not [line for line in asked if "reload libvirtd" in line or "stop" in line]
     clean.run("dpkg", "-r", PACKAGE)
     asked = clean.asked_of_systemctl()
-    assert "stop blockhost-boot.service " + " ".join(TIMERS) in asked
+    assert "stop blockhost-boot.service " + " ".join(TIMERS) + " blockhost-agent.service" in asked
     assert asked[-1] == "--system daemon-reload"
 
 
