@@ -378,6 +378,21 @@ def test_one_agent_at_a_time(site, running):
     running.end()
 
 
+def test_a_service_that_is_blocked_begins_nothing_until_it_is_not(site, running):
+    running.hears("READY=1")
+    site.hub.block(HOST, True)
+    running.ask_now()
+    running.hears("STATUS=in trouble: blocked")
+    site.want({"vm-1": {"power": "stopped"}})
+    running.ask_now()
+    running.until(lambda: "desired-accepted" in [event["kind"] for event in site.events()])
+    assert [each["what"] for each in site.report()["troubles"]] == ["blocked"] and site.operations() == []
+    site.hub.block(HOST, False)
+    running.ask_now()
+    running.until(lambda: ("vm-1", "stop", "done") in site.ends())
+    running.end()
+
+
 def test_libvirt_that_is_away_and_comes_back_is_told(site, running):
     running.hears("READY=1")
     running.until(lambda: site.hub.place.joinpath(HOST, "report.json").exists())

@@ -28,9 +28,12 @@ std::chrono::seconds pause_after(std::size_t failures) {
     return std::min(first * (1 << std::min(failures - 1, most_doublings)), longest);
 }
 
-/// Who carried it out was told to end, or the guest was another one than was looked at.
-bool says_nothing(const std::optional<Error>& error) {
-    return error && (error->code() == Code::interrupted || error->code() == Code::busy);
+/// It was cancelled; who carried it out was told to end, or died; or the guest was another one than was
+/// looked at: how the guest is by now, the look tells.
+bool says_nothing(const Operation& ended) {
+    const auto is = [&](Code code) { return ended.error && ended.error->code() == code; };
+    return ended.state == State::cancelled || ended.state == State::unknown || is(Code::interrupted) ||
+           is(Code::busy);
 }
 
 /// Why it should not be asked for now; empty: it may be.
@@ -43,7 +46,7 @@ std::string objection(const PlannedAction& planned, std::int64_t generation, Eng
             platform::to_json(each.action) != platform::to_json(*planned.action))
             continue;
         if (!is_end(each.state) || each.state == State::done) break;
-        if (each.state == State::cancelled || says_nothing(each.error)) continue;
+        if (says_nothing(each)) continue;
         if (each.state == State::rejected)
             return "not asked for again: " + (each.error ? each.error->message() : "it was rejected");
         ++failures;

@@ -306,8 +306,10 @@ struct Service::State {
     void turn_with(Engine& engine) {
         if (next_look.passed()) {
             next_look = Deadline::in(look_every);
-            if (!look(engine).empty()) worker->kick();
-            collect(engine);
+            guarded("look", [&] {
+                if (!look(engine).empty()) worker->kick();
+            });
+            guarded("database", [&] { collect(engine); });
         }
         if (next_exchange.passed()) exchange(engine);
     }

@@ -64,7 +64,7 @@ struct Followed {
                                    .target = {"web", "made:0"},
                                    .action = std::move(action)})
                           .operation.id;
-        if (end.state == State::done || end.state == State::unknown) {
+        if (end.state == State::done || end.state == State::unknown) { // nothing else becomes that
             engine->journal().noted(id, "note");
             engine->journal().begun(id, "handle");
         }
@@ -109,7 +109,7 @@ TEST_CASE("what failed waits a minute, and longer with each failure") {
     CHECK(is_kept(host.restrained(platform::Stop{}, now() + 61s)));
     CHECK(is_kept(host.restrained(platform::Start{})));            // another action
     CHECK(is_kept(host.restrained(platform::Stop{}, now() - 1h))); // a clock that went back holds nobody up
-    host.ended(platform::Stop{}, {.state = State::unknown});
+    host.ended(platform::Stop{}, Followed::failure(Code::guest));
     CHECK_FALSE(is_kept(host.restrained(platform::Stop{}, now() + 61s)));
     CHECK(is_kept(host.restrained(platform::Stop{}, now() + 121s)));
     host.ended(platform::Stop{}, {.state = State::done});
@@ -120,6 +120,7 @@ TEST_CASE("what says nothing about the guest is no failure, and neither is anoth
     Followed host;
     host.ended(platform::Stop{}, Followed::failure(Code::interrupted));
     host.ended(platform::Stop{}, Followed::failure(Code::busy));
+    host.ended(platform::Stop{}, {.state = State::unknown});
     host.ended(platform::Stop{}, Followed::failure(Code::hypervisor), 2);
     CHECK(is_kept(host.restrained(platform::Stop{})));
 }
