@@ -294,8 +294,9 @@ class Running:
 
     def hears(self, word, seconds=30):
         """Waits for a datagram that begins so."""
-        self.socket.settimeout(seconds)
+        end = time.monotonic() + seconds
         while True:
+            self.socket.settimeout(max(0.01, end - time.monotonic()))
             self.heard.append(self.socket.recv(4096).decode())
             if self.heard[-1].startswith(word):
                 return self.heard[-1]
@@ -382,7 +383,7 @@ def test_a_service_that_is_blocked_begins_nothing_until_it_is_not(site, running)
     running.hears("READY=1")
     site.hub.block(HOST, True)
     running.ask_now()
-    running.hears("STATUS=in trouble: blocked")
+    running.hears("STATUS=blocked by the hub")
     site.want({"vm-1": {"power": "stopped"}})
     running.ask_now()
     running.until(lambda: "desired-accepted" in [event["kind"] for event in site.events()])

@@ -7,7 +7,6 @@
 
 namespace blockhost::agent {
 
-using execution::State;
 
 namespace {
 

@@ -20,7 +20,6 @@ namespace blockhost::agent {
 
 using namespace std::chrono_literals;
 using execution::Operation;
-using execution::State;
 
 namespace {
 
