@@ -203,6 +203,7 @@ struct Service::State {
     }
 
     void set_blocked(bool blocked) {
+        if (is_blocked && !blocked) next_look = Deadline::in({});
         is_blocked = blocked;
         if (blocked)
             troubles.begin("blocked", "the hub blocks this host: nothing is carried out", now());
