@@ -4,6 +4,7 @@
 
 #include "base/text/json.hpp"
 #include "base/text/strict_json.hpp"
+#include "base/text/text.hpp"
 #include "hub/answer.hpp"
 #include "hub/settings.hpp"
 #include "tests/fuzz/fuzz.hpp"
@@ -59,7 +60,7 @@ void settings(std::string_view text) {
             read_settings(&section, "it", "file", [](std::string_view) -> const char* { return nullptr; });
         fuzz::check(read.kind != Settings::Kind::folder || read.folder.is_absolute(), "a folder is a place");
         fuzz::check(read.kind != Settings::Kind::https ||
-                        (read.url.starts_with("https://") && read.token_file.is_absolute()),
+                        (text::lower(read.url).starts_with("https://") && read.token_file.is_absolute()),
                     "a server is asked by HTTPS alone");
         fuzz::check(read.poll >= least_poll && read.poll <= most_poll, "a poll is within its bounds");
     });

@@ -468,16 +468,18 @@ def test_an_agent_that_is_killed_at_any_moment_loses_nothing_and_does_nothing_tw
             site.agent("--once")
             [pending] = site.report()["pending"]
             site.sign(pending["document"])
-    for _ in range(3):
+    for turn in range(4):
         site.agent("--once")
+        for pending in site.report()["pending"]:  # of a destroy that may have been begun nobody knows: it is asked for anew
+            site.sign(pending["document"], f"again-{turn}")
     report = validated(site.once())
-    assert report["desired"]["converged"] is True and report["operations"] == [] and report["pending"] == []
+    assert report["desired"]["converged"] is True and report["operations"] == [] and report["pending"] == [], (report, site.operations())
     assert site.power("vm-1") == powers[19 % 2] and site.power("vm-3") is None and site.power("vm-4") == "running"
     sequences = [event["sequence"] for event in site.events()]
     assert sequences == list(range(1, len(sequences) + 1))  # nothing is missing
     ended = [event["operation"] for event in site.events("operation-ended")]
     assert len(ended) == len(set(ended)) and len(ended) == len(site.operations())
-    assert site.ends().count(("vm-3", "destroy", "done")) == 1
+    assert site.ends().count(("vm-3", "destroy", "done")) <= 1
     run = site.mock.run("agent", "audit", "--verify")
     assert run.returncode == 0, run.stdout
 
