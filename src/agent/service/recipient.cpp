@@ -7,7 +7,6 @@
 
 namespace blockhost::agent {
 
-
 namespace {
 
 /// Whether it says something about a document, and would say it again.
