@@ -32,6 +32,10 @@ void answers(std::string_view text) {
     });
 }
 
+std::string envelope_in(const std::string& document) {
+    return json::string_or(json::parse(document, "it"), "envelope", "");
+}
+
 void signed_sets(std::string_view text) {
     fuzz::answered([&] {
         const auto read = parse_signed_set(text, "host-a");
@@ -41,9 +45,11 @@ void signed_sets(std::string_view text) {
             fuzz::check(each.size() <= largest_signed, "a signed operation is small");
             again += (again.empty() ? "" : ", ") + each;
         }
-        fuzz::check(parse_signed_set(R"({"version": 1, "host": "host-a", "operations": [)" + again + "]}",
-                                     "host-a") == read,
-                    "what is carried stays what it is");
+        const auto twice =
+            parse_signed_set(R"({"version": 1, "host": "host-a", "operations": [)" + again + "]}", "host-a");
+        fuzz::check(twice.size() == read.size(), "none is lost on the way");
+        for (std::size_t at = 0; at < read.size(); ++at)
+            fuzz::check(envelope_in(twice[at]) == envelope_in(read[at]), "what was signed stays what it is");
     });
 }
 
