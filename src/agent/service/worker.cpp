@@ -50,7 +50,8 @@ void Worker::go_on() {
         show_life();
         {
             std::unique_lock lock(mutex_);
-            changed_.wait_for(lock, between, [this] { return stopped_ || kicked_; });
+            // Blocked, it keeps what it was kicked for, and waits on.
+            changed_.wait_for(lock, between, [this] { return stopped_ || (kicked_ && !blocked_); });
         }
         if (is_over() || blocked_ || (!kicked_ && !next.passed())) continue;
         kicked_ = false;
