@@ -53,8 +53,7 @@ void Filling::put(std::size_t disk, std::string_view bytes, std::string_view the
     };
     for (std::size_t from = 0, to = 0; from < bytes.size(); from = to) {
         const What what = wanted(from);
-        do
-            to = std::min(to + cluster, bytes.size());
+        do to = std::min(to + cluster, bytes.size());
         while (to < bytes.size() && wanted(to) == what);
         if (what == What::zeros) disks_[disk].zero(to - from, at + from);
         if (what == What::bytes) disks_[disk].write(std::string(bytes.substr(from, to - from)), at + from);

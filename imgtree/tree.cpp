@@ -261,8 +261,8 @@ void on_readdirplus(fuse_req_t request, fuse_ino_t node, std::size_t room, off_t
     for (auto i = static_cast<std::size_t>(from); i < names->size(); ++i) {
         const auto& [name, number] = (*names)[i];
         const fuse_entry_param entry = entry_of(tree_of(request), number);
-        const std::size_t needs = fuse_add_direntry_plus(request, page.data() + used, room - used, name.c_str(),
-                                                         &entry, static_cast<off_t>(i + 1));
+        const std::size_t needs = fuse_add_direntry_plus(request, page.data() + used, room - used,
+                                                         name.c_str(), &entry, static_cast<off_t>(i + 1));
         if (needs > room - used) break;
         used += needs;
     }

@@ -102,8 +102,8 @@ std::filesystem::path key_of_storage(const Paths& paths, const std::string& stor
 void wrap_key(const cli::Call& call, const backup::Restic& restic, const std::string& to) {
     const NewFile file(to);
     const bk::Settings settings = bk::require_settings(call.paths);
-    wrap(call,
-         bk::RepositoryPassword{settings.repository, settings.repository_id, restic.access().password}, file);
+    wrap(call, bk::RepositoryPassword{settings.repository, settings.repository_id, restic.access().password},
+         file);
 }
 
 void wrap_storage_key(const cli::Call& call, const std::string& storage, const std::string& to) {
@@ -111,10 +111,10 @@ void wrap_storage_key(const cli::Call& call, const std::string& storage, const s
     const NewFile file(to);
     const auto key = files::read(path, 64u << 10);
     if (!key)
-        throw Error(Code::not_found,
-                    fmt::format("the storage {} has no encryption key here: there is no {}", storage,
-                                path.string()),
-                    "run this on the node itself, as root; backups to a storage without a key are not encrypted");
+        throw Error(
+            Code::not_found,
+            fmt::format("the storage {} has no encryption key here: there is no {}", storage, path.string()),
+            "run this on the node itself, as root; backups to a storage without a key are not encrypted");
     bk::require_storage_key(*key, path.string());
     wrap(call, bk::StorageKey{storage, *key}, file);
 }

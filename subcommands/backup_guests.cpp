@@ -200,8 +200,8 @@ std::vector<std::string> chosen(cli::Call& call, agent::Engine& engine) {
     if (!all) return operands;
     const platform::Guests guests = engine.platform().guests();
     if (!guests.doubt.empty()) call.printer.warn("more guests may exist: " + guests.doubt);
-    const auto backups = choice.only_due ? agent::require_keeper(engine.platform()).backups()
-                                         : platform::StoredBackups();
+    const auto backups =
+        choice.only_due ? agent::require_keeper(engine.platform()).backups() : platform::StoredBackups();
     // A storage that is not reached may have the last backup: one more is taken rather than none.
     for (const std::string& each : backups.doubts) call.printer.warn("more backups may exist: " + each);
     return agent::choose_guests(guests.seen, agent::known_backups(backups, guests, &engine.journal()),

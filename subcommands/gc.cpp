@@ -179,14 +179,15 @@ GateOfGc behind_last_backup(const World& world, std::int64_t grace_days, GateOfG
     return [&world, grace_days, gate](const VmName& name, const std::function<void()>& act) -> std::string {
         const backup::Policies policies = policies_before_a_destroy(world.paths);
         const auto record = world.registry.read().find(name);
-        const auto until = record && is_overdue(*record, grace_days, now())
-                               ? put_off_until(policies, *record->suspended_at,
-                                               backup::told_last_backup(world, name),
-                                               std::chrono::days(grace_days))
-                               : std::nullopt;
+        const auto until =
+            record && is_overdue(*record, grace_days, now())
+                ? put_off_until(policies, *record->suspended_at, backup::told_last_backup(world, name),
+                                std::chrono::days(grace_days))
+                : std::nullopt;
         if (until && *until > now())
-            return fmt::format("it waits for its last backup until {}; 'blockhost-libvirt backup {}' takes it",
-                               format_instant(std::chrono::floor<std::chrono::seconds>(*until)), name.str());
+            return fmt::format(
+                "it waits for its last backup until {}; 'blockhost-libvirt backup {}' takes it",
+                format_instant(std::chrono::floor<std::chrono::seconds>(*until)), name.str());
         if (until)
             world.progress.warn(
                 fmt::format("{} gets no last backup: none was taken since its suspension", name.str()));

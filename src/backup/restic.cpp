@@ -172,9 +172,9 @@ ProcessSpec Restic::as_user(std::string program, std::vector<std::string> words)
 }
 
 ProcessSpec Restic::spec(std::vector<std::string> words) const {
-    std::vector<std::string> all{"--repo=" + access_.repository, access_.cache.empty()
-                                                                     ? "--no-cache"
-                                                                     : "--cache-dir=" + access_.cache.string()};
+    std::vector<std::string> all{"--repo=" + access_.repository,
+                                 access_.cache.empty() ? "--no-cache"
+                                                       : "--cache-dir=" + access_.cache.string()};
     if (!access_.key.empty()) all.push_back("--key-hint=" + access_.key);
     all.insert(all.end(), words.begin(), words.end());
     ProcessSpec spec = as_user(access_.program, std::move(all));
@@ -281,8 +281,7 @@ void Restic::make() const {
 }
 
 std::string Restic::repository_id() const {
-    const auto result =
-        look(looking({"--json", "cat", "config"}), "restic cannot read the repository");
+    const auto result = look(looking({"--json", "cat", "config"}), "restic cannot read the repository");
     const std::string id = json::string_or(parsed(result.out), "id", "");
     if (!is_hex(id, 64, 64)) throw strange("a repository without an id");
     return id;
@@ -328,8 +327,7 @@ std::string Restic::file(const std::string& snapshot, const std::string& path, s
                         "the snapshot is not one of this program's; leave it alone");
         return content;
     } catch (const Error& error) {
-        if (error.code() != Code::program || error.message().find(no_such_file) == std::string::npos)
-            throw;
+        if (error.code() != Code::program || error.message().find(no_such_file) == std::string::npos) throw;
         throw Error(Code::not_found, fmt::format("snapshot {} has no {}", snapshot.substr(0, 8), path),
                     "it is not one of this program's backups");
     }
@@ -387,8 +385,7 @@ void Restic::prune() const {
 }
 
 std::vector<Key> Restic::keys() const {
-    const auto result =
-        look(looking({"--json", "key", "list"}), "restic cannot list the keys");
+    const auto result = look(looking({"--json", "key", "list"}), "restic cannot list the keys");
     const bj::value document = parsed(result.out);
     if (!document.is_array()) throw strange("its list of keys is no list");
     std::vector<Key> all;

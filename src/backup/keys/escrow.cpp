@@ -181,10 +181,11 @@ Escrow read(std::string_view plain) {
     constexpr std::size_t longest = 16u << 10;
     const bj::value document = json::parse_strictly(plain, "what is wrapped", {.bytes = longest, .depth = 2});
     json::Fields fields(document, "what is wrapped");
-    const Escrow escrow = fields.has("storage")
-                              ? Escrow(StorageKey{fields.text("storage"), fields.text("key")})
-                              : Escrow(RepositoryPassword{fields.text("repository"),
-                                                          fields.text("repository_id"), fields.text("password")});
+    const Escrow escrow =
+        fields.has("storage")
+            ? Escrow(StorageKey{fields.text("storage"), fields.text("key")})
+            : Escrow(RepositoryPassword{fields.text("repository"), fields.text("repository_id"),
+                                        fields.text("password")});
     fields.finish();
     return escrow;
 }

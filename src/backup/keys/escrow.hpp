@@ -56,8 +56,8 @@ class RecoveryCode {
 /// The largest wrapped text.
 inline constexpr std::size_t largest_wrapped = 32u << 10;
 
-/// Throws Error{invalid} unless `content` is a key file as proxmox-backup-client writes it, a JSON object with
-/// the key as "data", of at most 4 KiB.
+/// Throws Error{invalid} unless `content` is a key file as proxmox-backup-client writes it, a JSON object
+/// with the key as "data", of at most 4 KiB.
 void require_storage_key(std::string_view content, const std::string& name);
 
 /// Wraps it for the host `instance`: one line of printable text, "blockhost-recovery 1 INSTANCE BASE64". It

@@ -183,7 +183,8 @@ TEST_CASE("a mistyped code is told apart from a wrong one, and never quoted") {
 
 TEST_CASE("the key of a Backup Server's storage is wrapped likewise") {
     const RecoveryCode code = RecoveryCode::random();
-    const StorageKey key{"pbs-1", R"({"kdf":null,"created":"2026-01-01T00:00:00Z","data":"AAAA"})" "\n"};
+    const StorageKey key{"pbs-1", R"({"kdf":null,"created":"2026-01-01T00:00:00Z","data":"AAAA"})"
+                                  "\n"};
     require_storage_key(key.key, "the key");
     const std::string text = wrap(key, host, code);
     CHECK(text.find("pbs-1") == text.npos);

@@ -69,7 +69,8 @@ TEST_CASE("people's passwords and repositories elsewhere keep restic's own keys"
     Place place;
     CHECK(put_quick_key(place.with("secret")) == "");
     CHECK(put_quick_key(place.with(std::string(63, 'a') + "g")) == "");
-    CHECK(put_quick_key(Restic(Access{"sftp:somebody@nowhere.invalid:/backup", place.password}, no_check)) == "");
+    CHECK(put_quick_key(Restic(Access{"sftp:somebody@nowhere.invalid:/backup", place.password}, no_check)) ==
+          "");
 }
 
 TEST_CASE("a key that cannot be written leaves the one that is there") {
@@ -82,7 +83,8 @@ TEST_CASE("a key that cannot be written leaves the one that is there") {
 }
 
 TEST_CASE("what is no master key makes no key") {
-    for (const char* text : {"", "[]", "{}", R"({"mac":[],"encrypt":"AAAA"})", R"({"mac":{"k":"AAAA"},"encrypt":"AAAA"})"})
+    for (const char* text :
+         {"", "[]", "{}", R"({"mac":[],"encrypt":"AAAA"})", R"({"mac":{"k":"AAAA"},"encrypt":"AAAA"})"})
         CHECK_THROWS_AS(make_key_file(text, std::string(64, 'a'), "here", now()), Error);
     const KeyFile one = make_key_file(master_key, std::string(64, 'a'), "here", now()),
                   other = make_key_file(master_key, std::string(64, 'a'), "here", now());

@@ -247,13 +247,13 @@ TEST_CASE("who only looks takes no lock, and looks again where a prune was in th
     Place place;
     const std::string counted = (place.folder.path / "calls").string();
     const Restic pruned = place.strange(
-        "case \" $* \" in *' --no-lock '*) ;; *) exit 2 ;; esac\necho >>" + counted + "\n[ $(wc -l <" + counted +
-        ") -gt 1 ] || { echo 'Fatal: pack 12345678 is gone' >&2; exit 1; }\necho '{\"id\":\"" + std::string(64, 'a') +
-        "\"}'");
+        "case \" $* \" in *' --no-lock '*) ;; *) exit 2 ;; esac\necho >>" + counted + "\n[ $(wc -l <" +
+        counted + ") -gt 1 ] || { echo 'Fatal: pack 12345678 is gone' >&2; exit 1; }\necho '{\"id\":\"" +
+        std::string(64, 'a') + "\"}'");
     CHECK(pruned.repository_id() == std::string(64, 'a'));
-    CHECK(refusal([&] { place.strange("echo 'Fatal: pack 12345678 is gone' >&2; exit 1").repository_id(); }) ==
-          std::pair(Code::program,
-                    std::string("restic cannot read the repository: pack 12345678 is gone")));
+    CHECK(
+        refusal([&] { place.strange("echo 'Fatal: pack 12345678 is gone' >&2; exit 1").repository_id(); }) ==
+        std::pair(Code::program, std::string("restic cannot read the repository: pack 12345678 is gone")));
 }
 
 TEST_CASE("a list that lacks what could not be read is no list") {
