@@ -177,7 +177,7 @@ def test_a_missing_right_is_told_with_its_path(standin, host):
 
 def test_another_backup_on_the_node_is_waited_for_and_told(standin, platform, vm):
     standin.add_vm(101, disks={"scsi0": 1})
-    standin.knobs.next_task_takes(500)
+    standin.knobs.next_task_takes(2000)
     first = platform.begin(101, "backup", repository="local")
     second = platform.begin(100, "backup", repository="local")
     state = platform.do("look", handle=second)
