@@ -192,7 +192,7 @@ int fill(const Plan& plan, const std::string& input, char** words, pid_t parent)
     if (pipe2(ends, O_CLOEXEC) != 0) throw errno_error("cannot make", "a pipe", errno);
     const Fd archive(ends[0]);
     Fd printed(ends[1]);
-    fcntl(archive.get(), F_SETPIPE_SZ, 1 << 20); // fewer waits; as it is where that is refused
+    fcntl(archive.get(), F_SETPIPE_SZ, 1 << 20); // the usual size also works, with more waits
     Child child(words, "/", input, printed.get());
     printed = Fd();
     drop_privileges(plan, parent);

@@ -15,8 +15,8 @@ namespace blockhost::imgtree {
 
 namespace {
 
-constexpr std::uint64_t most_a_question = 1u << 30;                     ///< bytes
-constexpr nbd_completion_callback to_nobody{nullptr, nullptr, nullptr}; ///< whoever asks looks by itself
+constexpr std::uint64_t most_a_question = 1u << 30; ///< bytes
+constexpr nbd_completion_callback no_callback{nullptr, nullptr, nullptr};
 
 std::string bitmap_context(const Disk& disk) {
     return "qemu:dirty-bitmap:" + disk.bitmap;
@@ -146,7 +146,7 @@ void NbdDisk::read(void* into, std::size_t count, std::uint64_t at) {
 }
 
 NbdDisk::Question NbdDisk::ask(void* into, std::size_t count, std::uint64_t at) {
-    const std::int64_t cookie = nbd_aio_pread(handle_, into, count, at, to_nobody, 0);
+    const std::int64_t cookie = nbd_aio_pread(handle_, into, count, at, no_callback, 0);
     if (cookie < 0) throw failure(disk_, fmt::format("cannot read {} bytes at {}", count, at));
     return {static_cast<std::uint64_t>(cookie), at, count};
 }
@@ -192,7 +192,7 @@ void NbdDisk::write(std::string bytes, std::uint64_t at) {
     wait_for_writes(most_on_their_way - 1);
     auto kept = std::make_unique<std::string>(std::move(bytes));
     const std::size_t count = kept->size();
-    const std::int64_t cookie = nbd_aio_pwrite(handle_, kept->data(), count, at, to_nobody, 0);
+    const std::int64_t cookie = nbd_aio_pwrite(handle_, kept->data(), count, at, no_callback, 0);
     if (cookie < 0) throw failure(disk_, fmt::format("cannot write {} bytes at {}", count, at));
     writes_.push_back({{static_cast<std::uint64_t>(cookie), at, count}, std::move(kept)});
 }

@@ -25,19 +25,16 @@ void warm_up(NbdDisk& disk) {
 
 } // namespace
 
-ReadAhead::ReadAhead(NbdDisk disk, const Disk& plan)
-    : disk_(std::move(disk)), chunk_bytes_(plan.chunk_bytes), times_(plan.times) {}
+ReadAhead::ReadAhead(NbdDisk disk, const Disk& plan) : disk_(std::move(disk)), plan_(&plan) {}
 
-std::uint64_t ReadAhead::end_of_run(std::size_t run) const {
-    return std::min((times_[run].run.first + times_[run].run.count) * chunk_bytes_, disk_.bytes());
+std::uint64_t ReadAhead::end_of(const backup::TimedRun& run) const {
+    return std::min((run.run.first + run.run.count) * plan_->chunk_bytes, disk_.bytes());
 }
 
-std::size_t ReadAhead::run_with(std::uint64_t at) const {
-    const auto after = std::ranges::upper_bound(times_, at / chunk_bytes_, {},
-                                                [](const backup::TimedRun& each) { return each.run.first; });
-    if (after == times_.begin() || at >= end_of_run(static_cast<std::size_t>(after - times_.begin()) - 1))
-        throw Error(Code::invalid, "bytes were asked for that no chunk has");
-    return static_cast<std::size_t>(after - times_.begin()) - 1;
+const backup::TimedRun& ReadAhead::run_with(std::uint64_t at) const {
+    const backup::TimedRun* run = backup::run_with(plan_->times, at / plan_->chunk_bytes);
+    if (run == nullptr) throw Error(Code::invalid, "bytes were asked for that no chunk has");
+    return *run;
 }
 
 ReadAhead::Window* ReadAhead::window_with(std::uint64_t at) {
@@ -60,7 +57,7 @@ ReadAhead::Window& ReadAhead::ask(std::uint64_t at, const Window* kept) {
     is_warm_ = true;
     if (!free->bytes) free->bytes = std::make_unique_for_overwrite<char[]>(window_bytes);
     free->from = free->to = 0;
-    const std::uint64_t to = std::min(at + window_bytes, end_of_run(run_with(at)));
+    const std::uint64_t to = std::min(at + window_bytes, end_of(run_with(at)));
     free->question = disk_.ask(free->bytes.get(), static_cast<std::size_t>(to - at), at);
     free->from = at;
     free->to = to;
@@ -68,13 +65,13 @@ ReadAhead::Window& ReadAhead::ask(std::uint64_t at, const Window* kept) {
 }
 
 void ReadAhead::ask_for_what_follows(const Window& window) {
-    const std::size_t run = run_with(window.from);
+    const backup::TimedRun& run = run_with(window.from);
     std::uint64_t next = window.to;
-    if (next == end_of_run(run)) {
-        std::size_t other = run + 1;
-        while (other < times_.size() && times_[other].at != times_[run].at) ++other;
-        if (other == times_.size()) return;
-        next = times_[other].run.first * chunk_bytes_;
+    if (next == end_of(run)) {
+        const auto* end = plan_->times.data() + plan_->times.size();
+        const auto* other = std::find_if(&run + 1, end, [&](const auto& each) { return each.at == run.at; });
+        if (other == end) return;
+        next = other->run.first * plan_->chunk_bytes;
     }
     if (window_with(next) == nullptr) ask(next, &window);
 }

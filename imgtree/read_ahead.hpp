@@ -15,7 +15,7 @@ namespace blockhost::imgtree {
 
 class ReadAhead {
   public:
-    /// `plan` says which chunks have data, in ascending order, and when each was stored.
+    /// `plan`, which outlives this object, says which chunks have data, and when each was stored.
     ReadAhead(NbdDisk disk, const Disk& plan);
 
     std::uint64_t bytes() const { return disk_.bytes(); }
@@ -40,12 +40,11 @@ class ReadAhead {
     Window& ask(std::uint64_t at, const Window* kept);
     void ask_for_what_follows(const Window& window);
     void settle(Window& window);
-    std::uint64_t end_of_run(std::size_t run) const;
-    std::size_t run_with(std::uint64_t at) const;
+    const backup::TimedRun& run_with(std::uint64_t at) const;
+    std::uint64_t end_of(const backup::TimedRun& run) const;
 
     NbdDisk disk_;
-    std::uint64_t chunk_bytes_;
-    std::vector<backup::TimedRun> times_;
+    const Disk* plan_;
     /// One is read from, another reader may still be in the one before it, and the next is on its way.
     std::array<Window, 3> windows_;
     bool is_warm_ = false;

@@ -62,12 +62,7 @@ Tree::Tree(Plan plan, std::vector<NbdDisk> disks) : plan_(std::move(plan)) {
 }
 
 const TimedRun* Tree::run_of(std::size_t disk, std::uint64_t chunk) const {
-    const auto& times = plan_.disks[disk].times;
-    auto after =
-        std::ranges::upper_bound(times, chunk, {}, [](const TimedRun& each) { return each.run.first; });
-    if (after == times.begin()) return nullptr;
-    const TimedRun& run = *std::prev(after);
-    return chunk - run.run.first < run.run.count ? &run : nullptr;
+    return backup::run_with(plan_.disks[disk].times, chunk);
 }
 
 bool Tree::has_chunk_in(std::size_t disk, std::uint64_t folder) const {

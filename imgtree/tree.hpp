@@ -23,6 +23,8 @@ class Tree {
 
     /// Throws Error{io} when an export's size is not the plan's.
     Tree(Plan plan, std::vector<NbdDisk> disks);
+    Tree(const Tree&) = delete; // its disks look into its plan
+    Tree& operator=(const Tree&) = delete;
 
     std::optional<Node> find(Node folder, std::string_view name) const;
     std::optional<struct stat> look(Node node) const;

@@ -59,6 +59,14 @@ bool ChunkSet::contains(std::uint64_t index) const {
     return index - run.first < run.count;
 }
 
+const TimedRun* run_with(const std::vector<TimedRun>& runs, std::uint64_t chunk) {
+    const auto after =
+        std::ranges::upper_bound(runs, chunk, {}, [](const TimedRun& each) { return each.run.first; });
+    if (after == runs.begin()) return nullptr;
+    const TimedRun& run = *std::prev(after);
+    return chunk - run.run.first < run.run.count ? &run : nullptr;
+}
+
 std::vector<TimedRun> next_times(const std::vector<ChunkLook>& looks, const std::vector<TimedRun>& before,
                                  std::int64_t now) {
     std::vector<TimedRun> all;

@@ -60,6 +60,9 @@ struct TimedRun {
     bool operator==(const TimedRun&) const = default;
 };
 
+/// The run that has the chunk; null where none has. `runs` are ascending.
+const TimedRun* run_with(const std::vector<TimedRun>& runs, std::uint64_t chunk);
+
 /// The times of the chunks that have data now: `now` for what is dirty or had no time in `before`, else the
 /// time that it had. Both are ascending; `looks` covers the disk.
 std::vector<TimedRun> next_times(const std::vector<ChunkLook>& looks, const std::vector<TimedRun>& before,
