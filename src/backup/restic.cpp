@@ -247,7 +247,7 @@ ProcessSpec Restic::looking(std::vector<std::string> words) const {
 }
 
 /// What a prune moves while it is looked for is found again by its new index.
-ProcessResult Restic::look(const ProcessSpec& wanted, std::string_view doing) const {
+ProcessResult Restic::answer_to(const ProcessSpec& wanted, std::string_view doing) const {
     ProcessResult result = call(wanted);
     if (!result.ok() && failure(result, doing).code() == Code::program && !says(result, no_such_file))
         result = call(wanted);
@@ -281,7 +281,7 @@ void Restic::make() const {
 }
 
 std::string Restic::repository_id() const {
-    const auto result = look(looking({"--json", "cat", "config"}), "restic cannot read the repository");
+    const auto result = answer_to(looking({"--json", "cat", "config"}), "restic cannot read the repository");
     const std::string id = json::string_or(parsed(result.out), "id", "");
     if (!is_hex(id, 64, 64)) throw strange("a repository without an id");
     return id;
@@ -290,7 +290,7 @@ std::string Restic::repository_id() const {
 std::vector<Snapshot> Restic::snapshots() const {
     ProcessSpec wanted = looking({"--json", "snapshots"});
     wanted.output_cap = largest_answer;
-    const auto result = look(wanted, "restic cannot list the snapshots");
+    const auto result = answer_to(wanted, "restic cannot list the snapshots");
     // restic leaves out what it cannot read, and calls that a success.
     if (says(result, "could not load snapshot"))
         throw Error(Code::io, "not every snapshot of the repository can be read: " + words_of(result),
@@ -319,7 +319,7 @@ std::string Restic::file(const std::string& snapshot, const std::string& path, s
     ProcessSpec wanted = looking({"dump", snapshot, path});
     wanted.output_cap = std::max<std::size_t>(most + 1, 1u << 16); // of stderr, too
     try {
-        std::string content = look(wanted, "restic cannot read a file").out;
+        std::string content = answer_to(wanted, "restic cannot read a file").out;
         if (content.size() > most)
             throw Error(Code::invalid,
                         fmt::format("{} of snapshot {} is larger than {}", path, snapshot.substr(0, 8),
@@ -385,7 +385,7 @@ void Restic::prune() const {
 }
 
 std::vector<Key> Restic::keys() const {
-    const auto result = look(looking({"--json", "key", "list"}), "restic cannot list the keys");
+    const auto result = answer_to(looking({"--json", "key", "list"}), "restic cannot list the keys");
     const bj::value document = parsed(result.out);
     if (!document.is_array()) throw strange("its list of keys is no list");
     std::vector<Key> all;
@@ -414,7 +414,7 @@ void Restic::remove_key(const std::string& id) const {
 }
 
 std::string Restic::master_key() const {
-    return look(looking({"--json", "cat", "masterkey"}), "restic cannot read the master key").out;
+    return answer_to(looking({"--json", "cat", "masterkey"}), "restic cannot read the master key").out;
 }
 
 /// restic reads each file in `keys`, so that the file comes there whole.

@@ -108,7 +108,7 @@ class Restic final : public Repository {
     ProcessSpec as_user(std::string program, std::vector<std::string> words) const;
     ProcessSpec spec(std::vector<std::string> words) const;
     ProcessSpec looking(std::vector<std::string> words) const;
-    ProcessResult look(const ProcessSpec& looking, std::string_view doing) const;
+    ProcessResult answer_to(const ProcessSpec& looking, std::string_view doing) const;
     ProcessResult call(const ProcessSpec& spec) const;
     ProcessResult locked_call(const ProcessSpec& spec, std::string_view doing) const;
     Error failure(const ProcessResult& result, std::string_view doing) const;

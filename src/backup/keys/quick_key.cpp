@@ -38,7 +38,7 @@ const std::uint8_t* raw(std::string_view bytes) {
 
 std::string random_bytes(std::size_t count) {
     std::string bytes(count, '\0');
-    randombytes_buf(bytes.data(), bytes.size());
+    blockhost::random_bytes(bytes.data(), bytes.size());
     return bytes;
 }
 
@@ -83,9 +83,9 @@ std::string sealed(const DerivedKey& key, std::string_view text) {
 void require_master_key(const std::string& text) {
     boost::system::error_code malformed;
     const bj::value document = bj::parse(text, malformed);
-    const auto* mac = document.is_object() ? document.get_object().if_contains("mac") : nullptr;
-    if (mac == nullptr || json::string_or(document, "encrypt", "").empty() ||
-        json::string_or(*mac, "k", "").empty() || json::string_or(*mac, "r", "").empty())
+    const bj::object& mac = json::object_in(document, "mac");
+    if (json::string_or(document, "encrypt", "").empty() || json::string_or(mac, "k", "").empty() ||
+        json::string_or(mac, "r", "").empty())
         throw Error(Code::program, "restic answers otherwise than expected: its master key is none",
                     "restic " + std::string(oldest_restic) + " or later is driven; see 'restic version'");
 }
