@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-/// Notices that the wall clock was set, or that the host slept: it is compared with a clock that nobody sets.
+/// Notices that somebody set the wall clock, or that the host slept, by a monotonic clock.
 
 #include "base/time.hpp"
 
