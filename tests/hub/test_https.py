@@ -17,13 +17,6 @@ def store(tmp_path):
     made.close()
 
 
-@pytest.fixture()
-def host(store, tmp_path):
-    made = Host(store, tmp_path).start()
-    yield made
-    made.kill()
-
-
 def known(store):
     return store.hub.hosts["host-a"]
 
