@@ -44,22 +44,16 @@ def image(machine):
     return out.read_bytes()
 
 
-def restic(machine, *words):
-    key = (machine.etc / "backup.password").read_bytes()
-    return subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "restic", "--quiet", "--no-cache", "--repo",
-                           machine.root / "repository", *words], input=key, capture_output=True, check=True).stdout
-
-
 def restored(machine, snapshot):
     """The disk's bytes from the repository alone, by the manifest."""
-    manifest = json.loads(restic(machine, "dump", snapshot, "/manifest.json"))
+    manifest = json.loads(machine.restic("dump", snapshot, "/manifest.json"))
     part, = manifest["disks"]
     whole = bytearray(part["bytes"])
     target = machine.root / "restored"
     subprocess.run(["rm", "-rf", target], check=True)
     target.mkdir()
     os.chown(target, 65534, 65534)
-    restic(machine, "restore", snapshot, "--target", target)
+    machine.restic("restore", snapshot, "--target", target)
     seen = 0
     for first, count in part["chunks"]:
         for chunk in range(first, first + count):
@@ -100,10 +94,10 @@ def test_a_backup_is_the_disk_to_the_byte_and_names_what_the_vm_was(vm):
     assert listed["name"] == NAME and listed["instance"] == vm.instance()
     shown = vm.run("backup", "show", made["id"][:8]).stdout
     assert "consistency  off\n" in shown and f"base         {vm.template().stem}\n" in shown
-    record = json.loads(restic(vm, "dump", made["id"], "/record.json"))
+    record = json.loads(vm.restic("dump", made["id"], "/record.json"))
     assert record["name"] == NAME and record["memory_mib"] == 128
-    assert b"<domain" in restic(vm, "dump", made["id"], "/domain.xml")
-    assert restic(vm, "dump", made["id"], "/user-data")
+    assert b"<domain" in vm.restic("dump", made["id"], "/domain.xml")
+    assert vm.restic("dump", made["id"], "/user-data")
 
 
 def test_a_disk_that_nobody_wrote_is_not_read_again_and_one_that_was_is(vm):
@@ -161,7 +155,7 @@ def test_what_is_remembered_costs_a_read_and_never_a_backup(vm, damage):
     elif damage == "torn":
         remembered.write_text(remembered.read_text()[:100])
     elif damage == "forgotten by the repository":
-        restic(vm, "forget", json.loads(remembered.read_text())["snapshot"])
+        vm.forget_backup(json.loads(remembered.read_text())["snapshot"])
     elif damage == "another VM's":
         remembered.write_text(json.dumps(json.loads(remembered.read_text()) | {"uuid": "11111111-2222-4333-8444-555555555555"}))
     else:

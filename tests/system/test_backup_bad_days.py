@@ -9,13 +9,13 @@ import time
 
 import pytest
 from machine import sh, wait_until
-from test_backup import NAME, back_up, helpers, image, restic, restored, vm, write  # noqa: F401
+from test_backup import NAME, back_up, helpers, image, restored, vm, write  # noqa: F401
 
 SECOND = f"back2-{os.getpid()}"
 
 
 def listed(machine):
-    return {each["id"] for each in json.loads(restic(machine, "--json", "snapshots"))}
+    return {each["id"] for each in json.loads(machine.restic("--json", "snapshots"))}
 
 
 def run_with(machine, path, stands_in, *words):

@@ -28,15 +28,9 @@ def vm(whole_module):
     machine.copy = machine.root / "copy"
     machine.copy.mkdir()
     os.chown(machine.copy, 65534, 65534)
-    restic(machine, "restore", machine.first["id"], "--target", machine.copy)
+    machine.restic("restore", machine.first["id"], "--target", machine.copy)
     yield machine
     assert machine.run("destroy", NAME).returncode == 0
-
-
-def restic(machine, *words, **more):
-    key = (machine.etc / "backup.password").read_bytes()
-    return subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "restic", "--quiet", "--no-cache", "--repo",
-                           machine.root / "repository", *words], input=key, capture_output=True, check=True, **more).stdout
 
 
 def days_ago(count):
@@ -56,14 +50,14 @@ def plant(machine, at, uuid=None, whole=True, instance=None):
     if not whole:
         chunk.rename(machine.copy.parent / "chunk")
     tags = [f"--tag={key}={value}" for key, value in (("vm", NAME), ("uuid", manifest["uuid"]), ("op", operation))]
-    out = restic(machine, "--json", "backup", "--time", at.astimezone().strftime("%Y-%m-%d %H:%M:%S"), "--host",
+    out = machine.restic("--json", "backup", "--time", at.astimezone().strftime("%Y-%m-%d %H:%M:%S"), "--host",
                  instance or machine.instance(), *tags, ".", cwd=machine.copy)
     if not whole:
         (machine.copy.parent / "chunk").rename(chunk)
     path.write_text(json.dumps(manifest | {"uuid": manifest["uuid"] if not uuid else json.loads(
-        restic(machine, "dump", machine.first["id"], "/manifest.json"))["uuid"]}))
+        machine.restic("dump", machine.first["id"], "/manifest.json"))["uuid"]}))
     short = json.loads(out.splitlines()[-1])["snapshot_id"]
-    return next(each["id"] for each in json.loads(restic(machine, "--json", "snapshots")) if each["id"].startswith(short))
+    return next(each["id"] for each in json.loads(machine.restic("--json", "snapshots")) if each["id"].startswith(short))
 
 
 def fates(machine, *words):
@@ -73,7 +67,7 @@ def fates(machine, *words):
 
 
 def listed(machine):
-    return {each["id"] for each in json.loads(restic(machine, "--json", "snapshots"))}
+    return {each["id"] for each in json.loads(machine.restic("--json", "snapshots"))}
 
 
 def settings(machine, **more):
@@ -101,7 +95,7 @@ def test_what_no_policy_wants_goes_and_the_rest_can_still_be_restored(vm):
     back = vm.run("backup", "extract", older[2][:8], "--to", vm.root / "back")
     assert back.returncode == 0, back.stderr
     shutil.rmtree(vm.root / "back")
-    restic(vm, "forget", theirs)
+    vm.forget_backup(theirs)
 
 
 def test_a_vm_that_is_no_more_keeps_its_last_backups_for_as_long_as_was_said(vm):
@@ -161,7 +155,7 @@ def test_status_tells_how_it_stands_and_due_ones_alone_are_taken(vm):
     assert vm.run("backup", "--all", "--due").stdout == "There is no VM to back up\n"
     assert vm.run("backup", "--all", "--policy", "weekly").stdout == "There is no VM to back up\n"
     assert vm.run("backup", "--all", "--policy", "hourly").returncode == 5
-    restic(vm, "forget", made["id"])  # somebody took it away: it is taken anew
+    vm.forget_backup(made["id"])  # somebody took it away: it is taken anew
     again, = vm.run("backup", "--all", "--due", "--json").stdout.splitlines()
     assert json.loads(again)["name"] == NAME
     assert "ok" in vm.run("backup", "status").stdout

@@ -75,15 +75,6 @@ class Kept:
         assert self.machine.run("destroy", NAME).returncode == 0
         assert self.machine.leftovers() == {}
 
-    def forget(self, snapshot):
-        self.restic("unlock")  # what was killed left its lock
-        self.restic("forget", snapshot)
-
-    def restic(self, *words, **more):
-        key = (self.machine.etc / "backup.password").read_bytes()
-        return subprocess.run(["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "restic", "--quiet",
-                               "--no-cache", "--repo", self.repository, *words], input=key, capture_output=True, check=True, **more).stdout
-
     def helpers(self):
         found = []
         for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
@@ -137,7 +128,7 @@ def test_it_runs_and_its_guest_is_ready(kept):
     assert kept.machine.run("kill", NAME).returncode == 0
     again = kept.machine.run("backup", NAME, "--json")
     assert again.returncode == 0, again.stderr
-    kept.forget(json.loads(again.stdout)["id"])
+    kept.machine.forget_backup(json.loads(again.stdout)["id"])
     kept.gone()
 
 
@@ -177,7 +168,7 @@ def test_one_that_expired_meanwhile_is_given_days_or_refused(kept):
     record = kept.machine.registry()["vms"][NAME]
     assert record["status"] == "active" and record["expires_at"] > record["created_at"]
     kept.gone()
-    kept.forget(json.loads(again.stdout)["id"])
+    kept.machine.forget_backup(json.loads(again.stdout)["id"])
 
 
 def test_without_the_template_the_disk_stands_by_itself(kept):
@@ -267,14 +258,14 @@ def forged(kept, change):
     sh("rm", "-rf", folder)
     folder.mkdir()
     os.chown(folder, NOBODY, NOBODY)
-    kept.restic("restore", kept.backup["id"], "--target", folder)
+    kept.machine.restic("restore", kept.backup["id"], "--target", folder)
     change(folder)
-    snapshot, = [each for each in json.loads(kept.restic("snapshots", "--json")) if each["id"] == kept.backup["id"]]
+    snapshot, = [each for each in json.loads(kept.machine.restic("snapshots", "--json")) if each["id"] == kept.backup["id"]]
     tags = [f"--tag={tag}" for tag in snapshot["tags"]]
     sh("chown", "-R", f"{NOBODY}:{NOBODY}", folder)
-    kept.restic("backup", "--force", f"--host={snapshot['hostname']}", *tags, ".", cwd=folder)
+    kept.machine.restic("backup", "--force", f"--host={snapshot['hostname']}", *tags, ".", cwd=folder)
     sh("rm", "-rf", folder)
-    made = json.loads(kept.restic("snapshots", "--json"))[-1]["id"]
+    made = json.loads(kept.machine.restic("snapshots", "--json"))[-1]["id"]
     assert made != kept.backup["id"]
     return made
 
@@ -322,7 +313,7 @@ def test_what_somebody_made_of_the_backup_is_refused_or_harms_nothing(kept, chan
     else:
         assert run.returncode not in (0, -6, -11) and said in run.stderr, run.stderr
         assert kept.machine.leftovers() == {} and kept.helpers() == []
-    kept.forget(made)
+    kept.machine.forget_backup(made)
 
 
 COPY = f"copy-{os.getpid()}"
@@ -371,7 +362,7 @@ def test_a_copy_whose_agent_never_answers_never_has_a_network_and_is_undone(kept
     run = machine.run("restore", silent, "--json", "--ready-timeout", "10")
     assert run.returncode == 0 and json.loads(run.stdout)["guest"] == "silent" and "not ready within" in run.stderr
     kept.gone()
-    kept.forget(silent)
+    kept.machine.forget_backup(silent)
 
 
 def drilled(kept, *words):
@@ -414,7 +405,7 @@ def test_a_drill_fails_for_what_does_not_come_up(kept, change, words, said):
     no_trace_of_a_drill(kept)
     assert not json.loads((kept.machine.state / f"backup/drills/{NAME}.json").read_text())["passed"]
     if change:
-        kept.forget(which)
+        kept.machine.forget_backup(which)
 
 
 def test_a_drill_that_is_killed_leaves_nothing_that_the_next_does_not_clear(kept):
