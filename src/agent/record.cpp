@@ -44,9 +44,8 @@ std::optional<AuditCheck> check_record(const Paths& paths, const std::optional<A
 AuditHead parse_head(std::string_view text) {
     const auto words = text::split(std::string(text), ':');
     const auto line = words.size() == 2 ? text::parse_int(words[0]) : std::nullopt;
-    const auto is_digit = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
     constexpr std::size_t digits = 64;
-    if (!line || *line < 1 || words[1].size() != digits || !std::ranges::all_of(words[1], is_digit))
+    if (!line || *line < 1 || !text::is_hex(words[1], digits, digits))
         throw Error(Code::invalid, text::printable(std::string(text), 100) + " is no head of a record",
                     "give LINE:HASH, as 'agent audit --verify' prints it");
     return {.line = *line, .hash = words[1]};

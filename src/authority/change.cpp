@@ -16,7 +16,7 @@ namespace {
 constexpr std::string_view rotate_keys = "rotate-keys";
 
 bool is_digest(std::string_view text) {
-    return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == text.npos;
+    return text::is_hex(text, 64, 64);
 }
 
 } // namespace

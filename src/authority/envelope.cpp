@@ -51,9 +51,6 @@ void require_characters(const Fields& fields, std::string_view key, const std::s
         throw fields.refusal(key, fmt::format("is not {} to {} {}", least, most, what));
 }
 
-bool is_hex(char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-}
 bool is_id(char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
 }
@@ -97,7 +94,7 @@ Envelope parse_envelope(std::string_view text) {
     envelope.not_before = instant_in(fields, "not_before");
     envelope.not_after = instant_in(fields, "not_after");
     envelope.nonce = fields.text("nonce");
-    require_characters(fields, "nonce", envelope.nonce, 32, 64, is_hex, "lower-case hex digits");
+    require_characters(fields, "nonce", envelope.nonce, 32, 64, [](char c) { return text::is_hex(c); }, "lower-case hex digits");
     fields.finish();
     if (envelope.not_after <= envelope.not_before)
         throw fields.refusal("not_after", "is not later than \"not_before\"");

@@ -2,7 +2,7 @@
 #pragma once
 /// The backups that a repository holds.
 
-#include "backup/restic.hpp"
+#include "backup/repositories/restic.hpp"
 #include "model/names.hpp"
 
 #include <optional>

@@ -3,7 +3,7 @@
 /// This host's repository: set up once, and opened by what was set up.
 
 #include "backup/catalogue.hpp"
-#include "backup/restic.hpp"
+#include "backup/repositories/restic.hpp"
 #include "backup/settings.hpp"
 
 namespace blockhost::backup {

@@ -27,7 +27,7 @@ void for_each(const char* path, Next next, Look look) {
 std::optional<Account> account_named(const std::string& name) {
     std::optional<Account> found;
     for_each<passwd>("/etc/passwd", fgetpwent_r, [&](const passwd& entry) {
-        if (!found && name == entry.pw_name) found = Account{entry.pw_uid, entry.pw_gid};
+        if (!found && name == entry.pw_name) found = Account{entry.pw_uid, entry.pw_gid, entry.pw_dir};
     });
     return found;
 }

@@ -13,6 +13,7 @@ namespace blockhost {
 struct Account {
     uid_t uid;
     gid_t gid;
+    std::string home; ///< absolute, as the database has it; there need not be such a folder
 };
 /// A user by name; nothing when there is none.
 std::optional<Account> account_named(const std::string& name);

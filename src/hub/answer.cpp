@@ -15,12 +15,8 @@ namespace {
 constexpr std::int64_t most = (std::int64_t(1) << 53) - 1; ///< what any JSON reader keeps
 constexpr std::size_t digest_digits = 64, longest_mark = 128;
 
-bool is_hex(std::string_view text) {
-    return std::ranges::all_of(text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
-}
-
 bool is_digest(std::string_view text) {
-    return text.size() == digest_digits && is_hex(text);
+    return text::is_hex(text, digest_digits, digest_digits);
 }
 
 bool is_mark(std::string_view text) {

@@ -6,6 +6,7 @@
 #include "base/error.hpp"
 #include "base/text/digest.hpp"
 #include "base/text/json.hpp"
+#include "base/text/text.hpp"
 #include "config/mounts.hpp"
 #include "config/templates.hpp"
 
@@ -41,7 +42,7 @@ std::optional<std::string> id_in(std::string_view name, std::string_view suffix)
         !name.ends_with(suffix))
         return std::nullopt;
     const std::string_view id = name.substr(prefix.size(), id_digits);
-    if (id.find_first_not_of("0123456789abcdef") != id.npos) return std::nullopt;
+    if (!text::is_hex(id, id_digits, id_digits)) return std::nullopt;
     return std::string(id);
 }
 

@@ -190,9 +190,8 @@ std::optional<Mac> Mac::try_parse(std::string_view text) {
     Mac mac;
     mac.text_ = text::lower(text);
     for (std::size_t i = 0; i < 17; ++i) {
-        char c = mac.text_[i];
-        bool digit = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-        if (i % 3 == 2 ? c != ':' : !digit) return std::nullopt;
+        const char c = mac.text_[i];
+        if (i % 3 == 2 ? c != ':' : !text::is_hex(c)) return std::nullopt;
     }
     return mac;
 }

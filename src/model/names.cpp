@@ -25,13 +25,6 @@ bool is_lower(char c) {
 bool is_alnum(char c) {
     return is_digit(c) || is_lower(c) || (c >= 'A' && c <= 'Z');
 }
-bool is_lower_hex(char c) {
-    return is_digit(c) || (c >= 'a' && c <= 'f');
-}
-
-bool all_lower_hex(std::string_view text, std::size_t length) {
-    return text.size() == length && std::all_of(text.begin(), text.end(), is_lower_hex);
-}
 
 bool good_username(std::string_view text) {
     auto rest = [](char c) { return is_lower(c) || is_digit(c) || c == '_' || c == '-'; };
@@ -115,7 +108,7 @@ std::optional<Uuid> Uuid::try_parse(std::string_view text) {
     uuid.text_ = text::lower(text);
     for (std::size_t i = 0; i < 36; ++i) {
         bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-        if (dash ? uuid.text_[i] != '-' : !is_lower_hex(uuid.text_[i])) return std::nullopt;
+        if (dash ? uuid.text_[i] != '-' : !text::is_hex(uuid.text_[i])) return std::nullopt;
     }
     return uuid;
 }
@@ -125,7 +118,7 @@ InstanceId InstanceId::random() {
 }
 
 std::optional<InstanceId> InstanceId::try_parse(std::string_view text) {
-    if (!all_lower_hex(text, 32)) return std::nullopt;
+    if (!text::is_hex(text, 32, 32)) return std::nullopt;
     InstanceId id;
     id.text_ = text;
     return id;
@@ -136,7 +129,7 @@ OperationId OperationId::make(const InstanceId& instance) {
 }
 
 std::optional<OperationId> OperationId::try_parse(std::string_view text) {
-    if (!all_lower_hex(text, 16)) return std::nullopt;
+    if (!text::is_hex(text, 16, 16)) return std::nullopt;
     OperationId id;
     id.text_ = text;
     return id;

@@ -19,10 +19,6 @@ namespace {
 constexpr std::string_view mark = "blockhost ";
 constexpr std::size_t id_digits = 32;
 
-bool is_hex(std::string_view text) {
-    return text.find_first_not_of("0123456789abcdef") == text.npos;
-}
-
 bool is_number(const std::string& text) {
     return !text.empty() && text.find_first_not_of("0123456789") == text.npos;
 }
@@ -61,7 +57,7 @@ std::string operation_in(std::string_view notes) {
     const std::size_t at = notes.rfind(mark);
     if (at == notes.npos) return "";
     const std::string_view id = notes.substr(at + mark.size());
-    return id.size() == id_digits && is_hex(id) ? std::string(id) : "";
+    return text::is_hex(id, id_digits, id_digits) ? std::string(id) : "";
 }
 
 std::vector<KnownBackup> known_backups(const platform::StoredBackups& all, const Guests& guests,

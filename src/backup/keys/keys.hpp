@@ -2,7 +2,7 @@
 #pragma once
 /// A repository's keys: a second one lets an admin read it without the host's password.
 
-#include "backup/restic.hpp"
+#include "backup/repositories/restic.hpp"
 #include "config/paths.hpp"
 
 namespace blockhost::backup {

@@ -8,7 +8,7 @@
 /// encryption, and scrypt's parameters for interactive use (N 16384, r 8, p 1). Source of the format:
 /// restic's "References: Design", section "Keys, Encryption and MAC".
 
-#include "backup/restic.hpp"
+#include "backup/repositories/restic.hpp"
 
 #include <string>
 #include <string_view>

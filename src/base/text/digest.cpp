@@ -65,9 +65,7 @@ std::string digest_of(int fd, Sha2 which, std::string_view name_for_errors,
 
 std::string as_sha512(std::string_view text) {
     std::string lower = text::lower(text);
-    const bool good =
-        lower.size() == sha512_digits && lower.find_first_not_of("0123456789abcdef") == std::string::npos;
-    return good ? lower : std::string();
+    return text::is_hex(lower, sha512_digits, sha512_digits) ? lower : std::string();
 }
 
 } // namespace blockhost

@@ -88,6 +88,15 @@ std::string to_hex(std::span<const unsigned char> bytes) {
     return out;
 }
 
+bool is_hex(char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+}
+
+bool is_hex(std::string_view s, std::size_t least, std::size_t most) {
+    return s.size() >= least && s.size() <= most &&
+           std::ranges::all_of(s, [](char c) { return is_hex(c); });
+}
+
 std::string printable(std::string_view s, std::size_t max) {
     std::string out;
     while (!s.empty()) {

@@ -20,6 +20,10 @@ std::string lower(std::string_view s);
 std::optional<std::int64_t> parse_int(std::string_view s);
 
 std::string to_hex(std::span<const unsigned char> bytes);
+/// Lower-case hex digits, as to_hex makes them.
+bool is_hex(char c);
+/// `least` to `most` of them, and nothing else.
+bool is_hex(std::string_view s, std::size_t least, std::size_t most);
 
 /// `s` made safe for one line of a terminal: control characters and non-UTF-8 bytes become \xNN; longer text
 /// is cut at `max` bytes and ends with "…". For quoting outside text in a message.

@@ -53,7 +53,7 @@ std::string from_hex(std::string_view digits) {
     std::string bytes;
     for (std::size_t i = 0; i + 1 < digits.size(); i += 2) {
         const std::string two(digits.substr(i, 2));
-        if (two.find_first_not_of("0123456789abcdef") != two.npos)
+        if (!text::is_hex(two, 2, 2))
             throw Error(Code::program, "libguestfs answers " + text::printable(digits));
         bytes += static_cast<char>(std::stoi(two, nullptr, base));
     }

@@ -210,8 +210,7 @@ std::vector<ExpectedFile> parse_expected_files(std::string_view text, std::strin
         if (line.empty()) continue;
         const std::string digest = line.substr(0, digits);
         const std::string path = line.size() > digits + gap ? line.substr(digits + gap) : "";
-        if (digest.size() != digits || digest.find_first_not_of("0123456789abcdef") != digest.npos ||
-            !path.starts_with('/'))
+        if (!text::is_hex(digest, digits, digits) || !path.starts_with('/'))
             throw Error(Code::invalid,
                         fmt::format("{}: {} is no line of sha256sum's", name, text::printable(line)),
                         "each line is a SHA-256, two blanks, and the absolute path of a file in the guest");

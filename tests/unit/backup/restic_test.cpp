@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The real restic, and programs that answer as it does on bad days.
-#include "backup/restic.hpp"
+#include "backup/repositories/restic.hpp"
 
 #include "tests/unit/backup/support.hpp"
 
@@ -120,7 +120,7 @@ TEST_CASE("another user's restic needs nothing but the pipe to have the password
     Place place;
     REQUIRE(chmod(place.folder.path.c_str(), 0711) == 0);
     std::filesystem::create_directory(place.repository);
-    const Account nobody{65534, 65534};
+    const Account nobody{65534, 65534, "/nonexistent"};
     Access access = place.access();
     access.user = nobody;
     const Restic restic(access, no_check);
@@ -215,6 +215,22 @@ TEST_CASE("later versions tell troubles by exit status") {
     CHECK(code_of(11) == Code::busy);
     CHECK(code_of(12) == Code::denied);
     CHECK(code_of(1) == Code::program);
+}
+
+TEST_CASE("why ssh does not get there is told in its last words") {
+    const Restic restic({"sftp:far:/srv", "secret"}, no_check);
+    const std::string ended =
+        "Fatal: unable to open repository at sftp:far:/srv: unable to start the sftp session, error: EOF";
+    const auto sentence_of = [&](const std::string& words) {
+        return refusal([&] { restic.require_success(result(1, words + ended), "it failed"); });
+    };
+    CHECK(sentence_of("subprocess ssh: Permission denied, please try again.\n"
+                      "subprocess ssh: backup@far: Permission denied (publickey).\n") ==
+          std::pair(Code::io, std::string("the repository sftp:far:/srv cannot be reached: ssh says: "
+                                          "backup@far: Permission denied (publickey).")));
+    CHECK(sentence_of("") ==
+          std::pair(Code::io,
+                    std::string("the repository sftp:far:/srv cannot be reached: ssh does not get there")));
 }
 
 TEST_CASE("a restic that is missing, too old, or none") {

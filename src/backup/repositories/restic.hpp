@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-/// restic(1), the store of backups, driven as a program. Its answers are JSON and read strictly; its failures
-/// are told apart by exit status, and where older versions have one status for all, by its words.
+/// restic(1), the store of backups, driven as a program.
 
 #include "backup/repositories/repository.hpp"
+#include "backup/repositories/restic_answers.hpp"
 #include "base/accounts.hpp"
 #include "base/error.hpp"
 #include "base/process.hpp"
@@ -28,16 +28,6 @@ struct Access {
     std::filesystem::path cache = {}; ///< a folder of that user's; empty: restic keeps no cache
     std::string program = "/usr/bin/restic";
     std::string key = {}; ///< the id of the key that is tried first; empty: in restic's order
-};
-
-/// The oldest version that is driven: Debian 12's.
-inline constexpr std::string_view oldest_restic = "0.14.0";
-
-/// One of a repository's keys: each is opened by a password of its own, and opens all of the repository.
-struct Key {
-    std::string id;                  ///< 8 hex digits or more
-    std::string user, host, created; ///< as restic tells who made it where and when
-    bool is_current = false;         ///< it opened the repository now
 };
 
 /// One repository, through restic.
@@ -106,25 +96,17 @@ class Restic final : public Repository {
 
   private:
     ProcessSpec as_user(std::string program, std::vector<std::string> words) const;
+    std::vector<std::string> environment() const;
     ProcessSpec spec(std::vector<std::string> words) const;
     ProcessSpec looking(std::vector<std::string> words) const;
     ProcessResult answer_to(const ProcessSpec& looking, std::string_view doing) const;
     ProcessResult call(const ProcessSpec& spec) const;
     ProcessResult locked_call(const ProcessSpec& spec, std::string_view doing) const;
-    Error failure(const ProcessResult& result, std::string_view doing) const;
     void verify_words(std::vector<std::string> words) const;
     void remove_by(const ProcessSpec& spec, std::string_view doing) const;
 
     Access access_;
     std::function<void()> check_;
 };
-
-/// A line of `storing`'s output: calls `progress` for a line that tells of progress; true for the summary.
-bool read_backup_line(std::string_view line, const std::function<void(const Progressed&)>& progress);
-
-/// Parses what `snapshots --json` prints. Throws Error{program}.
-std::vector<Snapshot> parse_snapshots(std::string_view text);
-/// Parses a line that `ls --json` prints; nothing for the snapshot's own. Throws Error{program}.
-std::optional<Node> parse_node(std::string_view line);
 
 } // namespace blockhost::backup

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Runs restic, and reads what it answers.
-#include "backup/restic.hpp"
+#include "backup/repositories/restic.hpp"
 
 #include "base/text/json.hpp"
 #include "base/text/text.hpp"
@@ -23,122 +23,7 @@ constexpr auto longest_run = 48h;
 constexpr std::size_t largest_answer = 64u << 20;
 constexpr const char* no_such_file = "cannot dump file"; ///< as restic says it
 
-// restic's exit statuses; before 0.17 everything but success and an incomplete backup is `failed`.
-constexpr int incomplete = 3, no_repository = 10, locked = 11, wrong_password = 12;
-
-Error strange(std::string_view what) {
-    return Error(Code::program, "restic answers otherwise than expected: " + text::printable(what),
-                 "restic " + std::string(oldest_restic) + " or later is driven; see 'restic version'");
-}
-
-bj::value parsed(std::string_view text) {
-    try {
-        return json::parse(text, "restic's answer");
-    } catch (const Error& error) {
-        throw strange(error.message());
-    }
-}
-
-bool is_hex(std::string_view text, std::size_t least, std::size_t most) {
-    return text.size() >= least && text.size() <= most &&
-           std::ranges::all_of(text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
-}
-
-std::array<unsigned, 3> parts_of(std::string_view version) {
-    std::array<unsigned, 3> parts{};
-    const char *at = version.data(), *end = at + version.size();
-    for (unsigned& part : parts) {
-        const auto [next, wrong] = std::from_chars(at, end, part);
-        if (wrong != std::errc()) break;
-        at = next;
-        if (at == end || *at != '.') break;
-        ++at;
-    }
-    return parts;
-}
-
-/// restic's last words, without its question whether there is a repository at all.
-std::string words_of(const ProcessResult& result) {
-    std::string said;
-    for (const std::string& line : text::last_lines(result.err, 6, 400)) {
-        if (line.starts_with("Is there a repository at the following location?")) break;
-        said = line;
-        if (line.starts_with("Fatal: ") || line.find("already locked") != line.npos) break;
-    }
-    for (std::string_view prefix : {"Fatal: ", "error: ", "unable to create lock in backend: "})
-        if (said.starts_with(prefix)) said.erase(0, prefix.size());
-    return said.empty() ? fmt::format("it ended with status {} and no word", result.exit_status) : said;
-}
-
-bool says(const ProcessResult& result, std::string_view words) {
-    return result.err.find(words) != result.err.npos;
-}
-
-bool is_locked(const ProcessResult& result) {
-    return result.exit_status == locked || says(result, "repository is already locked");
-}
-
-std::uint64_t count_of(const bj::value& document, std::string_view key) {
-    const auto count = json::count_in(document, key);
-    if (!count) throw strange(fmt::format("its summary has no count \"{}\"", key));
-    return *count;
-}
-
-Snapshot snapshot_of(const bj::value& value) {
-    Snapshot snapshot;
-    snapshot.id = json::string_or(value, "id", "");
-    const auto taken_at = parse_instant(json::string_or(value, "time", ""));
-    if (!is_hex(snapshot.id, 64, 64) || !taken_at) throw strange("a snapshot without id or time");
-    snapshot.taken_at = *taken_at;
-    snapshot.host = json::string_or(value, "hostname", "");
-    snapshot.tags = json::strings_in(value, "tags");
-    return snapshot;
-}
-
 } // namespace
-
-std::optional<std::string> Snapshot::tag(std::string_view key) const {
-    std::optional<std::string> found;
-    for (const std::string& each : tags) {
-        if (!each.starts_with(std::string(key) + "=")) continue;
-        if (found) return std::nullopt;
-        found = each.substr(key.size() + 1);
-    }
-    return found;
-}
-
-std::vector<Snapshot> parse_snapshots(std::string_view text) {
-    const bj::value document = parsed(text);
-    if (document.is_null()) return {};
-    if (!document.is_array()) throw strange("its list of snapshots is no list");
-    std::vector<Snapshot> all;
-    for (const bj::value& each : document.get_array()) all.push_back(snapshot_of(each));
-    return all;
-}
-
-std::optional<Node> parse_node(std::string_view line) {
-    const bj::value document = parsed(line);
-    const std::string kind = json::string_or(document, "struct_type", "");
-    if (kind == "snapshot") return std::nullopt;
-    Node node{json::string_or(document, "path", ""), json::string_or(document, "type", "") == "file",
-              json::count_in(document, "size").value_or(0)};
-    if (kind != "node" || !node.path.starts_with('/')) throw strange("a file without a path");
-    return node;
-}
-
-bool read_backup_line(std::string_view line, const std::function<void(const Progressed&)>& progress) {
-    if (!line.starts_with('{')) return false;
-    const bj::value document = parsed(line);
-    const std::string type = json::string_or(document, "message_type", "");
-    if (type == "status" && progress) {
-        Progressed how{json::count_in(document, "bytes_done").value_or(0),
-                       json::count_in(document, "total_bytes").value_or(0)};
-        if (const auto left = json::count_in(document, "seconds_remaining"))
-            how.left = std::chrono::seconds(std::min<std::uint64_t>(*left, 1u << 30));
-        progress(how);
-    }
-    return type == "summary";
-}
 
 Restic::Restic(Access access, std::function<void()> check)
     : access_(std::move(access)), check_(std::move(check)) {}
@@ -171,6 +56,14 @@ ProcessSpec Restic::as_user(std::string program, std::vector<std::string> words)
     return spec;
 }
 
+/// ssh and rclone find their settings and keys in the home of restic's user. ssh asks nobody: it would wait for
+/// an answer on a terminal that it does not get.
+std::vector<std::string> Restic::environment() const {
+    std::vector<std::string> all{"RESTIC_PROGRESS_FPS=1", "SSH_ASKPASS=/bin/false", "SSH_ASKPASS_REQUIRE=force"};
+    if (access_.user) all.push_back("HOME=" + access_.user->home);
+    return all;
+}
+
 ProcessSpec Restic::spec(std::vector<std::string> words) const {
     std::vector<std::string> all{"--repo=" + access_.repository,
                                  access_.cache.empty() ? "--no-cache"
@@ -178,7 +71,7 @@ ProcessSpec Restic::spec(std::vector<std::string> words) const {
     if (!access_.key.empty()) all.push_back("--key-hint=" + access_.key);
     all.insert(all.end(), words.begin(), words.end());
     ProcessSpec spec = as_user(access_.program, std::move(all));
-    spec.environment = {"RESTIC_PROGRESS_FPS=1"};
+    spec.environment = environment();
     spec.input = access_.password + "\n";
     return spec;
 }
@@ -199,34 +92,8 @@ ProcessResult Restic::call(const ProcessSpec& spec) const {
     return result;
 }
 
-Error Restic::failure(const ProcessResult& result, std::string_view doing) const {
-    const std::string where = text::printable(access_.repository), words = words_of(result);
-    const auto failed = [&](Code code, std::string hint) {
-        return Error(code, fmt::format("{}: {}", doing, words), std::move(hint));
-    };
-    if (result.exit_status == wrong_password || says(result, "wrong password or no key found"))
-        return Error(Code::denied, fmt::format("the repository {} does not take the password", where),
-                     "it is on the repository's recovery sheet");
-    if (is_locked(result)) return failed(Code::busy, "wait until that process has ended");
-    if (says(result, "no space left on device") || says(result, "disk quota exceeded"))
-        return failed(Code::no_room, "make room in the repository " + where + ", or have it pruned");
-    if (says(result, "permission denied"))
-        return failed(Code::denied, "let restic's user enter and write the repository " + where);
-    if (says(result, "config file already exists") || says(result, "already initialized"))
-        return Error(Code::exists, "there is a repository at " + where + " already",
-                     "give its password, or name another place");
-    const bool no_file = says(result, "no such file or directory") || says(result, "does not exist");
-    if (result.exit_status == no_repository || (says(result, "Is there a repository at") && no_file))
-        return Error(Code::not_found, "there is no repository at " + where,
-                     "mount its file system; or see 'blockhost-libvirt backup setup'");
-    if (says(result, "Is there a repository at") || says(result, "unable to open repository"))
-        return Error(Code::io, fmt::format("the repository {} cannot be reached: {}", where, words),
-                     "see whether its host and its file system answer");
-    return failed(Code::program, "see what restic says of " + where);
-}
-
 void Restic::require_success(const ProcessResult& result, std::string_view doing) const {
-    if (!result.ok()) throw failure(result, doing);
+    if (!result.ok()) throw failure_of(result, access_.repository, doing);
 }
 
 /// Of a lock restic itself judges whether its process is dead.
@@ -249,7 +116,7 @@ ProcessSpec Restic::looking(std::vector<std::string> words) const {
 /// What a prune moves while it is looked for is found again by its new index.
 ProcessResult Restic::answer_to(const ProcessSpec& wanted, std::string_view doing) const {
     ProcessResult result = call(wanted);
-    if (!result.ok() && failure(result, doing).code() == Code::program && !says(result, no_such_file))
+    if (!result.ok() && failure_of(result, access_.repository, doing).code() == Code::program && !says(result, no_such_file))
         result = call(wanted);
     require_success(result, doing);
     return result;
@@ -265,15 +132,7 @@ std::string Restic::version() const {
         if (error.code() != Code::io) throw;
         throw Error(Code::program, error.message(), "install restic");
     }
-    const auto words =
-        text::split(text::last_lines(result.out, 1).empty() ? "" : text::last_lines(result.out, 1)[0], ' ');
-    if (!result.ok() || words.size() < 2 || words[0] != "restic") throw strange(result.out + result.err);
-    if (parts_of(words[1]) < parts_of(oldest_restic))
-        throw Error(
-            Code::program,
-            fmt::format("restic {} is too old: {} is needed", text::printable(words[1]), oldest_restic),
-            "install a later restic");
-    return words[1];
+    return parse_version(result);
 }
 
 void Restic::make() const {
@@ -282,9 +141,7 @@ void Restic::make() const {
 
 std::string Restic::repository_id() const {
     const auto result = answer_to(looking({"--json", "cat", "config"}), "restic cannot read the repository");
-    const std::string id = json::string_or(parsed(result.out), "id", "");
-    if (!is_hex(id, 64, 64)) throw strange("a repository without an id");
-    return id;
+    return parse_repository_id(result.out);
 }
 
 std::vector<Snapshot> Restic::snapshots() const {
@@ -308,10 +165,10 @@ Snapshot Restic::list(const std::string& snapshot, const std::function<void(Node
         if (auto node = parse_node(line))
             each(std::move(*node));
         else
-            listed = snapshot_of(parsed(line));
+            listed = parse_listed_snapshot(line);
     };
     require_success(call(wanted), "restic cannot list a snapshot");
-    if (!listed) throw strange("a list of files of no snapshot");
+    if (!listed) throw strange_answer("a list of files of no snapshot");
     return *listed;
 }
 
@@ -386,18 +243,7 @@ void Restic::prune() const {
 
 std::vector<Key> Restic::keys() const {
     const auto result = answer_to(looking({"--json", "key", "list"}), "restic cannot list the keys");
-    const bj::value document = parsed(result.out);
-    if (!document.is_array()) throw strange("its list of keys is no list");
-    std::vector<Key> all;
-    for (const bj::value& each : document.get_array()) {
-        Key key{json::string_or(each, "id", ""), json::string_or(each, "userName", ""),
-                json::string_or(each, "hostName", ""), json::string_or(each, "created", "")};
-        if (!is_hex(key.id, 8, 64)) throw strange("a key without an id");
-        const auto* current = each.as_object().if_contains("current");
-        key.is_current = current != nullptr && current->is_bool() && current->get_bool();
-        all.push_back(std::move(key));
-    }
-    return all;
+    return parse_keys(result.out);
 }
 
 void Restic::add_key(const std::filesystem::path& pipe, const std::function<void()>& feed) const {
@@ -442,20 +288,11 @@ ProcessSpec Restic::storing(const BackupCall& call) const {
 }
 
 Stored Restic::stored(const ProcessResult& result, const std::string& summary_line) const {
-    if (result.exit_status == incomplete)
+    if (is_incomplete(result))
         throw Error(Code::io, "the backup lacks what could not be read: " + words_of(result),
                     "see why the disk cannot be read; the next backup tries again");
     require_success(result, "restic cannot store the backup");
-    if (summary_line.empty()) throw strange("a backup without a summary");
-    const bj::value summary = parsed(summary_line);
-    Stored stored{json::string_or(summary, "snapshot_id", ""),
-                  count_of(summary, "total_bytes_processed"),
-                  count_of(summary, "data_added"),
-                  count_of(summary, "files_new"),
-                  count_of(summary, "files_changed"),
-                  count_of(summary, "files_unmodified")};
-    if (!is_hex(stored.snapshot, 8, 64)) throw strange("a backup without a snapshot");
-    return stored;
+    return parse_stored(summary_line);
 }
 
 DiskLook Restic::look(const FrozenDisk& disk, const std::function<void()>& check) const {
