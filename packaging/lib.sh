@@ -43,6 +43,7 @@ packages_for() {
             coverage) printf '%s\n' gcovr ;;
             bench) printf '%s\n' python3-proxmoxer python3-requests ;;
             login) printf '%s\n' openssh-client ;;
+            etcd) printf '%s\n' etcd-server openssl ;;
             backup) printf '%s\n' restic fuse3 qemu-utils nbdkit dropbear-bin openssh-sftp-server openssh-client rclone ;;
             chain)
                 # Node.js by other means than Debian's has npm in it.

@@ -45,14 +45,14 @@ class Authority:
     def _new_key(path):
         return "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", path
 
-    def certificate(self, name="IP:127.0.0.1"):
+    def certificate(self, name="IP:127.0.0.1", subject="/CN=test"):
         """Files of a certificate for that subjectAltName and of its key."""
         stem = self.folder / re.sub(r"\W", "-", name)
         request, made, key = (stem.with_suffix(suffix) for suffix in (".csr", ".pem", ".key"))
         if not made.exists():
             extensions = stem.with_suffix(".ext")
             extensions.write_text(f"subjectAltName={name}\n")
-            self._openssl("req", *self._new_key(key), "-subj", "/CN=test", "-out", request)
+            self._openssl("req", *self._new_key(key), "-subj", subject, "-out", request)
             self._openssl("x509", "-req", "-in", request, "-CA", self.ca, "-CAkey", self._key, "-CAcreateserial", "-days",
                           "30", "-extfile", extensions, "-out", made)
         return made, key

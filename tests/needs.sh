@@ -16,7 +16,7 @@ backup    | pytest backup template trace                                | produc
 explore   | pytest random trace                                         | product
 fuzz      | pytest fuzz                                                 | product
 http      | pytest                                                      | product tests/unit/http/http-fetch
-hub       | pytest json-schema login trace                              | product tests/unit/hub/hub-call
+hub       | pytest json-schema login trace etcd network                 | product tests/unit/hub/hub-call
 image     | pytest template                                             | product
 lint      | pytest lint                                                 | build.ninja
 mint      | pytest chain trace                                          | product tests/unit/chain/chain-tool

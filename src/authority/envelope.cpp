@@ -94,7 +94,9 @@ Envelope parse_envelope(std::string_view text) {
     envelope.not_before = instant_in(fields, "not_before");
     envelope.not_after = instant_in(fields, "not_after");
     envelope.nonce = fields.text("nonce");
-    require_characters(fields, "nonce", envelope.nonce, 32, 64, [](char c) { return text::is_hex(c); }, "lower-case hex digits");
+    require_characters(
+        fields, "nonce", envelope.nonce, 32, 64, [](char c) { return text::is_hex(c); },
+        "lower-case hex digits");
     fields.finish();
     if (envelope.not_after <= envelope.not_before)
         throw fields.refusal("not_after", "is not later than \"not_before\"");

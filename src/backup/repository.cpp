@@ -21,8 +21,9 @@ std::optional<Account> account_of(const std::string& user) {
     if (!account)
         throw Error(
             Code::config, "there is no user " + text::printable(user) + " for restic to run as",
-            fmt::format("useradd --system --home-dir /var/lib/{0} --create-home --shell /usr/sbin/nologin {0}",
-                        usual_user));
+            fmt::format(
+                "useradd --system --home-dir /var/lib/{0} --create-home --shell /usr/sbin/nologin {0}",
+                usual_user));
     return account;
 }
 

@@ -41,6 +41,8 @@ struct blockhost_http_request {
     int plain_allowed;               ///< http is allowed besides https
     int direct;                      ///< bypass every proxy
     const char* ca_file;             ///< null: the system's certificates
+    const char* certificate_file;    ///< shown to a server that asks for one; null: none. PEM
+    const char* key_file;            ///< its private key, in PEM
     const char* const* headers;
     std::size_t header_count;
     long connect_ms; ///< for resolving, connecting and handshake

@@ -124,6 +124,10 @@ Outcome attempt(const Request& request, const Manner& manner, Receiver& receiver
     plain.plain_allowed = request.schemes == Schemes::http_too ? 1 : 0;
     plain.direct = request.direct ? 1 : 0;
     plain.ca_file = manner.ca_file.empty() ? nullptr : manner.ca_file.c_str();
+    if (!manner.certificate_file.empty()) {
+        plain.certificate_file = manner.certificate_file.c_str();
+        plain.key_file = manner.key_file.c_str();
+    }
     plain.headers = headers.data();
     plain.header_count = headers.size();
     plain.connect_ms = std::chrono::milliseconds(manner.connect).count();

@@ -18,6 +18,8 @@ struct Manner {
     std::chrono::seconds deadline{1500};   ///< for all attempts together, pauses included
     int attempts = 5;                      ///< each after the first is a retry
     std::chrono::milliseconds pause{1000}; ///< before the first retry; doubles for each further one
+    /// Shown to a server that asks who calls: PEM, the key beside it. Empty: nothing is shown.
+    std::filesystem::path certificate_file = {}, key_file = {};
 };
 
 struct Progress {

@@ -129,6 +129,10 @@ CURLcode set_trust(CURL* easy, const char* ca_file, Exchange* exchange) {
         settings.set(CURLOPT_SSL_CTX_FUNCTION, prepare_handshake);
         settings.set(CURLOPT_SSL_CTX_DATA, exchange);
     }
+    if (const auto& request = exchange->request; request.certificate_file != nullptr) {
+        settings.set(CURLOPT_SSLCERT, request.certificate_file);
+        settings.set(CURLOPT_SSLKEY, request.key_file);
+    }
     // Where pins judge, no authority is asked: reading the system's list of them takes longer than a
     // handshake.
     if (ca_file == nullptr && exchange->request.certificate_decides == 0) return settings.result;
@@ -222,6 +226,7 @@ blockhost_http_ending ending_of(CURLcode code, const char* words) {
     case CURLE_SSL_INVALIDCERTSTATUS:
         return blockhost_http_untrusted;
     case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_CERTPROBLEM:
         return blockhost_http_unreadable;
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_UNSUPPORTED_PROTOCOL: // HTTP/0.9

@@ -19,6 +19,10 @@ class Collector final : public Receiver {
     }
 
     Wish on_body(std::string_view bytes) override {
+        if (call_.stream && head_.is_whole() && head_.head().status == 200) {
+            has_enough_ = !call_.stream(bytes);
+            return has_enough_ ? Wish::no_more : Wish::more;
+        }
         if (bytes.size() > call_.largest - body_.size())
             return refuse({Why::oversized, 0, "more than " + std::to_string(call_.largest) + " bytes"});
         body_ += bytes;
@@ -40,6 +44,7 @@ class Collector final : public Receiver {
     /// What `check` threw.
     const std::exception_ptr& thrown() const { return thrown_; }
     bool is_whole() const { return head_.is_whole(); }
+    bool has_enough() const { return has_enough_; }
     Response take() { return {head_.head(), std::move(body_)}; }
 
   private:
@@ -54,6 +59,7 @@ class Collector final : public Receiver {
     HeadReader head_;
     std::string body_;
     std::optional<Failed> refused_;
+    bool has_enough_ = false;
     std::exception_ptr thrown_;
 };
 
@@ -97,12 +103,15 @@ Response Session::call(const Call& call) {
         };
     Manner manner;
     manner.ca_file = trust_.ca_file;
-    manner.connect =
-        std::max(std::chrono::seconds(1), std::chrono::ceil<std::chrono::seconds>(call.patience));
+    manner.certificate_file = trust_.certificate_file;
+    manner.key_file = trust_.key_file;
+    const auto whole = std::chrono::ceil<std::chrono::seconds>(call.patience);
+    manner.connect = std::max(std::chrono::seconds(1), call.connect ? std::min(*call.connect, whole) : whole);
 
     Collector collector(call, check_);
     const Outcome outcome = attempt(request, manner, collector);
     if (collector.thrown()) pass_on(collector.thrown(), outcome.sent);
+    if (collector.has_enough()) return collector.take();
     std::optional<Failed> failed = outcome.stopped ? collector.refused() : outcome.failed;
     if (!failed && !collector.is_whole()) failed = Failed{Why::broken, 0, "the answer has no head"};
     if (failed) throw NoResponse(error_for(name, *failed), *failed, outcome.sent);

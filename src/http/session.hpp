@@ -17,15 +17,20 @@ namespace blockhost::http {
 struct Trust {
     std::vector<Pin> pins;         ///< not empty: one of them fits, and nothing else is asked
     std::filesystem::path ca_file; ///< without pins: replaces the system's trusted certificates; empty: those
+    /// By which the server knows who calls, as Manner has them; empty: by none.
+    std::filesystem::path certificate_file = {}, key_file = {};
 };
 
 struct Call {
     const char* method = "GET";
     std::string url;
-    std::vector<std::string> headers = {};      ///< "Name: value"
-    std::optional<std::string> body = {};       ///< must be empty for GET and DELETE
-    std::size_t largest = 8u << 20;             ///< bytes of an answer's body
-    std::chrono::milliseconds patience{30'000}; ///< for all of it, name lookup and handshake included
+    std::vector<std::string> headers = {};            ///< "Name: value"
+    std::optional<std::string> body = {};             ///< must be empty for GET and DELETE
+    std::size_t largest = 8u << 20;                   ///< bytes of an answer's body
+    std::chrono::milliseconds patience{30'000};       ///< for all of it, name lookup and handshake included
+    std::optional<std::chrono::seconds> connect = {}; ///< of that, for lookup, connection and handshake
+    /// Gets the body of a 200 as it comes, and none is returned; false: enough came, which is no failure.
+    std::function<bool(std::string_view)> stream = {};
 };
 
 struct Response {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "hub/answer.hpp"
 
+#include "base/text/digest.hpp"
 #include "base/text/strict_json.hpp"
 #include "base/text/text.hpp"
 
@@ -42,6 +43,13 @@ Announced announced_in(json::Fields fields) {
 }
 
 } // namespace
+
+Announced announced_by(const std::string& text, const std::string& name) {
+    constexpr std::size_t depth = 64;
+    const auto document = json::parse_strictly(text, name, {.bytes = largest_desired, .depth = depth});
+    return {.generation = json::Fields(document, name).integer("generation", 0, most),
+            .digest = sha256(text)};
+}
 
 std::optional<std::int64_t> line_of_head(std::string_view head) {
     const std::size_t colon = head.find(':');

@@ -44,6 +44,10 @@ Answer parse_answer(std::string_view text, std::string_view host);
 /// not exactly such a set for that host. What is in a document is not looked at.
 std::vector<std::string> parse_signed_set(std::string_view text, std::string_view host);
 
+/// What a desired state, which nobody else announces, says of itself; `name` is for messages. Throws
+/// Error{config} or Error{invalid} for a document that does not say its generation.
+Announced announced_by(const std::string& text, const std::string& name);
+
 /// The line of "LINE:HASH"; nothing for anything else.
 std::optional<std::int64_t> line_of_head(std::string_view head);
 

@@ -20,15 +20,8 @@ constexpr const char *desired_file = "desired.json", *blocked_file = "blocked", 
 constexpr const char *report_file = "report.json", *reports_folder = "reports",
                      *kept_file = "acknowledged.json";
 constexpr std::size_t most_reports = 1000, largest_kept = 4u << 10;
-constexpr std::size_t desired_depth = 64;
 constexpr std::int64_t most_number = (std::int64_t(1) << 53) - 1;
 const files::Ownership readable{.mode = 0644, .uid = {}, .gid = {}};
-
-std::int64_t generation_of(const std::string& text) {
-    const auto document =
-        json::parse_strictly(text, desired_file, {.bytes = largest_desired, .depth = desired_depth});
-    return json::Fields(document, desired_file).integer("generation", 0, most_number);
-}
 
 /// So that names sort as numbers do.
 std::string file_of(std::int64_t number) {
@@ -140,7 +133,7 @@ void FolderHub::announce(const Folder& folder, Answer& answer) {
         try {
             const std::string text =
                 files::read_fd(file.get(), (place_ / desired_file).string(), largest_desired);
-            announced_ = Announced{.generation = generation_of(text), .digest = sha256(text)};
+            announced_ = announced_by(text, desired_file);
             stamp_ = stamp;
         } catch (const Error& error) {
             stamp_ = {};

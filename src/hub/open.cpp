@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "hub/open.hpp"
 
+#include "hub/etcd/etcd_hub.hpp"
 #include "hub/folder.hpp"
 #include "hub/https.hpp"
 
@@ -13,6 +14,8 @@ std::unique_ptr<Transport> open_transport(const Settings& settings, const std::s
         return std::make_unique<FolderHub>(settings.folder, host);
     case Settings::Kind::https:
         return std::make_unique<HttpsHub>(settings, host, std::move(check));
+    case Settings::Kind::etcd:
+        return std::make_unique<etcd::EtcdHub>(settings, host, std::move(check));
     case Settings::Kind::none:
         break;
     }

@@ -21,7 +21,7 @@ struct Row {
     std::string_view member, variable;
     const char* (*of_process)();
 };
-constexpr std::array<Row, 7> rows{{
+constexpr std::array<Row, 13> rows{{
     {"kind", "BLOCKHOST_AGENT_HUB_KIND",
      [] { return static_cast<const char*>(std::getenv("BLOCKHOST_AGENT_HUB_KIND")); }},
     {"folder", "BLOCKHOST_AGENT_HUB_FOLDER",
@@ -36,14 +36,26 @@ constexpr std::array<Row, 7> rows{{
      [] { return static_cast<const char*>(std::getenv("BLOCKHOST_AGENT_HUB_CA_FILE")); }},
     {"poll_s", "BLOCKHOST_AGENT_HUB_POLL_S",
      [] { return static_cast<const char*>(std::getenv("BLOCKHOST_AGENT_HUB_POLL_S")); }},
+    {"urls", "BLOCKHOST_AGENT_HUB_URLS",
+     [] { return static_cast<const char*>(std::getenv("BLOCKHOST_AGENT_HUB_URLS")); }},
+    {"user", "BLOCKHOST_AGENT_HUB_USER",
+     [] { return static_cast<const char*>(std::getenv("BLOCKHOST_AGENT_HUB_USER")); }},
+    {"password_file", "BLOCKHOST_AGENT_HUB_PASSWORD_FILE",
+     [] { return static_cast<const char*>(std::getenv("BLOCKHOST_AGENT_HUB_PASSWORD_FILE")); }},
+    {"prefix", "BLOCKHOST_AGENT_HUB_PREFIX",
+     [] { return static_cast<const char*>(std::getenv("BLOCKHOST_AGENT_HUB_PREFIX")); }},
+    {"certificate_file", "BLOCKHOST_AGENT_HUB_CERTIFICATE_FILE",
+     [] { return static_cast<const char*>(std::getenv("BLOCKHOST_AGENT_HUB_CERTIFICATE_FILE")); }},
+    {"key_file", "BLOCKHOST_AGENT_HUB_KEY_FILE",
+     [] { return static_cast<const char*>(std::getenv("BLOCKHOST_AGENT_HUB_KEY_FILE")); }},
 }};
 
 /// A variable's text as the member's value would be.
 bj::value as_value(std::string_view member, std::string_view text) {
-    if (member == "pins") {
-        bj::array pins;
-        for (const std::string& each : text::split(text, ',')) pins.emplace_back(text::trim(each));
-        return pins;
+    if (member == "pins" || member == "urls") {
+        bj::array all;
+        for (const std::string& each : text::split(text, ',')) all.emplace_back(text::trim(each));
+        return all;
     }
     if (member != "poll_s") return bj::value(text);
     const auto number = text::parse_int(text);
@@ -115,21 +127,18 @@ void read_poll(const Layers& layers, Settings& settings) {
     settings.poll = std::chrono::seconds(poll.get_int64());
 }
 
-void read_https(const Layers& layers, Settings& settings) {
-    layers.allow_only({"kind", "url", "token_file", "pins", "ca_file", "poll_s"}, "https");
-    if (!layers.has("url")) throw layers.wrong("url", "is missing", "https://HOST/PATH");
-    if (!layers.has("token_file"))
-        throw layers.wrong("token_file", "is missing",
-                           "name a file of root's, mode 0600, that holds the token");
-    settings.url = layers.text("url");
-    const std::string objection = http::objection_to(settings.url);
-    if (!objection.empty() || settings.url.ends_with('/') ||
-        settings.url.find_first_of("?#") != std::string::npos)
-        throw layers.wrong("url",
-                           objection.empty() ? "has a query, a fragment or a slash at its end" : objection,
-                           "https://HOST/PATH");
-    settings.token_file = layers.file("token_file");
-    if (layers.has("ca_file")) settings.trust.ca_file = layers.file("ca_file");
+/// Throws unless it is a URL that paths can be put behind.
+void require_url(const Layers& layers, std::string_view member, const std::string& url,
+                 const std::string& example) {
+    const std::string objection = http::objection_to(url);
+    if (!objection.empty() || url.ends_with('/') || url.find_first_of("?#") != std::string::npos)
+        throw layers.wrong(
+            member, objection.empty() ? "has a query, a fragment or a slash at its end" : objection, example);
+}
+
+/// What a server is known by.
+void read_trust(const Layers& layers, http::Trust& trust) {
+    if (layers.has("ca_file")) trust.ca_file = layers.file("ca_file");
     if (!layers.has("pins")) return;
     if (layers.has("ca_file")) throw layers.wrong("pins", "and \"ca_file\" do not go together");
     const bj::value& pins = layers.value("pins");
@@ -141,8 +150,49 @@ void read_https(const Layers& layers, Settings& settings) {
                 "pins", "has something that is no pin",
                 "sha256: and the certificate's fingerprint, as openssl x509 -fingerprint -sha256 "
                 "tells it");
-        settings.trust.pins.push_back(*pin);
+        trust.pins.push_back(*pin);
     }
+}
+
+void read_https(const Layers& layers, Settings& settings) {
+    layers.allow_only({"kind", "url", "token_file", "pins", "ca_file", "poll_s"}, "https");
+    if (!layers.has("url")) throw layers.wrong("url", "is missing", "https://HOST/PATH");
+    if (!layers.has("token_file"))
+        throw layers.wrong("token_file", "is missing",
+                           "name a file of root's, mode 0600, that holds the token");
+    settings.url = layers.text("url");
+    require_url(layers, "url", settings.url, "https://HOST/PATH");
+    settings.token_file = layers.file("token_file");
+    read_trust(layers, settings.trust);
+}
+
+void read_etcd(const Layers& layers, Settings& settings) {
+    layers.allow_only({"kind", "urls", "user", "password_file", "prefix", "pins", "ca_file",
+                       "certificate_file", "key_file", "poll_s"},
+                      "etcd");
+    if (!layers.has("urls")) throw layers.wrong("urls", "is missing", "[\"https://HOST:2379\", …]");
+    if (!layers.has("password_file"))
+        throw layers.wrong("password_file", "is missing",
+                           "name the file of root's, mode 0600, that 'hub init-etcd' wrote");
+    const bj::value& urls = layers.value("urls");
+    if (!urls.is_array() || urls.get_array().empty()) throw layers.wrong("urls", "is no list of URLs");
+    for (const bj::value& each : urls.get_array()) {
+        if (!each.is_string()) throw layers.wrong("urls", "has something that is no URL");
+        settings.urls.emplace_back(each.get_string());
+        require_url(layers, "urls", settings.urls.back(), "https://HOST:2379");
+    }
+    settings.password_file = layers.file("password_file");
+    if (layers.has("user")) settings.user = layers.text("user");
+    if (layers.has("prefix")) settings.prefix = layers.text("prefix");
+    if (!settings.prefix.starts_with('/') || settings.prefix.ends_with('/'))
+        throw layers.wrong("prefix", "does not begin with a slash, or ends with one", "\"/blockhost\"");
+    read_trust(layers, settings.trust);
+    if (layers.has("certificate_file") != layers.has("key_file"))
+        throw layers.wrong(layers.has("key_file") ? "key_file" : "certificate_file",
+                           "needs both: \"certificate_file\" and \"key_file\"");
+    if (!layers.has("key_file")) return;
+    settings.trust.certificate_file = layers.file("certificate_file");
+    settings.trust.key_file = layers.file("key_file");
 }
 
 } // namespace
@@ -170,8 +220,14 @@ Settings read_settings(const bj::value* section, const std::string& where, const
         return settings;
     }
     const std::string kind = layers->text("kind");
-    if (kind != "folder" && kind != "https") throw layers->wrong("kind", "is neither folder nor https");
+    if (kind != "folder" && kind != "https" && kind != "etcd")
+        throw layers->wrong("kind", "is neither folder, https nor etcd");
     read_poll(*layers, settings);
+    if (kind == "etcd") {
+        settings.kind = Settings::Kind::etcd;
+        read_etcd(*layers, settings);
+        return settings;
+    }
     if (kind == "https") {
         settings.kind = Settings::Kind::https;
         read_https(*layers, settings);

@@ -11,13 +11,17 @@
 namespace blockhost::hub {
 
 struct Settings {
-    enum class Kind { none, folder, https };
+    enum class Kind { none, folder, https, etcd };
     Kind kind = Kind::none;
     std::filesystem::path folder;
     std::string url;                  ///< "https://HOST[:PORT][/PATH]", without a slash at its end
     std::filesystem::path token_file; ///< which holds the token; the token itself is in no setting
     http::Trust trust;
-    std::chrono::seconds poll{300}; ///< until an answer says otherwise
+    std::vector<std::string> urls; ///< of etcd's members, each "https://HOST:PORT"
+    std::string user;              ///< at etcd; empty: the host's name
+    std::filesystem::path password_file;
+    std::string prefix = "/blockhost"; ///< of all keys in etcd
+    std::chrono::seconds poll{300};    ///< until an answer says otherwise
 };
 
 /// Where a value comes from.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-/// How a host reaches its hub: a folder, HTTPS.
+/// How a host reaches its hub: a folder, HTTPS, etcd.
 
 #include "base/error.hpp"
 #include "hub/answer.hpp"
@@ -40,6 +40,8 @@ class Transport {
     virtual std::string desired() = 0;
     /// The signed operations that wait, each a document of its own.
     virtual std::vector<std::string> signed_operations() = 0;
+    /// Whether the hub told by itself that something may be new since the last exchange. Waits for nothing.
+    virtual bool has_news() { return false; }
 };
 
 } // namespace blockhost::hub

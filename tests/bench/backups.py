@@ -16,13 +16,13 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "system"))
 
-from machine import Machine, sh, wait_until  # noqa: E402
+from machine import Machine, guest, sh, wait_until  # noqa: E402
 
 MIB = 1 << 20
 CHUNK = 256 << 10
-DISK_GIB = 4
-DATA_MIB = 1024
-"""Half of it random, half of it compressible."""
+DISK_GIB = 6
+DATA_MIB = 1200
+"""Half of it random, half of it text; behind a Debian system's 4 GiB."""
 CHANGED_MIB = 64
 FULL_BAR, STREAM_BAR, RESTORE_BAR = 1.2, 2.5 / 12, 1.3
 MOST_KIB = 256 << 10
@@ -36,12 +36,12 @@ RESTIC = {**os.environ, "RESTIC_PASSWORD": PASSWORD, "RESTIC_CACHE_DIR": "", "LC
 def content(mib, seed):
     """That many MiB, each of another content."""
     source = random.Random(seed)
+    words = ["".join(source.choices("abcdefghijklmnopqrstuvwxyz", k=source.randint(2, 12))) for _ in range(4000)]
     for number in range(mib):
         if number % 2:
             yield source.randbytes(MIB)
         else:
-            line = source.randbytes(512) + b"a line that is met again and again; " * 40
-            yield (line * (MIB // len(line) + 1))[:MIB]
+            yield " ".join(source.choices(words, k=MIB // 5)).encode()[:MIB]
 
 
 class Peak(threading.Thread):
@@ -93,9 +93,10 @@ def timed(words, memory=False, **more):
 
 
 class Subject:
-    """One VM that runs, whose disk has data, and the same bytes as a file and as a folder of chunks."""
+    """One VM that runs, whose disk has data, and the same bytes as a file and as a folder of chunks. `system`: a Debian
+    system's disk comes first."""
 
-    def __init__(self, data_mib=DATA_MIB, disk_gib=DISK_GIB):
+    def __init__(self, data_mib, disk_gib, system=False):
         self.machine = Machine("quick")
         self.name = f"bench-{self.machine.tag}"
         self.folder = self.machine.root / "reference"
@@ -104,17 +105,20 @@ class Subject:
         made = self.machine.create(self.name, "--disk", str(disk_gib))
         assert made.returncode == 0, made.stderr
         assert self.machine.run("kill", self.name).returncode == 0
-        self.fill(data_mib, disk_gib)
+        self.fill(data_mib, disk_gib, system)
         assert self.machine.run("start", self.name).returncode == 0
         wait_until("the agent answers", 120, lambda: self.machine.run("guest-exec", self.name, "true").returncode == 0)
 
     def disk(self):
         return next((self.machine.state / "vms").glob(self.name + ".*"))
 
-    def fill(self, mib, gib):
-        with self.raw.open("wb") as raw:
+    def fill(self, mib, gib, system):
+        if system:
+            sh("qemu-img", "convert", "-O", "raw", guest("debian")["GUEST_TEMPLATE"], self.raw)
+        begin = self.raw.stat().st_size if system else MIB
+        with self.raw.open("r+b" if system else "wb") as raw:
             raw.truncate(gib << 30)
-            raw.seek(MIB)
+            raw.seek(begin)
             for piece in content(mib, 1):
                 raw.write(piece)
         sh("qemu-img", "convert", "-n", "-f", "raw", "-O", "qcow2", self.raw, self.disk())
@@ -191,7 +195,7 @@ def pairs(bench, subject, rounds):
         timed(stream, env=RESTIC, stdin=raw)
     ours, theirs, peaks = [], [], []
     for number in range(rounds):
-        subject.change(CHANGED_MIB, 8 + number * CHANGED_MIB)
+        subject.change(CHANGED_MIB, (5 << 10) + number * CHANGED_MIB)
         took, peak, out = subject.backup(memory=True)
         made = json.loads(out)
         assert made["chunks_read"] < made["chunks"], made
@@ -236,7 +240,7 @@ def restores(bench, subject, rounds):
 def curve_of_sizes():
     points = []
     for gib in SIZES:
-        subject = Subject(data_mib=gib * 256, disk_gib=gib)
+        subject = Subject(gib * 256, gib)
         try:
             subject.machine.set_up_backups()
             subject.backup()
@@ -250,7 +254,7 @@ def curve_of_sizes():
 
 
 def part(bench, rounds):
-    subject = Subject()
+    subject = Subject(DATA_MIB, DISK_GIB, system=True)
     try:
         pairs(bench, subject, rounds)
         bench.results["backup"]["by_changes"] = curve_of_changes(subject)

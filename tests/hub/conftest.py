@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from etcd import MISSING, Cluster, Member
 from hub import Hub
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
@@ -168,7 +169,62 @@ class Host:
         return told
 
 
-STORES = [FolderStore, HttpsStore]
+class EtcdStore:
+    """A cluster of one as a hub."""
+
+    kind = "etcd"
+
+    def __init__(self, place):
+        if MISSING:
+            pytest.skip(f"not installed: {', '.join(MISSING)}")
+        self.place = place / "etcd"
+        self.place.mkdir()
+        authority = Authority(self.place)
+        self.member = Member("one", self.place, authority)
+        self.cluster = Cluster(self.place, authority, [self.member])
+
+    def key(self, host, name):
+        return f"/blockhost/hosts/{host}/{name}"
+
+    def settings(self, host):
+        return self.cluster.settings(host)
+
+    def add_host(self, host):
+        made = self.cluster.init("--host", host)
+        assert made.returncode == 0, made.stderr
+
+    def want(self, host, generation, **more):
+        document = {"version": 1, "host": host, "generation": generation} | more.pop("document", {}) | more
+        self.cluster.put(self.key(host, "wanted/desired"), json.dumps(document))
+
+    def sign(self, host, name):
+        self.cluster.put(self.key(host, f"wanted/signed/{name}"), signed(name))
+
+    def unsign(self, host, name):
+        self.cluster.remove(self.key(host, f"wanted/signed/{name}"))
+
+    def block(self, host, blocked):
+        key = self.key(host, "wanted/blocked")
+        self.cluster.put(key, "yes") if blocked else self.cluster.remove(key)
+
+    def go_away(self):
+        self.member.kill()
+
+    def come_back(self):
+        self.member.start([self.member])
+        self.cluster.wait()
+
+    def reports(self, host):
+        return [json.loads(text) for _, text in sorted(self.cluster.below(self.key(host, "told/reports/")).items())]
+
+    def newest(self, host):
+        return json.loads(self.cluster.below(self.key(host, "told/report"))[self.key(host, "told/report")])
+
+    def close(self):
+        self.cluster.close()
+
+
+STORES = [FolderStore, HttpsStore, EtcdStore]
 
 
 @pytest.fixture(params=STORES, ids=lambda kind: kind.kind)

@@ -368,7 +368,7 @@ def test_a_broken_configuration_is_told_and_the_old_one_holds(site, running):
     site.configure(hub={"kind": "folder", "folder": str(site.hub.place)})
     running.ask_now()
     running.until(lambda: "configuration" in [event["what"] for event in site.events("trouble-ended")])
-    assert "is neither folder nor https" in running.end()
+    assert "is neither folder, https nor etcd" in running.end()
 
 
 def test_one_agent_at_a_time(site, running):

@@ -12,6 +12,7 @@ TREE = pathlib.Path(__file__).resolve().parents[2]
 
 BY_PATH = {
     "config/agent_json.cpp": "configuration",
+    "subcommands/hub.cpp": "a folder of an operator's own machine, which the command line names",
     "backup/extract.cpp": "a folder that is given on the command line",
     "backup/keys/keys.cpp": "root's cache",
     "backup/repository.cpp": "the folder of a repository, which root names, and root's cache",

@@ -284,6 +284,9 @@ struct Service::State {
     void turn() {
         const bool is_news = worker->take_news();
         if (is_news) next_look = next_look.sooner(Deadline::in(look_after_news));
+        const bool is_heard = transport && transport->has_news();
+        if (is_heard && !was_heard) next_exchange = next_exchange.sooner(Deadline::in(heard_soon()));
+        was_heard = is_heard;
         if (!next_exchange.passed() && !next_look.passed()) return;
         is_stored = true;
         const bool is_asked = next_exchange.passed();
@@ -318,6 +321,11 @@ struct Service::State {
     std::chrono::milliseconds told_soon() const {
         const std::chrono::milliseconds least = tell_after_news;
         return least + std::chrono::milliseconds(static_cast<int>(5000 * random_share()));
+    }
+
+    /// Likewise of what the hub told by itself, which somebody waits for.
+    static std::chrono::milliseconds heard_soon() {
+        return std::chrono::milliseconds(static_cast<int>(2000 * random_share()));
     }
 
     void run() {
@@ -398,7 +406,7 @@ struct Service::State {
     std::unique_ptr<hub::Transport> transport;
     std::optional<hub::Courier> courier;
     std::optional<Standing> standing;
-    bool is_blocked = false, is_reached = false, is_stored = true;
+    bool is_blocked = false, is_reached = false, is_stored = true, was_heard = false;
     Deadline next_exchange = Deadline::in({}), next_look = Deadline::in({}), last_exchange = Deadline::in({});
     ClockWatch clocks;
     std::optional<Worker> worker; ///< last: it ends first

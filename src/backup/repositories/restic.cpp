@@ -56,10 +56,11 @@ ProcessSpec Restic::as_user(std::string program, std::vector<std::string> words)
     return spec;
 }
 
-/// ssh and rclone find their settings and keys in the home of restic's user. ssh asks nobody: it would wait for
-/// an answer on a terminal that it does not get.
+/// ssh and rclone find their settings and keys in the home of restic's user. ssh asks nobody: it would wait
+/// for an answer on a terminal that it does not get.
 std::vector<std::string> Restic::environment() const {
-    std::vector<std::string> all{"RESTIC_PROGRESS_FPS=1", "SSH_ASKPASS=/bin/false", "SSH_ASKPASS_REQUIRE=force"};
+    std::vector<std::string> all{"RESTIC_PROGRESS_FPS=1", "SSH_ASKPASS=/bin/false",
+                                 "SSH_ASKPASS_REQUIRE=force"};
     if (access_.user) all.push_back("HOME=" + access_.user->home);
     return all;
 }
@@ -116,7 +117,8 @@ ProcessSpec Restic::looking(std::vector<std::string> words) const {
 /// What a prune moves while it is looked for is found again by its new index.
 ProcessResult Restic::answer_to(const ProcessSpec& wanted, std::string_view doing) const {
     ProcessResult result = call(wanted);
-    if (!result.ok() && failure_of(result, access_.repository, doing).code() == Code::program && !says(result, no_such_file))
+    if (!result.ok() && failure_of(result, access_.repository, doing).code() == Code::program &&
+        !says(result, no_such_file))
         result = call(wanted);
     require_success(result, doing);
     return result;

@@ -52,7 +52,8 @@ Snapshot snapshot_of(const bj::value& value) {
     Snapshot snapshot;
     snapshot.id = json::string_or(value, "id", "");
     const auto taken_at = parse_instant(json::string_or(value, "time", ""));
-    if (!text::is_hex(snapshot.id, id_digits, id_digits) || !taken_at) throw strange_answer("a snapshot without id or time");
+    if (!text::is_hex(snapshot.id, id_digits, id_digits) || !taken_at)
+        throw strange_answer("a snapshot without id or time");
     snapshot.taken_at = *taken_at;
     snapshot.host = json::string_or(value, "hostname", "");
     snapshot.tags = json::strings_in(value, "tags");
@@ -71,11 +72,12 @@ std::string ssh_words(const ProcessResult& result) {
 /// restic may end before it has read what ssh said.
 Error sftp_failure(const ProcessResult& result, const std::string& where) {
     const std::string said = ssh_words(result);
-    return Error(Code::io,
-                 fmt::format("the repository {} cannot be reached: {}", where,
-                             said.empty() ? "ssh does not get there" : "ssh says: " + said),
-                 "see whether its host answers, and whether restic's user may log in there by a key (docs/backup.md, "
-                 "\"Another host\")");
+    return Error(
+        Code::io,
+        fmt::format("the repository {} cannot be reached: {}", where,
+                    said.empty() ? "ssh does not get there" : "ssh says: " + said),
+        "see whether its host answers, and whether restic's user may log in there by a key (docs/backup.md, "
+        "\"Another host\")");
 }
 
 } // namespace
@@ -137,7 +139,8 @@ bool read_backup_line(std::string_view line, const std::function<void(const Prog
 std::string parse_version(const ProcessResult& result) {
     const auto lines = text::last_lines(result.out, 1);
     const auto words = text::split(lines.empty() ? "" : lines[0], ' ');
-    if (!result.ok() || words.size() < 2 || words[0] != "restic") throw strange_answer(result.out + result.err);
+    if (!result.ok() || words.size() < 2 || words[0] != "restic")
+        throw strange_answer(result.out + result.err);
     if (parts_of(words[1]) < parts_of(oldest_restic))
         throw Error(
             Code::program,
@@ -232,6 +235,5 @@ Error failure_of(const ProcessResult& result, std::string_view repository, std::
                      "see whether its host and its file system answer");
     return failed(Code::program, "see what restic says of " + where);
 }
-
 
 } // namespace blockhost::backup

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-/// What restic prints, and how it fails. Its answers are JSON and read strictly; its failures are told apart by
-/// exit status, and where older versions have one status for all, by its words.
+/// What restic prints, and how it fails. Its answers are JSON and read strictly; its failures are told apart
+/// by exit status, and where older versions have one status for all, by its words.
 ///
 /// Each function that parses throws Error{program} for what restic does not say.
 

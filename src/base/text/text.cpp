@@ -93,8 +93,7 @@ bool is_hex(char c) {
 }
 
 bool is_hex(std::string_view s, std::size_t least, std::size_t most) {
-    return s.size() >= least && s.size() <= most &&
-           std::ranges::all_of(s, [](char c) { return is_hex(c); });
+    return s.size() >= least && s.size() <= most && std::ranges::all_of(s, [](char c) { return is_hex(c); });
 }
 
 std::string printable(std::string_view s, std::size_t max) {

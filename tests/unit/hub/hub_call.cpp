@@ -27,6 +27,7 @@ class Counting : public Transport {
     std::vector<std::string> signed_operations() override {
         return ++signed_asked, real_->signed_operations();
     }
+    bool has_news() override { return real_->has_news(); }
 
     int desired_asked = 0, signed_asked = 0;
 
@@ -133,6 +134,7 @@ bj::object answer(std::optional<Whole>& whole, const bj::value& asked) {
         return {};
     }
     if (call == "exchange") return exchange(*whole, asked);
+    if (call == "news") return {{"news", whole->transport.has_news()}};
     throw Error(Code::usage, "there is no call " + call);
 }
 

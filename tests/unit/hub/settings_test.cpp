@@ -46,6 +46,39 @@ TEST_CASE("a host without a hub has none") {
           R"(agent.json: "hub": member "poll_s" does not go with a hub of kind none: there is no "kind")");
 }
 
+TEST_CASE("a cluster is read with what belongs to it") {
+    const std::string etcd =
+        R"({"kind": "etcd", "urls": ["https://a:2379", "https://b:2379"], "password_file": "/p")";
+    const Settings plain = settings(etcd + "}");
+    CHECK(plain.kind == Settings::Kind::etcd);
+    CHECK(plain.urls == std::vector<std::string>{"https://a:2379", "https://b:2379"});
+    CHECK((plain.password_file == "/p" && plain.user.empty() && plain.prefix == "/blockhost"));
+    const Settings full = settings(
+        etcd +
+        R"(, "user": "u", "prefix": "/x", "ca_file": "/ca", "certificate_file": "/c", "key_file": "/k"})");
+    CHECK((full.user == "u" && full.prefix == "/x" && full.trust.ca_file == "/ca"));
+    CHECK((full.trust.certificate_file == "/c" && full.trust.key_file == "/k"));
+    CHECK(settings(etcd + "}", {{"BLOCKHOST_AGENT_HUB_URLS", "https://c:1, https://d:2"}}).urls ==
+          std::vector<std::string>{"https://c:1", "https://d:2"});
+    const auto refused = [&](const std::string& more, std::string_view words) {
+        INFO(more);
+        CHECK(refusal(etcd + more + "}").find(words) != std::string::npos);
+    };
+    refused(R"(, "token_file": "/t")", "does not go with a hub of kind etcd");
+    refused(R"(, "prefix": "x")", "does not begin with a slash");
+    refused(R"(, "prefix": "/x/")", "or ends with one");
+    refused(R"(, "key_file": "/k")", "needs both");
+    CHECK(refusal(R"({"kind": "etcd", "password_file": "/p"})").find("\"urls\" is missing") !=
+          std::string::npos);
+    CHECK(refusal(R"({"kind": "etcd", "password_file": "/p", "urls": []})").find("is no list of URLs") !=
+          std::string::npos);
+    CHECK(
+        refusal(R"({"kind": "etcd", "password_file": "/p", "urls": ["http://a:1"]})").find("is not https") !=
+        std::string::npos);
+    CHECK(refusal(R"({"kind": "etcd", "urls": ["https://a:1"]})").find("\"password_file\" is missing") !=
+          std::string::npos);
+}
+
 TEST_CASE("a folder and a server are read with what belongs to them") {
     const Settings folder = settings(R"({"kind": "folder", "folder": "/srv/fleet", "poll_s": 60})");
     CHECK(folder.kind == Settings::Kind::folder);

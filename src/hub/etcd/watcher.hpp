@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+/// Hears of changes below a key, in a thread of its own.
+
+#include "hub/etcd/gateway.hpp"
+
+#include <atomic>
+#include <thread>
+
+namespace blockhost::hub::etcd {
+
+class Watcher {
+  public:
+    /// From `revision` on. What goes wrong is no trouble of anybody: who polls notices it.
+    Watcher(Access access, std::string prefix, std::int64_t revision);
+    ~Watcher();
+    Watcher(const Watcher&) = delete;
+    Watcher& operator=(const Watcher&) = delete;
+
+    /// Whether something may have changed since this was asked last. Any thread.
+    bool take_news() { return is_news_.exchange(false); }
+
+  private:
+    void run();
+    void listen(Gateway& gateway);
+    bool take(const boost::json::object& told);
+
+    Access access_;
+    const std::string prefix_;
+    std::int64_t revision_;
+    std::atomic<bool> is_news_ = false, is_ending_ = false;
+    std::thread thread_;
+};
+
+} // namespace blockhost::hub::etcd
