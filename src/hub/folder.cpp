@@ -16,9 +16,6 @@ namespace blockhost::hub {
 
 namespace {
 
-constexpr const char *desired_file = "desired.json", *blocked_file = "blocked", *signed_folder = "signed";
-constexpr const char *report_file = "report.json", *reports_folder = "reports",
-                     *kept_file = "acknowledged.json";
 constexpr std::size_t most_reports = 1000, largest_kept = 4u << 10;
 constexpr std::int64_t most_number = (std::int64_t(1) << 53) - 1;
 const files::Ownership readable{.mode = 0644, .uid = {}, .gid = {}};
@@ -33,19 +30,19 @@ std::optional<std::int64_t> number_of(std::string_view file) {
 }
 
 /// The names of reports, in the order in which they arrived.
-std::vector<std::string> reports_in(const Folder& folder) {
-    auto names = folder.names();
+std::vector<std::string> reports_in(const Folder& place) {
+    auto names = place.names();
     std::erase_if(
         names, [](const std::string& name) { return name.size() != file_of(0).size() || !number_of(name); });
     return names;
 }
 
 /// Behind all that are there, whatever number the report itself has: an older copy of a host repeats numbers.
-void add_report(const Folder& folder, const std::string& text) {
-    const auto before = reports_in(folder);
+void add_report(const Folder& place, const std::string& text) {
+    const auto before = reports_in(place);
     const std::int64_t last = before.empty() ? 0 : *number_of(before.back());
-    folder.replace(file_of(last + 1), text, readable);
-    for (std::size_t old = 0; old + most_reports <= before.size(); ++old) folder.remove(before[old]);
+    place.replace(file_of(last + 1), text, readable);
+    for (std::size_t old = 0; old + most_reports <= before.size(); ++old) place.remove(before[old]);
 }
 
 } // namespace
@@ -62,10 +59,10 @@ Folder FolderHub::own() const {
     return std::move(*own);
 }
 
-FolderHub::Kept FolderHub::kept_in(const Folder& folder) const {
-    const auto text = folder.read(kept_file, largest_kept);
+FolderHub::Kept FolderHub::kept_in(const Folder& place) const {
+    const auto text = place.read(folder::kept, largest_kept);
     if (!text) return {};
-    const std::string name = (place_ / kept_file).string();
+    const std::string name = (place_ / folder::kept).string();
     const auto document = json::parse_strictly(*text, name);
     json::Fields fields(document, name);
     fields.integer("version", 1, 1);
@@ -76,17 +73,17 @@ FolderHub::Kept FolderHub::kept_in(const Folder& folder) const {
     return kept;
 }
 
-void FolderHub::write(const Folder& folder, const Outgoing& report) const {
+void FolderHub::write(const Folder& place, const Outgoing& report) const {
     if (report.last_event > 0) {
-        add_report(folder.make_sub(reports_folder, 0755), report.text);
+        add_report(place.make_sub(folder::reports, 0755), report.text);
     }
-    folder.replace(report_file, report.text, readable);
+    place.replace(folder::report, report.text, readable);
 }
 
 Answer FolderHub::exchange(const Outgoing& report) {
-    const Folder folder = own();
-    const Kept before = kept_in(folder);
-    write(folder, report);
+    const Folder place = own();
+    const Kept before = kept_in(place);
+    write(place, report);
     Kept kept = before;
     kept.acknowledged = std::max(before.acknowledged, report.last_event);
     if (line_of_head(report.audit).value_or(0) > line_of_head(before.audit).value_or(0))
@@ -94,20 +91,20 @@ Answer FolderHub::exchange(const Outgoing& report) {
     if (kept != before) {
         boost::json::object document{{"version", 1}, {"acknowledged", kept.acknowledged}};
         if (!kept.audit.empty()) document["audit"] = kept.audit;
-        folder.replace(kept_file, json::python_line(document) + "\n", readable);
+        place.replace(folder::kept, json::python_line(document) + "\n", readable);
     }
     Answer answer;
-    answer.is_blocked = folder.kind(blocked_file) != Folder::Kind::absent;
+    answer.is_blocked = place.kind(folder::blocked) != Folder::Kind::absent;
     answer.acknowledged = kept.acknowledged;
     answer.audit = kept.audit;
-    announce(folder, answer);
-    mark(folder, answer);
+    announce(place, answer);
+    mark(place, answer);
     return answer;
 }
 
-void FolderHub::mark(const Folder& folder, Answer& answer) const {
+void FolderHub::mark(const Folder& place, Answer& answer) const {
     try {
-        const auto waiting = signed_in(folder);
+        const auto waiting = signed_in(place);
         std::string all;
         for (const std::string& each : waiting) all += sha256(each) + "\n";
         answer.signed_mark = waiting.empty() ? "" : sha256(all);
@@ -117,8 +114,8 @@ void FolderHub::mark(const Folder& folder, Answer& answer) const {
     }
 }
 
-void FolderHub::announce(const Folder& folder, Answer& answer) {
-    const Fd file = folder.open_file(desired_file, O_RDONLY);
+void FolderHub::announce(const Folder& place, Answer& answer) {
+    const Fd file = place.open_file(folder::desired, O_RDONLY);
     if (!file) {
         stamp_ = {};
         announced_.reset();
@@ -126,14 +123,14 @@ void FolderHub::announce(const Folder& folder, Answer& answer) {
     }
     struct stat status {};
     if (fstat(file.get(), &status) != 0)
-        throw Error(Code::io, (place_ / desired_file).string() + ": " + std::strerror(errno));
+        throw Error(Code::io, (place_ / folder::desired).string() + ": " + std::strerror(errno));
     const Stamp stamp{status.st_dev, status.st_ino, status.st_size, status.st_ctim.tv_sec,
                       status.st_ctim.tv_nsec};
     if (stamp != stamp_) {
         try {
             const std::string text =
-                files::read_fd(file.get(), (place_ / desired_file).string(), largest_desired);
-            announced_ = announced_by(text, desired_file);
+                files::read_fd(file.get(), (place_ / folder::desired).string(), largest_desired);
+            announced_ = announced_by(text, folder::desired);
             stamp_ = stamp;
         } catch (const Error& error) {
             stamp_ = {};
@@ -145,14 +142,15 @@ void FolderHub::announce(const Folder& folder, Answer& answer) {
 }
 
 std::string FolderHub::desired() {
-    const auto text = own().read(desired_file, largest_desired);
+    const auto text = own().read(folder::desired, largest_desired);
     if (!text)
-        throw Error(Code::no_answer, (place_ / desired_file).string() + " went away while it was looked at");
+        throw Error(Code::no_answer,
+                    (place_ / folder::desired).string() + " went away while it was looked at");
     return *text;
 }
 
-std::vector<std::string> FolderHub::signed_in(const Folder& folder) const {
-    const auto all = folder.sub(signed_folder);
+std::vector<std::string> FolderHub::signed_in(const Folder& place) const {
+    const auto all = place.sub(folder::signed_operations);
     if (!all) return {};
     std::vector<std::string> documents;
     std::size_t bytes = 0;
@@ -163,7 +161,7 @@ std::vector<std::string> FolderHub::signed_in(const Folder& folder) const {
         bytes += text->size();
         if (documents.size() == most_signed || bytes > largest_signed_set)
             throw Error(Code::io,
-                        (place_ / signed_folder).string() +
+                        (place_ / folder::signed_operations).string() +
                             " holds more signed operations than are looked at",
                         "take away those that were taken");
         documents.push_back(std::move(*text));

@@ -7,6 +7,12 @@
 
 namespace blockhost::hub {
 
+/// What is in a host's folder.
+namespace folder {
+inline constexpr const char *desired = "desired.json", *blocked = "blocked", *signed_operations = "signed";
+inline constexpr const char *report = "report.json", *reports = "reports", *kept = "acknowledged.json";
+} // namespace folder
+
 class FolderHub : public Transport {
   public:
     /// `around` holds a folder for each host; this host sees its own alone.
@@ -30,11 +36,11 @@ class FolderHub : public Transport {
         bool operator==(const Kept&) const = default;
     };
     Folder own() const;
-    Kept kept_in(const Folder& folder) const;
-    void write(const Folder& folder, const Outgoing& report) const;
-    void announce(const Folder& folder, Answer& answer);
-    void mark(const Folder& folder, Answer& answer) const;
-    std::vector<std::string> signed_in(const Folder& folder) const;
+    Kept kept_in(const Folder& place) const;
+    void write(const Folder& place, const Outgoing& report) const;
+    void announce(const Folder& place, Answer& answer);
+    void mark(const Folder& place, Answer& answer) const;
+    std::vector<std::string> signed_in(const Folder& place) const;
 
     std::filesystem::path around_, place_;
     std::string host_;

@@ -96,7 +96,7 @@ SCENES = {
 }
 # They print nothing on success, or are not for people, or have suites of their own with a chain and a root agent.
 ELSEWHERE = {"backup": "tests/backup", "restore": "tests/system", "drill": "tests/system", "update-gecos": "prints nothing",
-             "mint-nft": "tests/mint", "agent": "tests/pve", "hub": "tests/hub", "approve": "tests/agent", "reject": "tests/agent",
+             "mint-nft": "tests/mint", "agent": "tests/pve", "hub": "tests/hub", "fleet": "tests/hub", "approve": "tests/agent", "reject": "tests/agent",
              "__root-action": "answers the root agent"}
 
 

@@ -12,6 +12,7 @@ TREE = pathlib.Path(__file__).resolve().parents[2]
 
 BY_PATH = {
     "config/agent_json.cpp": "configuration",
+    "subcommands/fleet.cpp": "files that the command line names",
     "subcommands/hub.cpp": "a folder of an operator's own machine, which the command line names",
     "backup/extract.cpp": "a folder that is given on the command line",
     "backup/keys/keys.cpp": "root's cache",
@@ -47,6 +48,7 @@ BY_PATH = {
     "hypervisor/simulated/world.cpp": "the simulated world",
     "backup/repositories/simulated.cpp": "the simulated world",
     "backup/imgtree.cpp": "whether this host has /dev/fuse",
+    "hub/fleet/fleet.cpp": "a hub's folder, which the command line names",
     "hub/folder.cpp": "a hub's folder, which the configuration names",
     "image/bootstrap.cpp": "the bench, in root's cache",
     "image/build.cpp": "the bench, in root's cache",
