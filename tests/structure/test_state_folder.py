@@ -11,6 +11,7 @@ import pytest
 TREE = pathlib.Path(__file__).resolve().parents[2]
 
 BY_PATH = {
+    "agent/service/metrics_door.cpp": "the folder of a socket, which the configuration names",
     "config/agent_json.cpp": "configuration",
     "subcommands/fleet.cpp": "files that the command line names",
     "subcommands/hub.cpp": "a folder of an operator's own machine, which the command line names",

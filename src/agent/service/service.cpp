@@ -4,6 +4,7 @@
 #include "agent/apply.hpp"
 #include "agent/record.hpp"
 #include "agent/service/clock_watch.hpp"
+#include "agent/service/metrics_page.hpp"
 #include "agent/service/recipient.hpp"
 #include "agent/service/restraint.hpp"
 #include "agent/service/worker.hpp"
@@ -165,6 +166,7 @@ struct Service::State {
             }
         });
         last_exchange = Deadline::in({});
+        if (exchanged) last_answer = now();
         if (exchanged) take(*exchanged, engine);
         if (worker) worker->set_blocked(is_blocked); // from now on it may begin
         is_reached = exchanged && !exchanged->later && exchanged->answer.unclear.empty();
@@ -242,6 +244,46 @@ struct Service::State {
         return asked.operations;
     }
 
+    // -- the figures
+
+    /// As of the last seconds, so that no scraper costs more than that.
+    std::string figures() {
+        constexpr auto good_for = 10s;
+        if (!page.empty() && !page_end.passed()) return page;
+        boost::json::object report;
+        try {
+            with_engine([&](Engine& engine) {
+                report = snapshot(engine, identity, standing, troubles.now(), now());
+            });
+        } catch (const std::exception& error) {
+            report = {{"troubles", boost::json::array{{{"what", "platform"}}}}};
+        }
+        LoopFigures loop{.exchange = last_answer,
+                         .look = standing ? std::optional(standing->looked) : std::nullopt,
+                         .is_blocked = is_blocked};
+        std::vector<BackupFigures> backups;
+        try {
+            if (database) {
+                const hub::Dropped dropped = hub::Outbox(*database).dropped();
+                loop.dropped_events = dropped.details + dropped.ends;
+            }
+            backups = backup_figures(parts.paths);
+        } catch (const std::exception&) {
+            // Figures that cannot be read are absent.
+        }
+        page = metrics_page(report, loop, backups);
+        page_end = Deadline::in(good_for);
+        return page;
+    }
+
+    /// Where nobody can be served, that is told, and tried again after a while.
+    void open_door() {
+        if (!settings.metrics || door || !next_door.passed()) return;
+        next_door = Deadline::in(look_every);
+        guarded("metrics", [this] { door.emplace(*settings.metrics); });
+        tell();
+    }
+
     // -- the loop
 
     void reload() {
@@ -249,7 +291,9 @@ struct Service::State {
         if (guarded("configuration", [this] {
                 ServiceSettings fresh = parts.settings();
                 if (fresh.hub.kind == hub::Settings::Kind::none) hub::open_transport(fresh.hub, "", {});
+                if (fresh.metrics != settings.metrics) door.reset();
                 settings = std::move(fresh);
+                next_door = Deadline::in({});
             })) {
             identity.configuration = settings.digest;
             pace = hub::Pace(settings.hub.poll, random_share);
@@ -342,6 +386,8 @@ struct Service::State {
             watch_clock();
             if (parts.is_asked_to_reload()) reload();
             turn();
+            open_door();
+            if (door) door->serve([this] { return figures(); });
             pause_for(slice);
         }
         parts.manager.stopping("ending: what runs may come to its end");
@@ -409,6 +455,10 @@ struct Service::State {
     bool is_blocked = false, is_reached = false, is_stored = true, was_heard = false;
     Deadline next_exchange = Deadline::in({}), next_look = Deadline::in({}), last_exchange = Deadline::in({});
     ClockWatch clocks;
+    std::optional<Instant> last_answer;
+    std::optional<MetricsDoor> door;
+    Deadline next_door = Deadline::in({}), page_end = Deadline::in({});
+    std::string page;
     std::optional<Worker> worker; ///< last: it ends first
 };
 

@@ -3,7 +3,7 @@
 
 #include "agent/heal.hpp"
 #include "base/text/digest.hpp"
-#include "base/text/json.hpp"
+#include "base/text/strict_json.hpp"
 #include "base/text/text.hpp"
 #include "platform/open.hpp"
 
@@ -16,7 +16,7 @@ namespace bj = boost::json;
 
 namespace {
 
-constexpr std::array<std::string_view, 4> sections{"platform", "authority", "healing", "hub"};
+constexpr std::array<std::string_view, 5> sections{"platform", "authority", "healing", "hub", "metrics"};
 
 void require_known_sections(const AgentJson& agent) {
     if (!agent.document) return;
@@ -26,7 +26,35 @@ void require_known_sections(const AgentJson& agent) {
     for (const auto& [key, value] : agent.document->get_object())
         if (std::ranges::find(sections, std::string_view(key)) == sections.end())
             throw Error(Code::config, agent.file.string() + ": \"" + text::printable(key) + "\" is not known",
-                        "its members are platform, authority, healing and hub");
+                        "its members are platform, authority, healing, hub and metrics");
+}
+
+/// Of this host alone: who scrapes from elsewhere does it by a proxy of the admin's.
+MetricsPlace metrics_place(const bj::value& section, const std::string& where) {
+    try {
+        json::Fields fields(section, where);
+        const auto listen = fields.maybe_text("listen"), socket = fields.maybe_text("socket");
+        fields.finish();
+        if (listen.has_value() == socket.has_value())
+            throw fields.refusal("listen", "or \"socket\" is to be there, and only one of them");
+        if (socket) {
+            const std::filesystem::path path(*socket);
+            if (!path.is_absolute() || !path.has_filename())
+                throw fields.refusal("socket", "is no absolute path of a file");
+            return {.address = {}, .port = 0, .socket = path};
+        }
+        const auto colon = listen->rfind(':');
+        const std::string address = listen->substr(0, colon == listen->npos ? 0 : colon);
+        const auto port = colon == listen->npos ? std::nullopt : text::parse_int(listen->substr(colon + 1));
+        constexpr int most = 65535;
+        if ((address != "127.0.0.1" && address != "[::1]") || !port || *port < 1 || *port > most)
+            throw fields.refusal("listen", "is no port of this host alone",
+                                 "as 127.0.0.1:9177 or [::1]:9177");
+        return {
+            .address = address == "[::1]" ? "::1" : address, .port = static_cast<int>(*port), .socket = {}};
+    } catch (const Error& error) {
+        throw Error(Code::config, error.message(), error.hint());
+    }
 }
 
 bj::object said(bj::value value, std::string_view from) {
@@ -72,10 +100,13 @@ ServiceSettings read_service_settings(const AgentJson& agent, const hub::Environ
                                       environment, &origins);
     bj::object of_hub;
     for (const hub::Origin& each : origins) of_hub[each.member] = said(each.value, each.from);
+    if (const bj::value* section = agent.member("metrics"))
+        settings.metrics = metrics_place(*section, agent.where("metrics"));
     settings.effective = {{"platform", layered(agent, "platform", {{"kind", "libvirt"}})},
                           {"authority", layered(agent, "authority", authority_defaults())},
                           {"healing", layered(agent, "healing", healing_defaults())},
-                          {"hub", std::move(of_hub)}};
+                          {"hub", std::move(of_hub)},
+                          {"metrics", layered(agent, "metrics", {})}};
     settings.digest = sha256(json::python_line(settings.effective));
     return settings;
 }

@@ -2,6 +2,7 @@
 #pragma once
 /// `<etc>/agent.json` as a whole, and the environment over it.
 
+#include "agent/service/metrics_door.hpp"
 #include "config/agent_json.hpp"
 #include "hub/settings.hpp"
 
@@ -11,6 +12,7 @@ namespace blockhost::agent {
 
 struct ServiceSettings {
     hub::Settings hub;
+    std::optional<MetricsPlace> metrics;
     /// Each value that holds, by section and member: {"value": …, "from": "default", the file or a variable}.
     /// No secret is in it: the file names the files that hold them.
     boost::json::object effective;
