@@ -160,17 +160,18 @@ class Machine:
 
     def set_up_backups(self, repository=None):
         """The repository that backups go to, made unless a test of the module made one before."""
-        self.repository = repository = repository or self.root / "repository"
+        repository = repository or self.root / "repository"
         if not (self.etc / "backup.json").exists():
             setup = self.run("backup", "setup", "--user", "nobody", "--repository", repository)
             assert setup.returncode == 0, setup.stderr
         return repository
 
     def restic(self, *words, **more):
-        """What restic itself answers of that repository, as its user."""
+        """What restic itself answers of the repository that backups go to, as its user."""
+        repository = json.loads((self.etc / "backup.json").read_text())["repository"]
         key = (self.etc / "backup.password").read_bytes()
         run = subprocess.run(["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "restic", "--quiet", "--no-cache", "--repo",
-                              self.repository, *words], input=key, capture_output=True, **more)
+                              repository, *words], input=key, capture_output=True, **more)
         assert run.returncode == 0, run.stderr
         return run.stdout
 
