@@ -29,7 +29,8 @@ def test_a_raw_image_is_refused(standing, tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"QF", b"QFI\xfb", b"QFI\xfb" + b"\0" * 100, b"QFI\xfb\0\0\0\x03" + b"\0" * 60,
-                                     b"QFI\xfb\0\0\0\x09" + b"\0" * 200, b"\x00" * 4096, b"KDMV" + b"\0" * 1000])
+                                     b"QFI\xfb\0\0\0\x09" + b"\0" * 200, b"\x00" * 4096, b"KDMV" + b"\0" * 1000],
+                         ids=["empty", "half a magic", "a magic", "version 0", "version 3 cut off", "version 9", "zeros", "VMDK"])
 def test_a_file_that_is_cut_off_or_of_another_format_is_refused(standing, tmp_path, content):
     path = tmp_path / "image.qcow2"
     path.write_bytes(content)
