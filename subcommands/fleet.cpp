@@ -6,6 +6,7 @@
 #include "authority/ssh_keygen.hpp"
 #include "base/files/given_file.hpp"
 #include "base/interrupt.hpp"
+#include "base/text/digest.hpp"
 #include "base/text/json.hpp"
 #include "base/text/text.hpp"
 #include "subcommands/columns.hpp"
@@ -22,7 +23,7 @@ namespace {
 
 namespace bj = boost::json;
 
-constexpr std::size_t largest_settings = 64u << 10;
+constexpr std::size_t largest_settings = 64u << 10, shown_digits = 16;
 
 void stop_if_asked() {
     Interruption().check();
@@ -72,19 +73,17 @@ struct Told {
 
 Told told_by(hub::Fleet& fleet, const std::string& host) {
     Told told{host, {}, ""};
-    const auto text = fleet.report(host);
-    if (!text) {
-        told.why = "it is not heard of";
-        return told;
-    }
     try {
-        bj::value document = json::parse(*text, "the report of " + host);
+        const auto text = fleet.report(host);
+        bj::value document = text ? json::parse(*text, "its report") : bj::value();
         if (document.is_object())
             told.report = std::move(document.get_object());
         else
-            told.why = "its report is no report";
+            told.why = text ? "its report is no report" : "it is not heard of";
     } catch (const Error& error) {
-        told.why = error.message();
+        if (error.code() == Code::no_answer || error.code() == Code::interrupted)
+            throw; // of the hub as a whole
+        told.why = text::printable(error.message());
     }
     return told;
 }
@@ -107,9 +106,9 @@ std::string shown(const bj::object& from, std::string_view key) {
 
 std::string number_or_dash(const bj::object& from, std::string_view key) {
     const auto* value = json::member(from, key);
-    if (value == nullptr || !value->is_number()) return "-";
-    return value->is_double() ? fmt::format("{:.2f}", value->get_double())
-                              : std::to_string(value->to_number<std::int64_t>());
+    if (value != nullptr && value->is_double()) return fmt::format("{:.2f}", value->get_double());
+    const auto whole = json::integer_in(from, key);
+    return whole ? std::to_string(*whole) : "-";
 }
 
 // -- hosts
@@ -125,10 +124,11 @@ std::string drift_of(const Told& told) {
 }
 
 std::string days_to(const bj::object& facts, std::string_view key) {
+    constexpr std::int64_t latest = 253'402'300'799, day = 86'400; // the end of the year 9999
     const auto at = json::integer_in(facts, key);
-    if (!at) return "-";
-    const auto left = Instant(std::chrono::seconds(*at)) - now();
-    return std::to_string(std::chrono::floor<std::chrono::days>(left).count()) + " d";
+    if (!at || *at < 0 || *at > latest) return "-";
+    const auto now_s = std::chrono::duration_cast<std::chrono::seconds>(now().time_since_epoch()).count();
+    return fmt::format("{} d", (*at - now_s) / day);
 }
 
 bj::object row_of(const Told& told) {
@@ -223,7 +223,8 @@ int pending(cli::Call& call, hub::Fleet& fleet) {
     const auto& operands = call.arguments.operands();
     if (operands.size() == 3) {
         const Told told = told_by(fleet, operands[1]);
-        call.printer.answer(json::string_or(pending_one(told, operands[2]), "document", ""));
+        const std::string document = json::string_or(pending_one(told, operands[2]), "document", "");
+        call.printer.answer(to_text(authority::parse_signed_operation(document)));
         call.printer.flush_answer();
         return 0;
     }
@@ -232,13 +233,19 @@ int pending(cli::Call& call, hub::Fleet& fleet) {
         for (const bj::object* each : told.all("pending")) {
             bj::object row{{"host", told.host}};
             for (const auto& [key, value] : *each) row[key] = value;
-            if (!call.arguments.has("json")) {
+            const std::string place = text::printable(told.host, 64) + "  " + shown(*each, "operation");
+            try {
                 const auto operation =
                     authority::parse_signed_operation(json::string_or(*each, "document", ""));
-                call.printer.answer(fmt::format("{}  {}  {}, asked for by {}", text::printable(told.host, 64),
-                                                shown(*each, "operation"),
-                                                what_is_signed(authority::parse_envelope(operation.envelope)),
-                                                shown(*each, "requester")));
+                const std::string digest = sha256(operation.envelope);
+                row["digest"] = digest;
+                if (!call.arguments.has("json"))
+                    call.printer.answer(
+                        fmt::format("{}  {}  {}, asked for by {}", place, digest.substr(0, shown_digits),
+                                    what_is_signed(authority::parse_envelope(operation.envelope)),
+                                    shown(*each, "requester")));
+            } catch (const Error& error) {
+                call.printer.warn(place + " cannot be read: " + text::printable(error.message()));
             }
             list.push_back(std::move(row));
         }
@@ -252,15 +259,20 @@ int pending(cli::Call& call, hub::Fleet& fleet) {
 
 int approve(cli::Call& call, hub::Fleet& fleet) {
     const auto& operands = call.arguments.operands();
-    const auto key = call.arguments.text("key");
-    if (operands.size() != 3 || !key)
-        throw Error(Code::usage, "fleet approve takes a host, an operation, and --key KEY",
-                    "'blockhost-libvirt fleet pending' shows what waits");
+    const auto key = call.arguments.text("key"), digest = call.arguments.text("digest");
+    if (operands.size() != 3 || !key || !digest || !text::is_hex(*digest, shown_digits, 64))
+        throw Error(Code::usage,
+                    "fleet approve takes a host, an operation, --key KEY, and the --digest of what you saw",
+                    "'blockhost-libvirt fleet pending' shows what waits, with its digest");
     const std::string &host = operands[1], &id = operands[2];
     const Told told = told_by(fleet, host);
     const std::string document = json::string_or(pending_one(told, id), "document", "");
     authority::SignedOperation operation = authority::parse_signed_operation(document);
     const authority::Envelope envelope = authority::parse_envelope(operation.envelope);
+    // What was looked at, and not what the hub shows by now.
+    if (!sha256(operation.envelope).starts_with(*digest))
+        throw Error(Code::wrong_state, "what waits there now has another digest than what you saw",
+                    "look at it again: 'blockhost-libvirt fleet pending'");
     if (envelope.host != host || envelope.operation != id)
         throw Error(Code::foreign, "that document is about another host or operation than it is listed as",
                     "sign nothing of it; see who writes to the hub");
@@ -352,8 +364,9 @@ constexpr std::string_view details =
     "for, and "
     "what troubles it. guests [HOST] has the guests. pending [HOST] has what waits for a signature, pending "
     "HOST ID the "
-    "document of one. approve HOST ID --key KEY signs it as 'sign' does, and puts it where the host finds "
-    "it; a second "
+    "document of one. approve HOST ID --key KEY --digest HEX signs it as 'sign' does, if it is still what "
+    "pending showed under that "
+    "digest, and puts it where the host finds it; a second "
     "signer's signature joins the first one's. apply HOST FILE puts a desired state there: it has to be for "
     "that host, and its "
     "generation higher than what is wanted now; --next makes it the next one. What somebody else changed "
@@ -384,6 +397,10 @@ cli::Row fleet_row() {
               .kind = Kind::text,
               .value = "KEY",
               .help = "for approve: the file of the key to sign with, private or public"},
+             {.name = "digest",
+              .kind = Kind::text,
+              .value = "HEX",
+              .help = "for approve: the digest that pending showed of what is to be signed"},
              {.name = "next", .help = "for apply: with the generation that follows what is wanted now"},
              {.name = "json", .help = "for hosts, guests and pending: print a JSON list"}},
         .output =
@@ -396,7 +413,8 @@ cli::Row fleet_row() {
                  "signature"},
         .examples = {{"hosts --folder /srv/fleet", "all hosts, a line each"},
                      {"apply host-a host-a.json --next --hub fleet.json", "want something of a host"},
-                     {"approve host-a 6b1d0c --key id_ed25519 --folder /srv/fleet", "sign what waits there"}},
+                     {"approve host-a 6b1d0c --digest 9f86d081884c7d65 --key id_ed25519 --folder /srv/fleet",
+                      "sign what waits there"}},
         .effect = cli::Effect::changes,
         .run = run,
     };

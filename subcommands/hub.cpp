@@ -104,8 +104,14 @@ int init_etcd(cli::Call& call) {
                                     ? wish.user + " was there, and keeps its password"
                                     : fmt::format("{} has {} password, in {}", wish.user,
                                                   end == etcd::Given::made ? "a" : "a new", file));
+        } catch (const etcd::Refused&) {
+            if (is_kept) folder->remove(wish.user + ".password"); // the cluster does not have it
+            throw;
         } catch (const Error&) {
-            if (is_kept) folder->remove(wish.user + ".password");
+            if (is_kept)
+                call.printer.warn(wish.user + " may have the password in " +
+                                  (to / (wish.user + ".password")).string() +
+                                  " by now: --renew, with that file out of the way, makes sure");
             throw;
         }
     }

@@ -109,6 +109,12 @@ def test_a_token_that_ended_is_replaced(tmp_path):
             member.kill()  # it forgets all tokens
             store.come_back()
             host.exchange()
+        assert not host.ask("news")["news"]
+        time.sleep(1)  # it listens
+        member.kill()
+        store.come_back()
+        store.want("host-a", 1)
+        assert news(host, 30), "who listens logs in anew, too"
     finally:
         host.kill()
         store.close()

@@ -91,16 +91,18 @@ def test_what_waits_is_signed_from_there_once_for_exactly_that(desk):
     desk.apply({"vm-1": {"power": "absent"}})
     desk.site.once()
     [waiting] = desk.told("pending")
-    operation = waiting["operation"]
+    operation, digest = waiting["operation"], waiting["digest"]
     line = desk.run("pending").stdout
-    assert line.startswith(f"{HOST}  {operation}  destroy of guest vm-1") and desk.site.power() == "running"
+    assert line.startswith(f"{HOST}  {operation}  {digest[:16]}  destroy of guest vm-1") and desk.site.power() == "running"
     assert json.loads(desk.run("pending", HOST, operation).stdout) == json.loads(waiting["document"])
-    for words, status, sentence in ((("approve", HOST, "no-such", "--key", "k"), 5, "nothing of that name waits"),
+    for words, status, sentence in ((("approve", HOST, "no-such", "--key", "k", "--digest", digest), 5, "nothing of that name waits"),
+                                    (("approve", HOST, operation, "--key", "k", "--digest", "0" * 16), 8, "has another digest than what you saw"),
+                                    (("approve", HOST, operation, "--key", "k", "--digest", "0"), 2, "--digest"),
                                     (("approve", HOST, operation), 2, "--key KEY"),
-                                    (("approve", HOST, operation, "--key", "absent"), None, "absent")):
+                                    (("approve", HOST, operation, "--key", "absent", "--digest", digest), None, "absent")):
         run = desk.run(*words)
         assert run.returncode != 0 and status in (None, run.returncode) and sentence in run.stderr, (run.returncode, run.stderr)
-    signed = desk.run("approve", HOST, operation, "--key", desk.site.folder / "operator")
+    signed = desk.run("approve", HOST, operation, "--key", desk.site.folder / "operator", "--digest", digest[:16])
     assert signed.returncode == 0, signed.stderr
     assert "signing: destroy of guest vm-1" in signed.stderr and "the host takes it with its next report" in signed.stdout
     desk.site.once()
@@ -126,7 +128,8 @@ def test_a_host_that_is_not_heard_of_and_one_whose_report_is_nonsense_keep_no_ot
 
 def test_what_a_host_told_reaches_no_terminal_as_it_is(desk):
     desk.site.once()
-    report = desk.site.report() | {"guests": [{"id": "\x1b[2Jvm", "kind": "vm", "power": "running\x07", "name": "n"}], "doubt": "\x1b]0;x\x07"}
+    report = desk.site.report() | {"pending": [{"operation": "\x1b[2Jop", "document": "\x1b]0;x"}], "facts": {"load": 2**64 - 1, "certificate_expiry": 2**62},
+                                   "guests": [{"id": "\x1b[2Jvm", "kind": "vm", "power": "running\x07", "name": "n"}], "doubt": "\x1b]0;x\x07"}
     if desk.store.kind == "folder":
         (desk.store.place / HOST / "report.json").write_text(json.dumps(report))
     else:

@@ -137,6 +137,19 @@ def test_a_unix_socket_is_roots_alone_and_replaces_what_a_dead_agent_left(site):
         assert path.exists()
 
 
+def test_a_socket_that_another_program_listens_on_is_left_to_it(site):
+    path = site.folder / "metrics.sock"
+    site.configure(metrics={"socket": str(path)})
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(path))
+        other.listen()
+        before = path.stat().st_ino
+        running = Running(site)
+        running.hears("READY=1")
+        running.ask_now()
+        assert "another program listens there" in running.end() and path.stat().st_ino == before
+
+
 def over(path):
     """Nothing where only a dead agent's socket is."""
     with contextlib.suppress(ConnectionRefusedError), socket.socket(socket.AF_UNIX) as asked:

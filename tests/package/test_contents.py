@@ -45,10 +45,12 @@ FILES = f"""
 /usr/libexec/blockhost-libvirt/blockhost-imgtree
 /usr/sbin/blockhost-start-veto
 /usr/share/bash-completion/completions/blockhost-libvirt
+/usr/share/blockhost-libvirt/grafana/blockhost-hosts.json
 /usr/share/blockhost-libvirt/copy-out.pl
 /usr/share/blockhost-libvirt/customise-template.sh
 /usr/share/blockhost-libvirt/fallback-user-data.yaml
 /usr/share/blockhost-libvirt/make-folders.py
+/usr/share/blockhost-libvirt/prometheus/blockhost.rules.yaml
 /usr/share/blockhost-libvirt/schemas/desired-state.schema.json
 /usr/share/blockhost-libvirt/schemas/hub-answer.schema.json
 /usr/share/blockhost-libvirt/schemas/hub-report.schema.json
@@ -85,11 +87,13 @@ FILES = f"""
 /usr/share/man/man8/blockhost-libvirt-drill.8.gz
 /usr/share/man/man8/blockhost-libvirt-dump-desired.8.gz
 /usr/share/man/man8/blockhost-libvirt-extend.8.gz
+/usr/share/man/man8/blockhost-libvirt-fleet.8.gz
 /usr/share/man/man8/blockhost-libvirt-guard.8.gz
 /usr/share/man/man8/blockhost-libvirt-guests.8.gz
 /usr/share/man/man8/blockhost-libvirt-heal.8.gz
 /usr/share/man/man8/blockhost-libvirt-help.8.gz
 /usr/share/man/man8/blockhost-libvirt-host.8.gz
+/usr/share/man/man8/blockhost-libvirt-hub.8.gz
 /usr/share/man/man8/blockhost-libvirt-mint-nft.8.gz
 /usr/share/man/man8/blockhost-libvirt-operations.8.gz
 /usr/share/man/man8/blockhost-libvirt-pending.8.gz

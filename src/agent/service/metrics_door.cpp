@@ -63,6 +63,11 @@ Fd listen_at(const std::filesystem::path& path) {
     struct stat there {};
     if (fstatat(folder->fd(), path.filename().c_str(), &there, AT_SYMLINK_NOFOLLOW) == 0) {
         if (!S_ISSOCK(there.st_mode)) throw cannot(path.string(), EEXIST);
+        const Fd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+        if (!probe ||
+            connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ||
+            errno != ECONNREFUSED)
+            throw cannot(path.string(), EADDRINUSE);
         unlinkat(folder->fd(), path.filename().c_str(), 0);
     }
     const mode_t before = umask(0177);
@@ -98,12 +103,7 @@ std::string answer_to(std::string_view request, const std::function<std::string(
 }
 
 MetricsDoor::MetricsDoor(const MetricsPlace& place)
-    : socket_(place.socket), listening_(place.socket.empty() ? listen_at(place) : listen_at(place.socket)) {}
-
-MetricsDoor::~MetricsDoor() {
-    if (const auto folder = socket_.empty() ? std::nullopt : Folder::open(socket_.parent_path()))
-        unlinkat(folder->fd(), socket_.filename().c_str(), 0);
-}
+    : listening_(place.socket.empty() ? listen_at(place) : listen_at(place.socket)) {}
 
 void MetricsDoor::take_in() {
     while (guests_.size() < most_guests) {

@@ -23,9 +23,9 @@ struct MetricsPlace {
 /// For one thread.
 class MetricsDoor {
   public:
-    /// Throws Error{io} when it cannot listen there, as when another program does.
+    /// Throws Error{io} when it cannot listen there, as when another program does. A socket's file stays when
+    /// this ends, and the next one replaces it.
     explicit MetricsDoor(const MetricsPlace& place);
-    ~MetricsDoor();
     MetricsDoor(const MetricsDoor&) = delete;
     MetricsDoor& operator=(const MetricsDoor&) = delete;
 
@@ -45,7 +45,6 @@ class MetricsDoor {
     /// Whether it stays.
     bool go_on(Guest& guest, const std::function<std::string()>& text);
 
-    std::filesystem::path socket_;
     Fd listening_;
     std::vector<Guest> guests_;
 };

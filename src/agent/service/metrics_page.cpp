@@ -70,9 +70,17 @@ const bj::array& list(const bj::object& from, std::string_view key) {
     return value != nullptr && value->is_array() ? value->get_array() : none;
 }
 
+/// Of a list; nothing where there is none.
+std::optional<double> count(const bj::object& from, std::string_view key) {
+    const auto* value = json::member(from, key);
+    if (value == nullptr || !value->is_array()) return std::nullopt;
+    return static_cast<double>(value->get_array().size());
+}
+
 void of_host(Page& page, const bj::object& report) {
     constexpr double mib = 1024.0 * 1024.0;
     const bj::object& facts = json::object_in(report, "facts");
+    if (!report.contains("agent")) return; // the host cannot be seen
     page.family("agent_info", "gauge", "The agent: its version, and what it sees to.");
     page.sample(1, {{"version", json::string_or(json::object_in(report, "agent"), "version", "")},
                     {"host", json::string_or(report, "host", "")},
@@ -111,12 +119,9 @@ void of_wishes(Page& page, const bj::object& report) {
     const auto* converged = json::member(desired, "converged");
     if (converged != nullptr && converged->is_bool())
         page.one("desired_converged", "1: the host is as it is wanted.", converged->get_bool() ? 1 : 0);
-    page.one("desired_left", "What is left to be done, or cannot be.",
-             static_cast<double>(list(desired, "left").size()));
-    page.one("operations_open", "Operations that have not ended.",
-             static_cast<double>(list(report, "operations").size()));
-    page.one("signatures_pending", "Operations that wait for a signature.",
-             static_cast<double>(list(report, "pending").size()));
+    page.one("desired_left", "What is left to be done, or cannot be.", count(desired, "left"));
+    page.one("operations_open", "Operations that have not ended.", count(report, "operations"));
+    page.one("signatures_pending", "Operations that wait for a signature.", count(report, "pending"));
 }
 
 void of_loop(Page& page, const bj::object& report, const LoopFigures& loop) {
@@ -127,8 +132,8 @@ void of_loop(Page& page, const bj::object& report, const LoopFigures& loop) {
              instant(loop.exchange));
     page.one("last_look_seconds", "When the agent saw all of its host last, in Unix time.",
              instant(loop.look));
-    page.one("events_dropped_total", "Events that were dropped since the host began.",
-             static_cast<double>(loop.dropped_events), "counter");
+    page.one("events_dropped_total", "Events that were dropped since the host began.", loop.dropped_events,
+             "counter");
     page.one("blocked", "1: the hub blocks this host.", loop.is_blocked ? 1 : 0);
 }
 

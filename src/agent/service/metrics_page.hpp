@@ -28,7 +28,7 @@ std::vector<BackupFigures> backup_figures(const Paths& paths);
 struct LoopFigures {
     std::optional<Instant> exchange; ///< the last one that was answered
     std::optional<Instant> look;     ///< the last look at the host that came to its end
-    std::int64_t dropped_events = 0;
+    std::optional<double> dropped_events;
     bool is_blocked = false;
 };
 

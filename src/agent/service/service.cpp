@@ -25,7 +25,7 @@ using execution::Operation;
 namespace {
 
 constexpr const char* lock_file = "service.lock";
-constexpr auto look_every = 60s, look_after_news = 2s, tell_after_news = 10s;
+constexpr auto look_every = 60s, look_after_news = 2s, tell_after_news = 10s, hear_after = 5s;
 constexpr auto slice = 200ms;
 constexpr auto longest_lifeless = 10min;
 
@@ -165,7 +165,8 @@ struct Service::State {
                 throw;
             }
         });
-        last_exchange = Deadline::in({});
+        quiet_end = Deadline::in(hear_after);
+        was_heard = false; // what came meanwhile is news
         if (exchanged) last_answer = now();
         if (exchanged) take(*exchanged, engine);
         if (worker) worker->set_blocked(is_blocked); // from now on it may begin
@@ -260,17 +261,23 @@ struct Service::State {
         }
         LoopFigures loop{.exchange = last_answer,
                          .look = standing ? std::optional(standing->looked) : std::nullopt,
+                         .dropped_events = {},
                          .is_blocked = is_blocked};
         std::vector<BackupFigures> backups;
-        try {
-            if (database) {
-                const hub::Dropped dropped = hub::Outbox(*database).dropped();
-                loop.dropped_events = dropped.details + dropped.ends;
+        // Figures that cannot be read are absent.
+        const auto if_it_can_be = [](const std::function<void()>& read) {
+            try {
+                read();
+            } catch (const std::exception&) {
+                return;
             }
-            backups = backup_figures(parts.paths);
-        } catch (const std::exception&) {
-            // Figures that cannot be read are absent.
-        }
+        };
+        if_it_can_be([&] {
+            if (!database) return;
+            const hub::Dropped dropped = hub::Outbox(*database).dropped();
+            loop.dropped_events = static_cast<double>(dropped.details + dropped.ends);
+        });
+        if_it_can_be([&] { backups = backup_figures(parts.paths); });
         page = metrics_page(report, loop, backups);
         page_end = Deadline::in(good_for);
         return page;
@@ -293,6 +300,7 @@ struct Service::State {
                 if (fresh.hub.kind == hub::Settings::Kind::none) hub::open_transport(fresh.hub, "", {});
                 if (fresh.metrics != settings.metrics) door.reset();
                 settings = std::move(fresh);
+                if (!settings.metrics) troubles.end("metrics");
                 next_door = Deadline::in({});
             })) {
             identity.configuration = settings.digest;
@@ -328,7 +336,7 @@ struct Service::State {
     void turn() {
         const bool is_news = worker->take_news();
         if (is_news) next_look = next_look.sooner(Deadline::in(look_after_news));
-        const bool is_heard = transport && transport->has_news();
+        const bool is_heard = is_reached && quiet_end.passed() && transport && transport->has_news();
         if (is_heard && !was_heard) next_exchange = next_exchange.sooner(Deadline::in(heard_soon()));
         was_heard = is_heard;
         if (!next_exchange.passed() && !next_look.passed()) return;
@@ -453,7 +461,7 @@ struct Service::State {
     std::optional<hub::Courier> courier;
     std::optional<Standing> standing;
     bool is_blocked = false, is_reached = false, is_stored = true, was_heard = false;
-    Deadline next_exchange = Deadline::in({}), next_look = Deadline::in({}), last_exchange = Deadline::in({});
+    Deadline next_exchange = Deadline::in({}), next_look = Deadline::in({}), quiet_end = Deadline::in({});
     ClockWatch clocks;
     std::optional<Instant> last_answer;
     std::optional<MetricsDoor> door;

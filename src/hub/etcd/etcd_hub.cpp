@@ -7,6 +7,7 @@
 #include "base/text/text.hpp"
 
 #include <algorithm>
+#include <system_error>
 
 namespace blockhost::hub::etcd {
 
@@ -86,6 +87,7 @@ std::string EtcdHub::text_of(const Kept& kept) const {
 std::int64_t EtcdHub::lease() {
     if (lease_ != 0) {
         const auto told = gateway_.call("lease/keepalive", {{"ID", std::to_string(lease_)}});
+        if (told.contains("error")) throw Refused(refusal_in(gateway_.name(), told));
         // One that ended has no time left.
         if (number_in(json::object_in(told, "result"), "TTL") > 0) return lease_;
     }
@@ -229,7 +231,13 @@ std::vector<std::string> EtcdHub::signed_operations() {
 }
 
 bool EtcdHub::has_news() {
-    if (!watcher_ && seen_ > 0) watcher_.emplace(access_, places_.wanted, seen_ + 1);
+    if (!watcher_ && seen_ > 0) {
+        try {
+            watcher_.emplace(access_, places_.wanted, seen_ + 1);
+        } catch (const std::system_error&) {
+            return false; // there is no thread to be had: the polls go on
+        }
+    }
     if (watcher_ && watcher_->take_news()) is_news_ = true;
     return is_news_;
 }

@@ -70,7 +70,17 @@ Refused refused(const std::string& name, const http::Response& response) {
                 : "is that etcd 3.4 or later, and its address right?");
         return {error, is_servers ? unavailable : 0, words};
     }
-    const int code = static_cast<int>(json::integer_in(said, "code").value_or(0));
+    return refusal_in(name, said);
+}
+
+} // namespace
+
+/// Of calls whose answers come one by one, the gateway tells an error within a member of its own.
+Refused refusal_in(const std::string& name, const bj::object& told) {
+    const bj::object& inner = json::object_in(told, "error");
+    const bj::object& said = inner.empty() ? told : inner;
+    const int code = static_cast<int>(
+        json::integer_in(said, "grpc_code").value_or(json::integer_in(said, "code").value_or(0)));
     const std::string words = json::string_or(said, "message", json::string_or(said, "error", ""));
     const std::string sentence = fmt::format("{} says: {}", name, text::printable(words));
     const auto as = [&](Code kind, std::string hint) {
@@ -89,6 +99,8 @@ Refused refused(const std::string& name, const http::Response& response) {
                   "the cluster has no room: compact and defragment it, then disarm its alarm");
     return as(is_members_own(code) ? Code::no_answer : Code::io, "see the cluster's own logs");
 }
+
+namespace {
 
 std::string decoded(const bj::object& object, std::string_view key) {
     const auto bytes = base64::decode(json::string_or(object, key, ""));
@@ -142,12 +154,17 @@ http::Response Gateway::ask(const Asked& asked) {
                 token_.clear();
                 continue;
             }
-            if (!is_members_own(error.code()) || --left == 0) throw;
+            if (!is_members_own(error.code()) || asked.stream || --left == 0) throw;
         } catch (const http::NoResponse& error) {
-            if (error.code() == Code::interrupted || --left == 0) throw;
+            if (error.code() == Code::interrupted || asked.stream || --left == 0) throw;
         }
         member_ = (member_ + 1) % access_.urls.size();
     }
+}
+
+void Gateway::move_on() {
+    member_ = (member_ + 1) % access_.urls.size();
+    token_.clear();
 }
 
 void Gateway::log_in() {

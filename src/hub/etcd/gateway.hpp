@@ -31,6 +31,9 @@ class Refused : public Error {
     std::string words_;
 };
 
+/// What an answer with an error in it says. `name`: the member's.
+Refused refusal_in(const std::string& name, const boost::json::object& told);
+
 /// For one thread.
 class Gateway {
   public:
@@ -46,10 +49,13 @@ class Gateway {
     /// Error{invalid} for an answer that makes no sense.
     boost::json::object call(const std::string& path, const boost::json::object& request,
                              std::size_t largest = usual_answer);
-    /// The same of a call whose answers come one by one, each a line. `take` returns whether more are wanted;
-    /// returns after `patience` at the latest.
+    /// The same of a call whose answers come one by one, each a line, of one member alone. `take` returns
+    /// whether more are wanted; returns after `patience` at the latest.
     void listen(const std::string& path, const boost::json::object& request, std::chrono::seconds patience,
                 const std::function<bool(const boost::json::object&)>& take);
+
+    /// The next call goes to the next member, and logs in anew.
+    void move_on();
 
     static constexpr std::size_t usual_answer = 1u << 20;
 

@@ -27,15 +27,20 @@ Watcher::~Watcher() {
 }
 
 void Watcher::run() {
-    Gateway gateway(access_, [this] {
-        if (is_ending_) throw Error(Code::interrupted, "nobody listens any more");
-    });
+    std::optional<Gateway> gateway;
     auto pause = first_pause;
     while (!is_ending_) {
+        was_heard_ = false;
         try {
-            listen(gateway);
+            if (!gateway)
+                gateway.emplace(access_, [this] {
+                    if (is_ending_) throw Error(Code::interrupted, "nobody listens any more");
+                });
+            listen(*gateway);
             pause = first_pause;
         } catch (const std::exception&) {
+            if (gateway) gateway->move_on(); // that one is away, or its token ended
+            if (was_heard_) pause = first_pause;
             for (auto left = pause; left > 0ms && !is_ending_; left -= slice) pause_for(slice);
             pause = std::min(pause * 2, longest_pause);
         }
@@ -62,6 +67,7 @@ bool Watcher::take(const boost::json::object& told) {
     if (is_event) revision_ = std::max(revision_, revision_of(result) + 1);
     if (compacted > 0 || is_event) is_news_ = true;
     if (compacted == 0 && json::is_true(result, "canceled")) throw Error(Code::no_answer, "the watch ended");
+    was_heard_ = true;
     return compacted == 0;
 }
 

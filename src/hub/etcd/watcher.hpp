@@ -5,6 +5,7 @@
 #include "hub/etcd/gateway.hpp"
 
 #include <atomic>
+#include <optional>
 #include <thread>
 
 namespace blockhost::hub::etcd {
@@ -28,6 +29,7 @@ class Watcher {
     Access access_;
     const std::string prefix_;
     std::int64_t revision_;
+    bool was_heard_ = false; ///< the watch that runs brought something
     std::atomic<bool> is_news_ = false, is_ending_ = false;
     std::thread thread_;
 };
