@@ -16,7 +16,7 @@ import urllib.request
 
 BUILD = pathlib.Path(os.environ.get("BLOCKHOST_BUILD", pathlib.Path(__file__).resolve().parents[2] / "build"))
 MISSING = [each for each in ("etcd", "openssl") if not shutil.which(each)]
-PATIENCE = 60
+PATIENCE = 180
 
 
 def encoded(text):
@@ -55,7 +55,7 @@ class Member:
                    "listen-peer-urls": self.peer_url, "initial-advertise-peer-urls": self.peer_url,
                    "initial-cluster": ",".join(f"{each.name}={each.peer_url}" for each in members), "cert-file": certificate,
                    "key-file": key, "client-cert-auth": "true", "trusted-ca-file": self.authority.ca, "log-level": "error",
-                   "heartbeat-interval": "100", "election-timeout": "1000"} | self.settings
+                   "heartbeat-interval": "250", "election-timeout": "2500"} | self.settings
         words = [f"--{key}={value}" for key, value in options.items()]
         log = (self.place / f"{self.name}.log").open("a")
         self.process = subprocess.Popen([*self.words, "etcd", *words], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
