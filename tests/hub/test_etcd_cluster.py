@@ -32,7 +32,7 @@ class Net:
     def __init__(self):
         Net.counter += 1  # what is deleted goes later
         self.tag = f"bh{os.getpid() % 100000}{Net.counter}"
-        self.bridge, self.spaces = f"{self.tag}br", []
+        self.bridge, self.spaces, self.ends = f"{self.tag}br", [], []
         ip("link", "add", self.bridge, "type", "bridge")
         ip("addr", "add", f"{NET}.1/24", "dev", self.bridge)
         ip("link", "set", self.bridge, "up")
@@ -43,6 +43,7 @@ class Net:
         ip("netns", "add", space)
         self.spaces.append(space)
         ip("link", "add", here, "type", "veth", "peer", "name", there)
+        self.ends.append(here)
         ip("link", "set", there, "netns", space)
         ip("link", "set", here, "master", self.bridge, "up")
         for words in (("addr", "add", f"{NET}.{10 + number}/24", "dev", there), ("link", "set", there, "up"), ("link", "set", "lo", "up")):
@@ -55,7 +56,8 @@ class Net:
     def close(self):
         for space in self.spaces:
             subprocess.run(["ip", "netns", "del", space], capture_output=True)
-        subprocess.run(["ip", "link", "del", self.bridge], capture_output=True)
+        for link in (*self.ends, self.bridge):  # a namespace goes once the last process in it is collected
+            subprocess.run(["ip", "link", "del", link], capture_output=True)
 
 
 @pytest.fixture()
