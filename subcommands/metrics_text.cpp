@@ -3,6 +3,7 @@
 
 #include "subcommands/metrics_text.hpp"
 
+#include "base/text/exposition.hpp"
 #include "base/text/json.hpp"
 
 #include <fmt/format.h>
@@ -13,21 +14,6 @@ namespace blockhost::subcommands {
 namespace {
 
 constexpr double bytes_per_mb = 1024 * 1024;
-
-/// `value` as the text format's float: digits only, whole numbers without a fraction.
-std::string number(double value) {
-    return fmt::format("{:.15g}", value);
-}
-
-/// A label's value: backslash, double quote and line feed are escaped.
-std::string label(std::string_view value) {
-    std::string escaped;
-    for (char c : value) {
-        if (c == '\\' || c == '"') escaped += '\\';
-        escaped += c == '\n' ? std::string("\\n") : std::string(1, c);
-    }
-    return escaped;
-}
 
 bool runs(const metrics::Reading& reading) {
     return reading.metrics.state == "running";
@@ -44,11 +30,11 @@ Value flag(bool on) {
 }
 /// A figure that only a domain with a QEMU process has.
 Value live(const metrics::Reading& reading, double value) {
-    return has_domain_figures(reading) ? Value(number(value)) : std::nullopt;
+    return has_domain_figures(reading) ? Value(text::Exposition::number(value)) : std::nullopt;
 }
 /// A figure of which -1 says that it is not known.
 Value known(std::int64_t value, double unit = 1) {
-    return value < 0 ? std::nullopt : Value(number(static_cast<double>(value) * unit));
+    return value < 0 ? std::nullopt : Value(text::Exposition::number(static_cast<double>(value) * unit));
 }
 /// A counter of the hypervisor's. One from QEMU is missing while QEMU is busy.
 enum class From { kernel, qemu };
@@ -146,25 +132,20 @@ boost::json::object named_object(const metrics::Reading& reading) {
 }
 
 std::string prometheus_text(std::span<const metrics::Reading> readings) {
-    std::string text;
+    text::Exposition page;
     for (const Family& family : families) {
-        const std::string name = std::string("blockhost_vm_") + family.name;
-        text += fmt::format("# HELP {0} {1}\n# TYPE {0} {2}\n", name, family.help, family.type);
+        page.family(std::string("blockhost_vm_") + family.name, family.type, family.help);
         for (const metrics::Reading& reading : readings)
-            if (const Value value = family.of(reading))
-                text += fmt::format("{}{{name=\"{}\"}} {}\n", name, label(reading.name.str()), *value);
+            if (const Value value = family.of(reading)) page.sample(*value, {{"name", reading.name.str()}});
     }
-    text += "# HELP blockhost_vm_state The VM's state, as the label says.\n# TYPE blockhost_vm_state gauge\n";
+    page.family("blockhost_vm_state", "gauge", "The VM's state, as the label says.");
     for (const metrics::Reading& reading : readings)
-        text += fmt::format("blockhost_vm_state{{name=\"{}\",state=\"{}\"}} 1\n", label(reading.name.str()),
-                            reading.metrics.state);
-    text += "# HELP blockhost_vm_state_reason Why it is in that state, as libvirt says.\n"
-            "# TYPE blockhost_vm_state_reason gauge\n";
+        page.sample("1", {{"name", reading.name.str()}, {"state", std::string(reading.metrics.state)}});
+    page.family("blockhost_vm_state_reason", "gauge", "Why it is in that state, as libvirt says.");
     for (const metrics::Reading& reading : readings)
         if (!reading.metrics.state_reason.empty())
-            text += fmt::format("blockhost_vm_state_reason{{name=\"{}\",reason=\"{}\"}} 1\n",
-                                label(reading.name.str()), label(reading.metrics.state_reason));
-    return text;
+            page.sample("1", {{"name", reading.name.str()}, {"reason", reading.metrics.state_reason}});
+    return page.take();
 }
 
 } // namespace blockhost::subcommands

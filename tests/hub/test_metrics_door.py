@@ -175,7 +175,7 @@ def test_a_place_that_others_could_reach_or_that_is_none_is_refused(site, sectio
 
 def test_alerts_and_dashboard_ask_for_figures_that_there_are():
     page_source = (DATA.parent / "src/agent/service/metrics_page.cpp").read_text()
-    there = {f"blockhost_{name}" for name in re.findall(r'(?:family|one)\("(\w+)"', page_source)}
+    there = set(re.findall(r'(?:family|one)\("(\w+)"', page_source))
     board = json.loads((DATA / "grafana/blockhost-hosts.json").read_text())
     expressions = [target["expr"] for panel in board["panels"] for target in panel["targets"]]
     rules = (DATA / "prometheus/blockhost.rules.yaml").read_text()

@@ -27,10 +27,13 @@ Error cannot(const std::string& where, int error) {
                                      : "see \"metrics\" in agent.json");
 }
 
+/// A Unix socket's file gets the socket's own mode (unix(7) leaves the umask to take from it, which is the
+/// whole process's and so is left alone).
 Fd listen_at(int family, const sockaddr* address, socklen_t size, const std::string& where) {
     Fd fd(socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     const int yes = 1;
     if (fd) setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    if (fd && family == AF_UNIX && fchmod(fd.get(), 0600) != 0) throw cannot(where, errno);
     if (!fd || bind(fd.get(), address, size) != 0 || listen(fd.get(), waiting) != 0)
         throw cannot(where, errno);
     return fd;
@@ -70,16 +73,7 @@ Fd listen_at(const std::filesystem::path& path) {
             throw cannot(path.string(), EADDRINUSE);
         unlinkat(folder->fd(), path.filename().c_str(), 0);
     }
-    const mode_t before = umask(0177);
-    try {
-        Fd fd =
-            listen_at(AF_UNIX, reinterpret_cast<const sockaddr*>(&address), sizeof address, path.string());
-        umask(before);
-        return fd;
-    } catch (...) {
-        umask(before);
-        throw;
-    }
+    return listen_at(AF_UNIX, reinterpret_cast<const sockaddr*>(&address), sizeof address, path.string());
 }
 
 std::string response(std::string_view status, std::string_view type, std::string_view body) {

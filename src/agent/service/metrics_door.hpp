@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-/// Shows a text to programs of this host that scrape it: Prometheus' text format over HTTP/1.1, on a loopback
-/// port or a Unix socket. It waits for nobody: whoever is slow loses its connection, and nothing else.
+/// A small HTTP/1.1 server that shows one text to scrapers of this host: on a loopback port or a Unix socket.
+/// It never waits. A slow client loses its connection; the agent's loop goes on.
 
 #include "base/files/files.hpp"
 #include "base/time.hpp"
@@ -12,11 +12,11 @@
 
 namespace blockhost::agent {
 
-/// Where it listens; neither: nowhere.
+/// Where it listens: an address with a port, or a socket.
 struct MetricsPlace {
-    std::string address; ///< "127.0.0.1" or "::1"; empty: none
+    std::string address; ///< "127.0.0.1" or "::1"; empty: the socket
     int port = 0;
-    std::filesystem::path socket; ///< for root alone
+    std::filesystem::path socket; ///< for root alone; empty: address and port
     bool operator==(const MetricsPlace&) const = default;
 };
 

@@ -4,6 +4,7 @@
 #include "backup/last_drill.hpp"
 #include "backup/ledger.hpp"
 #include "backup/settings.hpp"
+#include "base/text/exposition.hpp"
 #include "base/text/json.hpp"
 
 #include <boost/json/array.hpp>
@@ -15,43 +16,7 @@ namespace blockhost::agent {
 namespace {
 
 namespace bj = boost::json;
-using Labels = std::vector<std::pair<std::string_view, std::string>>;
-
-/// A label's value: backslash, double quote and line feed are escaped.
-std::string escaped(std::string_view value) {
-    std::string out;
-    for (const char c : value) {
-        if (c == '\\' || c == '"') out += '\\';
-        out += c == '\n' ? std::string("\\n") : std::string(1, c);
-    }
-    return out;
-}
-
-class Page {
-  public:
-    /// The samples that follow are of this family.
-    void family(std::string_view name, std::string_view type, std::string_view help) {
-        name_ = fmt::format("blockhost_{}", name);
-        text_ += fmt::format("# HELP {0} {1}\n# TYPE {0} {2}\n", name_, help, type);
-    }
-    void sample(double value, const Labels& labels = {}) {
-        std::string all;
-        for (const auto& [key, word] : labels)
-            all += fmt::format("{}{}=\"{}\"", all.empty() ? "" : ",", key, escaped(word));
-        text_ += name_ + (all.empty() ? "" : "{" + all + "}") + fmt::format(" {:.15g}\n", value);
-    }
-    /// A family of one sample; none where there is no value.
-    void one(std::string_view name, std::string_view help, const std::optional<double>& value,
-             std::string_view type = "gauge") {
-        if (!value) return;
-        family(name, type, help);
-        sample(*value);
-    }
-    std::string take() { return std::move(text_); }
-
-  private:
-    std::string text_, name_;
-};
+using text::Exposition;
 
 std::optional<double> number(const bj::object& from, std::string_view key, double unit = 1) {
     const auto* value = json::member(from, key);
@@ -77,28 +42,29 @@ std::optional<double> count(const bj::object& from, std::string_view key) {
     return static_cast<double>(value->get_array().size());
 }
 
-void of_host(Page& page, const bj::object& report) {
+void of_host(Exposition& page, const bj::object& report) {
     constexpr double mib = 1024.0 * 1024.0;
     const bj::object& facts = json::object_in(report, "facts");
     if (!report.contains("agent")) return; // the host cannot be seen
-    page.family("agent_info", "gauge", "The agent: its version, and what it sees to.");
+    page.family("blockhost_agent_info", "gauge", "The agent: its version, and what it sees to.");
     page.sample(1, {{"version", json::string_or(json::object_in(report, "agent"), "version", "")},
                     {"host", json::string_or(report, "host", "")},
                     {"platform", json::string_or(facts, "platform", "")}});
-    page.one("host_uptime_seconds", "How long the host has been up.", number(facts, "uptime_s"));
-    page.one("host_cpus", "Processors of the host.", number(facts, "cpus"));
-    page.one("host_load1", "Load of the host over a minute.", number(facts, "load"));
-    page.one("host_memory_bytes", "Memory of the host.", number(facts, "memory_mib", mib));
-    page.one("host_memory_free_bytes", "Memory of the host that nobody uses.",
+    page.one("blockhost_host_uptime_seconds", "gauge", "How long the host has been up.",
+             number(facts, "uptime_s"));
+    page.one("blockhost_host_cpus", "gauge", "Processors of the host.", number(facts, "cpus"));
+    page.one("blockhost_host_load1", "gauge", "Load of the host over a minute.", number(facts, "load"));
+    page.one("blockhost_host_memory_bytes", "gauge", "Memory of the host.", number(facts, "memory_mib", mib));
+    page.one("blockhost_host_memory_free_bytes", "gauge", "Memory of the host that nobody uses.",
              number(facts, "memory_free_mib", mib));
-    page.one("host_certificate_expiry_seconds", "When the node's certificate ends, in Unix time.",
-             number(facts, "certificate_expiry"));
+    page.one("blockhost_host_certificate_expiry_seconds", "gauge",
+             "When the node's certificate ends, in Unix time.", number(facts, "certificate_expiry"));
 }
 
-void of_guests(Page& page, const bj::object& report) {
+void of_guests(Exposition& page, const bj::object& report) {
     if (!report.contains("guests")) return; // they could not be seen
     std::map<std::string, int> by_power;
-    page.family("guest_up", "gauge", "1: the guest runs; 0: it does not, or is not known.");
+    page.family("blockhost_guest_up", "gauge", "1: the guest runs; 0: it does not, or is not known.");
     for (const bj::value& each : list(report, "guests")) {
         const std::string power = json::string_or(each, "power", "");
         ++by_power[power];
@@ -106,46 +72,51 @@ void of_guests(Page& page, const bj::object& report) {
                                                  {"name", json::string_or(each, "name", "")},
                                                  {"kind", json::string_or(each, "kind", "")}});
     }
-    page.family("guests", "gauge", "Guests, by their power state.");
+    page.family("blockhost_guests", "gauge", "Guests, by their power state.");
     for (const auto& [power, count] : by_power) page.sample(count, {{"power", power}});
-    page.one("guests_in_doubt", "1: there may be more guests than are seen.",
+    page.one("blockhost_guests_in_doubt", "gauge", "1: there may be more guests than are seen.",
              json::string_or(report, "doubt", "").empty() ? 0 : 1);
 }
 
-void of_wishes(Page& page, const bj::object& report) {
+void of_wishes(Exposition& page, const bj::object& report) {
     const bj::object& desired = json::object_in(report, "desired");
-    page.one("desired_generation", "The generation of the desired state that is followed.",
+    page.one("blockhost_desired_generation", "gauge", "The generation of the desired state that is followed.",
              number(desired, "generation"));
     const auto* converged = json::member(desired, "converged");
     if (converged != nullptr && converged->is_bool())
-        page.one("desired_converged", "1: the host is as it is wanted.", converged->get_bool() ? 1 : 0);
-    page.one("desired_left", "What is left to be done, or cannot be.", count(desired, "left"));
-    page.one("operations_open", "Operations that have not ended.", count(report, "operations"));
-    page.one("signatures_pending", "Operations that wait for a signature.", count(report, "pending"));
+        page.one("blockhost_desired_converged", "gauge", "1: the host is as it is wanted.",
+                 converged->get_bool() ? 1 : 0);
+    page.one("blockhost_desired_left", "gauge", "What is left to be done, or cannot be.",
+             count(desired, "left"));
+    page.one("blockhost_operations_open", "gauge", "Operations that have not ended.",
+             count(report, "operations"));
+    page.one("blockhost_signatures_pending", "gauge", "Operations that wait for a signature.",
+             count(report, "pending"));
 }
 
-void of_loop(Page& page, const bj::object& report, const LoopFigures& loop) {
-    page.family("trouble", "gauge", "What keeps the agent from its work now, as the label says.");
+void of_loop(Exposition& page, const bj::object& report, const LoopFigures& loop) {
+    page.family("blockhost_trouble", "gauge", "What keeps the agent from its work now, as the label says.");
     for (const bj::value& each : list(report, "troubles"))
         page.sample(1, {{"what", json::string_or(each, "what", "")}});
-    page.one("hub_last_exchange_seconds", "When the hub answered last, in Unix time.",
+    page.one("blockhost_hub_last_exchange_seconds", "gauge", "When the hub answered last, in Unix time.",
              instant(loop.exchange));
-    page.one("last_look_seconds", "When the agent saw all of its host last, in Unix time.",
+    page.one("blockhost_last_look_seconds", "gauge", "When the agent saw all of its host last, in Unix time.",
              instant(loop.look));
-    page.one("events_dropped_total", "Events that were dropped since the host began.", loop.dropped_events,
-             "counter");
-    page.one("blocked", "1: the hub blocks this host.", loop.is_blocked ? 1 : 0);
+    page.one("blockhost_events_dropped_total", "counter", "Events that were dropped since the host began.",
+             loop.dropped_events);
+    page.one("blockhost_blocked", "gauge", "1: the hub blocks this host.", loop.is_blocked ? 1 : 0);
 }
 
-void of_backups(Page& page, const std::vector<BackupFigures>& backups) {
+void of_backups(Exposition& page, const std::vector<BackupFigures>& backups) {
     if (backups.empty()) return;
-    page.family("backup_last_seconds", "gauge", "When the guest's last whole backup began, in Unix time.");
+    page.family("blockhost_backup_last_seconds", "gauge",
+                "When the guest's last whole backup began, in Unix time.");
     for (const BackupFigures& each : backups)
         if (each.last) page.sample(*instant(each.last), {{"guest", each.guest}});
-    page.family("drill_last_seconds", "gauge", "When the guest's last drill ended, in Unix time.");
+    page.family("blockhost_drill_last_seconds", "gauge", "When the guest's last drill ended, in Unix time.");
     for (const BackupFigures& each : backups)
         if (each.drill) page.sample(*instant(each.drill), {{"guest", each.guest}});
-    page.family("drill_passed", "gauge", "1: the guest's last drill passed.");
+    page.family("blockhost_drill_passed", "gauge", "1: the guest's last drill passed.");
     for (const BackupFigures& each : backups)
         if (each.drill) page.sample(each.drill_passed ? 1 : 0, {{"guest", each.guest}});
 }
@@ -170,7 +141,7 @@ std::vector<BackupFigures> backup_figures(const Paths& paths) {
 
 std::string metrics_page(const bj::object& report, const LoopFigures& loop,
                          const std::vector<BackupFigures>& backups) {
-    Page page;
+    Exposition page;
     of_host(page, report);
     of_guests(page, report);
     of_wishes(page, report);
