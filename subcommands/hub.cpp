@@ -92,6 +92,7 @@ int init_etcd(cli::Call& call) {
         call.printer.say("from now on the cluster does nothing without a user and a password");
     etcd::Gateway root(access, stop_if_asked);
     for (const etcd::Wish& wish : wishes) {
+        const std::string file = (to / (wish.user + ".password")).string();
         bool is_kept = false;
         const auto keep = [&](const std::string& password) {
             keep_password(*folder, wish.user, password);
@@ -99,7 +100,6 @@ int init_etcd(cli::Call& call) {
         };
         try {
             const etcd::Given end = etcd::give(root, wish, keep);
-            const std::string file = (to / (wish.user + ".password")).string();
             call.printer.answer(end == etcd::Given::was_there
                                     ? wish.user + " was there, and keeps its password"
                                     : fmt::format("{} has {} password, in {}", wish.user,
@@ -109,8 +109,7 @@ int init_etcd(cli::Call& call) {
             throw;
         } catch (const Error&) {
             if (is_kept)
-                call.printer.warn(wish.user + " may have the password in " +
-                                  (to / (wish.user + ".password")).string() +
+                call.printer.warn(wish.user + " may have the password in " + file +
                                   " by now: --renew, with that file out of the way, makes sure");
             throw;
         }

@@ -256,8 +256,12 @@ struct Service::State {
             with_engine([&](Engine& engine) {
                 report = snapshot(engine, identity, standing, troubles.now(), now());
             });
-        } catch (const std::exception& error) {
-            report = {{"troubles", boost::json::array{{{"what", "platform"}}}}};
+        } catch (const std::exception&) {
+            boost::json::array wrong;
+            for (const Trouble& each : troubles.now())
+                wrong.push_back(boost::json::object{{"what", each.what}});
+            if (!troubles.has("platform")) wrong.push_back(boost::json::object{{"what", "platform"}});
+            report = {{"troubles", std::move(wrong)}};
         }
         LoopFigures loop{.exchange = last_answer,
                          .look = standing ? std::optional(standing->looked) : std::nullopt,

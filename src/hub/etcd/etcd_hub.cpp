@@ -157,8 +157,7 @@ bj::object EtcdHub::publish(const Outgoing& report) {
 }
 
 Answer EtcdHub::exchange(const Outgoing& report) {
-    is_news_ = false;
-    if (watcher_) watcher_->take_news();
+    if (watcher_) watcher_->forget_news();
     keep(report);
     const auto told = publish(report);
     const Kept kept = parse_kept(response_in(told, 2));
@@ -238,8 +237,7 @@ bool EtcdHub::has_news() {
             return false; // there is no thread to be had: the polls go on
         }
     }
-    if (watcher_ && watcher_->take_news()) is_news_ = true;
-    return is_news_;
+    return watcher_ && watcher_->has_news();
 }
 
 } // namespace blockhost::hub::etcd

@@ -49,8 +49,7 @@ class EtcdHub : public Transport {
     std::int64_t announced_at_ = 0;      ///< the desired state's last change that was looked at
     std::optional<std::string> desired_; ///< its text, until it was asked for
     std::int64_t seen_ = 0;              ///< the revision of the last exchange
-    std::optional<Watcher> watcher_;     ///< of whoever asks for news
-    bool is_news_ = false;
+    std::optional<Watcher> watcher_;     ///< begins when has_news() is called first
 };
 
 } // namespace blockhost::hub::etcd

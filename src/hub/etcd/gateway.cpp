@@ -144,7 +144,7 @@ http::Response Gateway::ask(const Asked& asked) {
     bool is_new_login = false;
     for (std::size_t left = access_.urls.size();;) {
         try {
-            if (token_.empty() && !access_.user.empty() && asked.path != "auth/authenticate") {
+            if (token_.empty() && !access_.user.empty()) {
                 log_in();
                 is_new_login = true;
             }
@@ -158,12 +158,16 @@ http::Response Gateway::ask(const Asked& asked) {
         } catch (const http::NoResponse& error) {
             if (error.code() == Code::interrupted || asked.stream || --left == 0) throw;
         }
-        member_ = (member_ + 1) % access_.urls.size();
+        next_member();
     }
 }
 
-void Gateway::move_on() {
+void Gateway::next_member() {
     member_ = (member_ + 1) % access_.urls.size();
+}
+
+void Gateway::move_on() {
+    next_member();
     token_.clear();
 }
 
@@ -183,7 +187,6 @@ bj::object Gateway::call(const std::string& path, const bj::object& request, std
 void Gateway::listen(const std::string& path, const bj::object& request, std::chrono::seconds most,
                      const std::function<bool(const bj::object&)>& take) {
     std::string line;
-    std::exception_ptr thrown;
     const auto stream = [&](std::string_view bytes) {
         line += bytes;
         for (std::size_t end; (end = line.find('\n')) != line.npos; line.erase(0, end + 1)) {

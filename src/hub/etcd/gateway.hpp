@@ -64,6 +64,7 @@ class Gateway {
     http::Response ask(const Asked& asked);
     http::Response ask_member(const Asked& asked);
     void log_in();
+    void next_member();
 
     Access access_;
     http::Session session_;

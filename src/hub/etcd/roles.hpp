@@ -19,8 +19,8 @@ struct Wish {
     std::string prefix;  ///< of all keys
     bool renews = false; ///< the password of one that is there, whose tokens end with it
 };
-/// Makes role and user as they should be; a repeat makes what is missing. `keep` gets a new password before
-/// the cluster does; it is not called for a user that was there and keeps its own.
+/// Makes role and user as they should be; a repeat makes what is missing. A new password goes to `keep`
+/// first, then to the cluster. An existing user keeps its password, unless the wish renews it.
 Given give(Gateway& root, const Wish& wish, const std::function<void(const std::string& password)>& keep);
 
 } // namespace blockhost::hub::etcd

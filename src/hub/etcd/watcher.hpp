@@ -18,8 +18,9 @@ class Watcher {
     Watcher(const Watcher&) = delete;
     Watcher& operator=(const Watcher&) = delete;
 
-    /// Whether something may have changed since this was asked last. Any thread.
-    bool take_news() { return is_news_.exchange(false); }
+    /// Whether something may have changed since forget_news(). Any thread.
+    bool has_news() const { return is_news_; }
+    void forget_news() { is_news_ = false; }
 
   private:
     void run();
