@@ -9,16 +9,12 @@ import socket
 import subprocess
 import time
 
+from ports import free_port
+
 MISSING = [each for each in ("dropbear", "rclone", "restic") if not shutil.which(each)]
 SAVER, KEEPER = 64901, 64902
 """Users of these tests' own: who runs restic here, and whose files they are there."""
 PROBE_SECONDS = 20
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Far:

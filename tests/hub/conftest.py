@@ -8,7 +8,6 @@ import subprocess
 import sys
 
 import pytest
-from etcd import MISSING, Cluster, Member
 from hub import Hub
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
@@ -16,6 +15,7 @@ BUILD = pathlib.Path(os.environ.get("BLOCKHOST_BUILD", TREE / "build"))
 CALL = BUILD / "tests/unit/hub/hub-call"
 sys.path[:0] = [str(TREE / "tests/lifecycle"), str(TREE / "tests")]
 
+from etcd import MISSING, Cluster, Member  # noqa: E402
 from https_server import Authority  # noqa: E402
 
 

@@ -7,12 +7,13 @@ import os
 import pathlib
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import time
 import urllib.error
 import urllib.request
+
+from ports import free_port
 
 BUILD = pathlib.Path(os.environ.get("BLOCKHOST_BUILD", pathlib.Path(__file__).resolve().parents[2] / "build"))
 MISSING = [each for each in ("etcd", "openssl") if not shutil.which(each)]
@@ -21,12 +22,6 @@ PATIENCE = 180
 
 def encoded(text):
     return base64.b64encode(text.encode() if isinstance(text, str) else text).decode()
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def end_of(prefix):

@@ -9,7 +9,7 @@ import time
 
 import pytest
 from conftest import HttpsStore
-from test_agent import HOST, Running, Site, validated
+from site_with_hub import HOST, Running, Site, validated
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the agent is root's alone")
 

@@ -10,7 +10,7 @@ import urllib.error
 import pytest
 from conftest import Authority, EtcdStore, Host
 from etcd import Cluster, Member, encoded, end_of
-from test_agent import HOST, Running, Site
+from site_with_hub import HOST, Running, Site
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the agent is root's alone")
 

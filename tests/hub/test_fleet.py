@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from conftest import EtcdStore, FolderStore, HttpsStore
 from simulated import BINARY
-from test_agent import HOST, Site
+from site_with_hub import HOST, Site
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the agent is root's alone")
 

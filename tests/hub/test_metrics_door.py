@@ -11,8 +11,8 @@ import stat
 import time
 
 import pytest
-from etcd import free_port
-from test_agent import HOST, Running, Site
+from ports import free_port
+from site_with_hub import HOST, Running, Site
 
 DATA = pathlib.Path(__file__).resolve().parents[2] / "data"
 SAMPLE = re.compile(r'(blockhost_\w+)(\{(?:\w+="(?:[^"\\\n]|\\[\\"n])*",?)*\})? -?[0-9.e+-]+')

@@ -7,7 +7,6 @@ import pathlib
 import random
 import re
 import signal
-import subprocess
 import time
 
 import pytest
